@@ -1,0 +1,149 @@
+//! From a request to the slot of its session.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::COOKIE;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+
+use super::connection::Connection;
+use crate::error::{Error, Result};
+use crate::service::Sessions;
+use crate::slot::Slot;
+
+/// Connects to the session of a request by hand: what `#[session]` does before a handler's body.
+///
+/// A guard, a middleware and a handler may all connect to one request: they share one load, each
+/// begins where the others left off, and the next save commits the changes of all.
+///
+/// ```
+/// use actix_web::{HttpRequest, Responder};
+///
+/// async fn index(req: HttpRequest) -> bsession_runtime::Result<impl Responder> {
+///     let mut connection = bsession_runtime::connect(&req).await?;
+///     let visits = connection.session().update("visits", |n: u64| n + 1)?;
+///     Ok(connection.save(&req, format!("visit {visits}")).await)
+/// }
+/// ```
+///
+/// # Errors
+/// [`Error::NotInitialised`], and [`Error::Store`] if the store fails: never "no session" for a
+/// visitor who has one.
+pub async fn connect(req: &HttpRequest) -> Result<Connection> {
+    Connecting::new(req, Connection::open).await
+}
+
+/// The slots of one request, one for each service, reachable without the request: actix panics
+/// while a middleware keeps a clone of that.
+#[derive(Clone, Default)]
+pub(super) struct Slots(Rc<RefCell<Vec<Arc<Slot>>>>);
+
+impl Slots {
+    /// Those of a request, there from the first time on that they are asked for.
+    pub(super) fn of(req: &impl HttpMessage) -> Self {
+        let mut extensions = req.extensions_mut();
+        if let Some(slots) = extensions.get::<Self>() {
+            return slots.clone();
+        }
+        let slots = Self::default();
+        extensions.insert(slots.clone());
+        slots
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<Slot>> {
+        self.0.borrow().clone()
+    }
+
+    fn slot(&self, sessions: &Sessions, req: &HttpRequest) -> Arc<Slot> {
+        let mut slots = self.0.borrow_mut();
+        if let Some(slot) = slots
+            .iter()
+            .find(|slot| Arc::ptr_eq(&slot.sessions.0, &sessions.0))
+        {
+            return Arc::clone(slot);
+        }
+        // The headers' bytes: `HttpRequest::cookies` gives up at the first one it cannot read.
+        let headers = req
+            .headers()
+            .get_all(COOKIE)
+            .map(|header| header.as_bytes());
+        let slot = Arc::new(Slot::new(sessions.clone(), sessions.0.presented(headers)));
+        slots.push(Arc::clone(&slot));
+        slot
+    }
+}
+
+/// The service of a request: the innermost one that its application data hold, else the global one.
+fn sessions(req: &HttpRequest) -> Result<Sessions> {
+    req.app_data::<Sessions>()
+        .cloned()
+        .or_else(Sessions::global)
+        .ok_or(Error::NotInitialised)
+}
+
+impl FromRequest for Sessions {
+    type Error = Error;
+    type Future = std::future::Ready<Result<Self>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(sessions(req))
+    }
+}
+
+impl FromRequest for Connection {
+    type Error = Error;
+    type Future = Connecting<Self>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Connecting::new(req, Self::open)
+    }
+}
+
+/// A connection to come, or what is made of it: there already unless the store has to be waited
+/// for.
+#[must_use = "futures do nothing unless polled"]
+pub struct Connecting<T>(State<T>);
+
+enum State<T> {
+    Now(Option<Result<T>>),
+    Later(Pin<Box<dyn Future<Output = Result<T>>>>),
+}
+
+impl<T> Connecting<T> {
+    pub(super) fn new(req: &HttpRequest, open: impl FnOnce(Arc<Slot>) -> T + 'static) -> Self {
+        let slot = match sessions(req) {
+            Ok(sessions) => Slots::of(req).slot(&sessions, req),
+            Err(error) => return Self(State::Now(Some(Err(error)))),
+        };
+        Self(match slot.load_now() {
+            Some(loaded) => State::Now(Some(loaded.map(|()| open(slot)))),
+            None => State::Later(Box::pin(async move {
+                slot.load().await?;
+                Ok(open(slot))
+            })),
+        })
+    }
+}
+
+impl<T: Unpin> Future for Connecting<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            State::Now(result) => result.take().map_or(Poll::Pending, Poll::Ready),
+            State::Later(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Connecting<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connecting(..)")
+    }
+}

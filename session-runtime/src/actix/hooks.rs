@@ -1,0 +1,158 @@
+//! The hooks: connect before the request, save after it, for a whole application.
+
+use std::fmt;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+
+use super::connect::Slots;
+use super::respond;
+
+/// Middleware that saves what connections leave: the original's `before_request` and
+/// `after_request` hooks.
+///
+/// A handler takes a [`Connection`](crate::Connection) and calls no `save`. Nothing is loaded for
+/// a handler that takes none. Handlers with `#[session]` work under it and save by themselves.
+///
+/// ```
+/// use actix_web::{App, HttpResponse, Responder, web};
+/// use bsession_runtime::{Connection, Hooks};
+///
+/// async fn index(mut connection: Connection) -> bsession_runtime::Result<impl Responder> {
+///     let visits = connection.session().update("visits", |n: u64| n + 1)?;
+///     Ok(format!("visit {visits}"))
+/// }
+///
+/// let app = App::new().wrap(Hooks).route("/", web::get().to(index));
+/// ```
+///
+/// If an inner middleware fails with an error, a purge and a renewal are done and changes are
+/// dropped.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hooks;
+
+impl<S, B> Transform<S, ServiceRequest> for Hooks
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Transform = HooksMiddleware<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, Self::InitError>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(HooksMiddleware {
+            service: Rc::new(service),
+        }))
+    }
+}
+
+/// What [`Hooks`] puts around a service.
+#[derive(Debug)]
+pub struct HooksMiddleware<S> {
+    service: Rc<S>,
+}
+
+impl<S, B> Service<ServiceRequest> for HooksMiddleware<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
+
+    actix_web::dev::forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        // Kept beside the request: an inner error comes back without it.
+        let slots = Slots::of(&request);
+        let loopback = respond::is_plain_loopback(request.request());
+        let response = self.service.call(request);
+        Box::pin(async move {
+            match response.await {
+                Ok(response) => Ok(save_after(&slots, response).await),
+                Err(error) => Err(end_after(&slots, error, loopback).await),
+            }
+        })
+    }
+}
+
+/// The hook after a request.
+async fn save_after<B: MessageBody>(
+    slots: &Slots,
+    response: ServiceResponse<B>,
+) -> ServiceResponse<EitherBody<B>> {
+    let failed = response.status().is_server_error();
+    let mut response = response.map_into_left_body();
+    for slot in slots.all() {
+        match respond::settle(&slot, failed).await {
+            Ok(change) => {
+                let request = response.request().clone();
+                respond::tell(&slot, change, &request, response.headers_mut());
+            }
+            Err(error) => return response.into_response(respond::failed(error)),
+        }
+    }
+    response
+}
+
+/// The hook after an inner middleware failed: its error, with the cookie that a purge or a renewal
+/// has to send.
+async fn end_after(slots: &Slots, error: actix_web::Error, loopback: bool) -> actix_web::Error {
+    let mut cookies = Vec::new();
+    for slot in slots.all() {
+        match respond::settle(&slot, true).await {
+            Ok(Some(change)) => cookies.push(slot.sessions.0.cookie(change, loopback)),
+            Ok(None) => {}
+            Err(error) => return error.into(),
+        }
+    }
+    if cookies.is_empty() {
+        error
+    } else {
+        WithCookies { error, cookies }.into()
+    }
+}
+
+/// An error that answers as it did, and sets cookies.
+struct WithCookies {
+    error: actix_web::Error,
+    cookies: Vec<cookie::Cookie<'static>>,
+}
+
+impl ResponseError for WithCookies {
+    fn status_code(&self) -> StatusCode {
+        self.error.as_response_error().status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = self.error.error_response();
+        for cookie in &self.cookies {
+            respond::set_cookie(response.headers_mut(), cookie.name(), &cookie.to_string());
+        }
+        respond::vary(response.headers_mut());
+        response
+    }
+}
+
+impl fmt::Display for WithCookies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl fmt::Debug for WithCookies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.error, f)
+    }
+}

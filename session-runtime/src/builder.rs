@@ -1,0 +1,324 @@
+//! The settings of a service, checked when it is built.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cookie::SameSite;
+
+use crate::clock::Clock;
+use crate::cookie::{Secure, Settings};
+use crate::error::InitError;
+use crate::secret::{KeyRing, Secret};
+use crate::service::{Config, Sessions};
+use crate::session::{LONGEST, SHORTEST};
+use crate::store::Store;
+use crate::store::file::{Durability, FileStore};
+use crate::store::memory::MemoryStore;
+
+/// Where sessions are kept.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum Mode {
+    /// In the memory of this process: fastest, and gone with it. The default of the builder.
+    #[default]
+    Memory,
+    /// In files of one directory, sealed: they outlive the process, and several processes may
+    /// share them.
+    File,
+    /// In a store of your own.
+    Custom(Arc<dyn Store>),
+}
+
+impl std::fmt::Debug for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "Memory",
+            Self::File => "File",
+            Self::Custom(_) => "Custom(..)",
+        })
+    }
+}
+
+/// Every setting of a service, with its default.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use bsession_runtime::{Mode, Sessions};
+/// # fn main() -> Result<(), bsession_runtime::InitError> {
+/// let sessions = Sessions::builder("kept in the environment, not in the code")
+///     .mode(Mode::Memory)
+///     .cookie_name("__Host-shop")
+///     .days(14)
+///     .lifetime(Duration::from_secs(90 * 24 * 60 * 60))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` or `init`"]
+pub struct Builder {
+    secrets: Vec<Secret>,
+    mode: Mode,
+    sessions_dir: Option<PathBuf>,
+    durability: Option<Durability>,
+    cookie: Settings,
+    realm: Option<String>,
+    idle: Duration,
+    lifetime: Option<Duration>,
+    browser_session: bool,
+    max_size: usize,
+    max_sessions: Option<usize>,
+    store_timeout: Duration,
+    clock: Clock,
+}
+
+impl Builder {
+    pub(crate) fn new(secret: Secret) -> Self {
+        Self {
+            secrets: vec![secret],
+            mode: Mode::default(),
+            sessions_dir: None,
+            durability: None,
+            cookie: Settings::default(),
+            realm: None,
+            idle: days(30),
+            lifetime: None,
+            browser_session: false,
+            max_size: 64 * 1024,
+            max_sessions: None,
+            store_timeout: Duration::from_secs(2),
+            clock: Clock::default(),
+        }
+    }
+
+    /// Where sessions are kept. Default: [`Mode::Memory`].
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// The directory of [`Mode::File`], created if it is missing. Default: `./sessions`.
+    pub fn sessions_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.sessions_dir = Some(path.into());
+        self
+    }
+
+    /// What a save in [`Mode::File`] outlives. Default: [`Durability::Process`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// The name of the cookie. Default: `bsession`.
+    ///
+    /// Behind https, `__Host-` before the name makes browsers refuse a cookie planted from a
+    /// sibling domain (RFC 6265bis §4.1.3.2).
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.cookie.name = name.into();
+        self
+    }
+
+    /// How many days a session lasts without a visit, 1 to 400. Default: 30.
+    ///
+    /// The same as [`idle`](Self::idle) of as many times 24 hours.
+    pub fn days(mut self, count: u32) -> Self {
+        self.idle = days(count);
+        self
+    }
+
+    /// How long a session lasts without a visit, a second to 400 days. Default: 30 days.
+    ///
+    /// It is counted from the last visit, and the cookie's `Max-Age` follows.
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// How long a session lasts at most, however often it is visited. Default: no limit.
+    ///
+    /// It is counted from the creation or the last login, and nothing else moves it.
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Sends the cookie without `Max-Age`, so that it ends with the browser. Default: false.
+    ///
+    /// A session with an expiry of its own ([`Session::set_days`](crate::Session::set_days)) has a
+    /// `Max-Age` all the same. In the store every session lasts [`days`](Self::days).
+    pub fn browser_session(mut self, yes: bool) -> Self {
+        self.browser_session = yes;
+        self
+    }
+
+    /// A secret that was in use before: what it signed and sealed stays good, and moves over to
+    /// the current one at the next visit.
+    ///
+    /// With several processes a rotation is two roll-outs: the new secret first everywhere as a
+    /// previous one, then as the first.
+    pub fn previous_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.secrets.push(secret.into());
+        self
+    }
+
+    /// Whether the cookie is for https alone. Default: [`Secure::Auto`].
+    pub fn secure(mut self, secure: Secure) -> Self {
+        self.cookie.secure = secure;
+        self
+    }
+
+    /// On which requests from other sites the cookie is sent. Default: `SameSite::Lax`.
+    ///
+    /// # Warning
+    /// With `SameSite::None` any site can send requests with your visitors' sessions.
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.cookie.same_site = same_site;
+        self
+    }
+
+    /// The domain for which the cookie is good, with all its subdomains. Default: none, which is
+    /// the very host that set it.
+    ///
+    /// # Warning
+    /// Every host below the domain gets the cookie.
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.cookie.domain = Some(domain.into());
+        self
+    }
+
+    /// The path below which the cookie is sent. Default: `/`.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.cookie.path = path.into();
+        self
+    }
+
+    /// What a token is good for, beside the secret. Default: the cookie's name.
+    ///
+    /// A token of one realm is worth nothing in another. Give two services one realm to share
+    /// sessions between two cookie names on purpose.
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// How many bytes the dictionary of a session may take as JSON. Default: 65,536.
+    pub fn max_size(mut self, bytes: usize) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// How many sessions [`Mode::Memory`] keeps at most. Default: no limit.
+    ///
+    /// When it is reached, the longest idle anonymous session goes; when only logged-in ones
+    /// remain, a new one is refused with 503.
+    pub fn max_sessions(mut self, count: usize) -> Self {
+        self.max_sessions = Some(count);
+        self
+    }
+
+    /// How long a request waits for the store before it is answered with 503. Default: 2 seconds.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
+        self
+    }
+
+    /// The clock, for tests that turn it. Default: the system's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Builds the service and makes it the global one.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`InitError::Twice`] if there is a global one.
+    pub fn init(self) -> Result<(), InitError> {
+        Sessions::set_global(|| self.build())
+    }
+
+    /// Builds the service as a value: for tests, and for a second one beside the global one.
+    ///
+    /// Hand it to the application with `App::app_data(sessions.clone())`, built once outside the
+    /// factory that `HttpServer::new` is given.
+    ///
+    /// # Errors
+    /// A secret that is none, a setting that cannot be, settings that contradict each other, a
+    /// directory that cannot be used. There is no network access.
+    pub fn build(self) -> Result<Sessions, InitError> {
+        self.check()?;
+        let realm = self.realm.as_ref().unwrap_or(&self.cookie.name);
+        let ring = KeyRing::new(&self.secrets, realm);
+        let store: Arc<dyn Store> = match self.mode {
+            Mode::Memory => Arc::new(MemoryStore::new(self.max_sessions)),
+            Mode::File => {
+                let path = self.sessions_dir.unwrap_or_else(|| "sessions".into());
+                let opened = FileStore::open(&path, self.durability.unwrap_or_default());
+                Arc::new(opened.map_err(|source| InitError::Directory { path, source })?)
+            }
+            Mode::Custom(store) => store,
+        };
+        let config = Config {
+            cookie: self.cookie,
+            idle: self.idle,
+            lifetime: self.lifetime,
+            browser_session: self.browser_session,
+            max_size: self.max_size,
+            store_timeout: self.store_timeout,
+        };
+        Sessions::start(ring, store, config, self.clock)
+    }
+
+    /// Refuses every setting that cannot be.
+    fn check(&self) -> Result<(), InitError> {
+        let refuse = |text: &str| Err(InitError::Setting(text.to_owned()));
+        for (place, secret) in self.secrets.iter().enumerate() {
+            secret.check()?;
+            if self.secrets[..place].iter().any(|other| other.is(secret)) {
+                return refuse(
+                    "a secret is given twice: give `previous_secret` only those that were in use before",
+                );
+            }
+        }
+        if self.secrets.len() > 255 {
+            return refuse(
+                "more than 254 previous secrets: leave out those whose cookies have expired",
+            );
+        }
+        self.cookie.check()?;
+        if !(SHORTEST..=LONGEST).contains(&self.idle) {
+            return refuse(
+                "the idle expiry is between a second and 400 days: write `days(30)`, or `idle` with such a span",
+            );
+        }
+        if self.lifetime.is_some_and(|span| span < SHORTEST) {
+            return refuse("`lifetime` is at least a second: leave it out for no limit");
+        }
+        let is_file = matches!(self.mode, Mode::File);
+        if self.sessions_dir.is_some() && !is_file {
+            return refuse(
+                "`sessions_dir` is for files alone: add `mode(Mode::File)`, or leave it out",
+            );
+        }
+        if self.durability.is_some() && !is_file {
+            return refuse(
+                "`durability` is for files alone: add `mode(Mode::File)`, or leave it out",
+            );
+        }
+        if self.max_sessions.is_some() && !matches!(self.mode, Mode::Memory) {
+            return refuse(
+                "`max_sessions` is for memory alone: use `mode(Mode::Memory)`, or leave it out",
+            );
+        }
+        if self.max_sessions == Some(0) || self.max_size < 2 || self.store_timeout.is_zero() {
+            return refuse(
+                "`max_sessions`, `max_size` and `store_timeout` must leave room for a session: raise them",
+            );
+        }
+        Ok(())
+    }
+}
+
+fn days(count: u32) -> Duration {
+    Duration::from_secs(u64::from(count) * 24 * 60 * 60)
+}

@@ -1,0 +1,138 @@
+//! What a request changed, told so that it can be put on any state of the session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::contents::Contents;
+use crate::error::Result;
+
+/// The changes of one connection, between what it started from and what it ended with.
+#[derive(Clone, Default)]
+pub(crate) struct Changes {
+    pub(crate) before: Arc<Contents>,
+    pub(crate) after: Arc<Contents>,
+    pub(crate) updates: Vec<Update>,
+    /// The session that was there goes; what follows starts from nothing.
+    pub(crate) purge: bool,
+    /// The session gets a new id.
+    pub(crate) renew: bool,
+    /// Somebody logged in: `after` names them. Brings a new id, too.
+    pub(crate) login: bool,
+}
+
+impl Changes {
+    /// Whether what the session holds is different.
+    pub(crate) fn edits(&self) -> bool {
+        self.login || (!Arc::ptr_eq(&self.before, &self.after) && self.before != self.after)
+    }
+
+    /// Whether there is nothing to do for them.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.purge && !self.renew && !self.edits()
+    }
+
+    /// What remains of them when the request failed: the id is dead or new all the same.
+    pub(crate) fn without_edits(mut self) -> Self {
+        self.renew |= self.login;
+        self.login = false;
+        self.after = Arc::clone(&self.before);
+        self.updates.clear();
+        self
+    }
+
+    /// Puts the changes on the latest state of the session.
+    pub(crate) fn apply(
+        &self,
+        latest: &Arc<Contents>,
+        now: Timestamp,
+        lifetime: Option<Duration>,
+    ) -> Arc<Contents> {
+        if !self.purge && !self.login && Arc::ptr_eq(&self.before, latest) {
+            return Arc::clone(&self.after);
+        }
+        let mut contents = if self.purge {
+            Contents::default()
+        } else {
+            Contents::clone(latest)
+        };
+        if self.login {
+            let other = contents.user.is_some() && contents.user != self.after.user;
+            if other {
+                contents = Contents {
+                    created: contents.created,
+                    ..Contents::default()
+                };
+            }
+            contents.user.clone_from(&self.after.user);
+            contents.authenticated = Some(now);
+            contents.deadline = lifetime.map(|span| now + span);
+        }
+        if self.after.idle != self.before.idle {
+            contents.idle = self.after.idle;
+        }
+        self.edit(&mut contents);
+        Arc::new(contents)
+    }
+
+    fn edit(&self, contents: &mut Contents) {
+        for (key, value) in self.after.data.iter() {
+            let replayed = self.updates.iter().any(|update| &*update.key == key);
+            if !replayed && self.before.data.get(key) != Some(value) {
+                contents.data.insert(key, value.clone());
+            }
+        }
+        for (key, _) in self.before.data.iter() {
+            if !self.after.data.contains_key(key) {
+                contents.data.remove(key);
+            }
+        }
+        for update in &self.updates {
+            match update.replay(contents.data.get(&update.key)) {
+                Ok(value) => {
+                    contents.data.insert(&*update.key, value);
+                }
+                Err(error) => {
+                    tracing::warn!(target: "bsession", key = &*update.key, %error, "update_not_replayed");
+                }
+            }
+        }
+    }
+}
+
+/// A step of an [`Update`], from the value before to the value after.
+pub(crate) type Step = Arc<dyn Fn(Option<&Value>) -> Result<Value> + Send + Sync>;
+
+/// The closures that `update` was given for one key, kept to be run again on a later value.
+#[derive(Clone)]
+pub(crate) struct Update {
+    pub(crate) key: Box<str>,
+    pub(crate) start: Start,
+    pub(crate) steps: Vec<Step>,
+    /// What they made in this request. If the key has another value in the end, it was set since.
+    pub(crate) result: Value,
+}
+
+/// What a replay starts from.
+#[derive(Clone)]
+pub(crate) enum Start {
+    /// The value that the session has by then.
+    Latest,
+    /// What this request had set the key to, if not removed it, before the first closure.
+    Own(Option<Value>),
+}
+
+impl Update {
+    fn replay(&self, latest: Option<&Value>) -> Result<Value> {
+        let mut value = match &self.start {
+            Start::Latest => latest.cloned(),
+            Start::Own(value) => value.clone(),
+        };
+        for step in &self.steps {
+            value = Some(step(value.as_ref())?);
+        }
+        Ok(value.unwrap_or_default())
+    }
+}

@@ -1,0 +1,80 @@
+//! What a session holds, and how it is written before it is sealed.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::data::Data;
+
+/// What a session holds: the dictionary, the user, and what its expiry is counted from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Contents {
+    pub(crate) data: Data,
+    pub(crate) user: Option<Box<str>>,
+    pub(crate) created: Timestamp,
+    /// When the user logged in.
+    pub(crate) authenticated: Option<Timestamp>,
+    /// This session's own idle expiry, instead of the service's.
+    pub(crate) idle: Option<Duration>,
+    /// The end of its absolute lifetime.
+    pub(crate) deadline: Option<Timestamp>,
+    /// When its cookie was last sent, to know when its `Max-Age` must move.
+    pub(crate) cookie_sent: Timestamp,
+}
+
+/// Moments that are not there are written as zero: nothing happened in 1970.
+const NEVER: u64 = 0;
+
+impl Contents {
+    /// Five little-endian words, the length of the user's name plus one or zero, the name, and the
+    /// dictionary as JSON.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256);
+        let moment = |at: Option<Timestamp>| at.map_or(NEVER, Timestamp::as_millis);
+        let idle = self.idle.map_or(NEVER, |span| {
+            u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+        });
+        for word in [
+            self.created.as_millis(),
+            moment(self.authenticated),
+            idle,
+            moment(self.deadline),
+            self.cookie_sent.as_millis(),
+        ] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        let user = self.user.as_deref();
+        let length = user.map_or(0, |name| name.len() + 1);
+        bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        bytes.extend_from_slice(user.unwrap_or_default().as_bytes());
+        // Neither a `Vec` nor a `Value` can fail.
+        let _ = serde_json::to_writer(&mut bytes, &self.data);
+        bytes
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote; nothing if it is anything else.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (words, rest) = bytes.split_at_checked(40)?;
+        let (words, _) = words.as_chunks::<8>();
+        let word = |place: usize| u64::from_le_bytes(words[place]);
+        let moment =
+            |place: usize| (word(place) != NEVER).then(|| Timestamp::from_millis(word(place)));
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (user, json) = match length.checked_sub(1) {
+            None => (None, rest),
+            Some(length) => {
+                let (name, json) = rest.split_at_checked(length)?;
+                (Some(Box::from(std::str::from_utf8(name).ok()?)), json)
+            }
+        };
+        Some(Self {
+            data: serde_json::from_slice(json).ok()?,
+            user,
+            created: Timestamp::from_millis(word(0)),
+            authenticated: moment(1),
+            idle: (word(2) != NEVER).then(|| Duration::from_millis(word(2))),
+            deadline: moment(3),
+            cookie_sent: Timestamp::from_millis(word(4)),
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! The cookie: found among the bytes of the request, and built for the response.
+
+use std::time::Duration;
+
+use cookie::{Cookie, SameSite};
+
+use crate::error::InitError;
+
+/// How many cookies of our name are looked at. Browsers keep at most 180 for a whole domain
+/// (Chromium's `kDomainMaxCookies`), so a good one is always among them.
+const MOST_LOOKED_AT: usize = 180;
+
+/// The values of all cookies called `name`, as they stand in the `Cookie` headers.
+///
+/// Works on bytes and decodes nothing, so that no other cookie, however broken, can hide ours
+/// (RFC 6265 §5.4 lets a server read the header as it likes).
+pub(crate) fn values<'h>(
+    headers: impl Iterator<Item = &'h [u8]>,
+    name: &[u8],
+) -> impl Iterator<Item = &'h [u8]> {
+    headers
+        .flat_map(|header| header.split(|&byte| byte == b';'))
+        .filter_map(move |pair| {
+            let pair = pair.trim_ascii_start();
+            let value = pair.strip_prefix(name)?.strip_prefix(b"=")?;
+            Some(value.trim_ascii_end())
+        })
+        .take(MOST_LOOKED_AT)
+}
+
+/// Whether the cookie is for https alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Secure {
+    /// Always, but for one case: a debug build that serves plain http on a loopback host, so that
+    /// development works without certificates.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    ///
+    /// # Warning
+    /// Everybody on the way can read the cookie, and with it take over the session.
+    Never,
+}
+
+/// Everything about the cookie that does not change from one visitor to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) name: String,
+    pub(crate) secure: Secure,
+    pub(crate) same_site: SameSite,
+    pub(crate) domain: Option<String>,
+    pub(crate) path: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "bsession".to_owned(),
+            secure: Secure::Auto,
+            same_site: SameSite::Lax,
+            domain: None,
+            path: "/".to_owned(),
+        }
+    }
+}
+
+impl Settings {
+    /// Builds every `Set-Cookie` of ours: so what removes a cookie is of one kind with what set it.
+    pub(crate) fn cookie(
+        &self,
+        value: String,
+        max_age: Option<Duration>,
+        secure: bool,
+    ) -> Cookie<'static> {
+        let mut cookie = Cookie::build(self.name.clone(), value)
+            .path(self.path.clone())
+            .http_only(true)
+            .same_site(self.same_site)
+            .secure(secure);
+        if let Some(domain) = &self.domain {
+            cookie = cookie.domain(domain.clone());
+        }
+        let mut cookie = cookie.finish();
+        let seconds = max_age.map(|span| i64::try_from(span.as_secs()).unwrap_or(i64::MAX));
+        cookie.set_max_age(seconds.map(cookie::time::Duration::seconds));
+        cookie
+    }
+
+    /// The removal: the same cookie, empty and over at once.
+    pub(crate) fn removal(&self, secure: bool) -> Cookie<'static> {
+        self.cookie(String::new(), Some(Duration::ZERO), secure)
+    }
+
+    /// Whether the cookie is `Secure` on a connection that is plain http to a loopback host.
+    pub(crate) fn is_secure_on_loopback(&self) -> bool {
+        match self.secure {
+            Secure::Never => false,
+            Secure::Auto => {
+                !cfg!(debug_assertions)
+                    || self.has_prefix("__Secure-")
+                    || self.has_prefix("__Host-")
+            }
+            Secure::Always => true,
+        }
+    }
+
+    fn has_prefix(&self, prefix: &str) -> bool {
+        // Browsers compare without case (RFC 6265bis §4.1.3).
+        self.name
+            .get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    }
+
+    /// Refuses what browsers would refuse, or drop without a word.
+    pub(crate) fn check(&self) -> Result<(), InitError> {
+        let refuse = |text: String| Err(InitError::Setting(text));
+        let name = &self.name;
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return refuse(format!(
+                "`cookie_name({name:?})` is no cookie name: use letters, digits and any of !#$%&'*+-.^_`|~"
+            ));
+        }
+        if !self.path.starts_with('/')
+            || self
+                .path
+                .bytes()
+                .any(|byte| byte == b';' || !(0x20..0x7f).contains(&byte))
+        {
+            let path = &self.path;
+            return refuse(format!(
+                "`path({path:?})` is no cookie path: begin it with `/`, without `;`, in ASCII"
+            ));
+        }
+        if let Some(domain) = &self.domain {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+            if domain.trim_start_matches('.').is_empty() || !domain.bytes().all(allowed) {
+                return refuse(format!(
+                    "`domain({domain:?})` is no host name: write it as in `example.org`"
+                ));
+            }
+        }
+        if self.secure == Secure::Never {
+            if self.same_site == SameSite::None {
+                return refuse("`same_site(SameSite::None)` needs a secure cookie: leave out `secure(Secure::Never)`".into());
+            }
+            if self.has_prefix("__Host-") || self.has_prefix("__Secure-") {
+                return refuse(format!(
+                    "a cookie called `{name}` must be secure: leave out `secure(Secure::Never)`"
+                ));
+            }
+        }
+        if self.has_prefix("__Host-") && (self.path != "/" || self.domain.is_some()) {
+            return refuse(format!(
+                "a cookie called `{name}` has the path `/` and no domain: leave out `path` and `domain`"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What a cookie's name may consist of: a token of RFC 9110 §5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

@@ -1,0 +1,208 @@
+//! The dictionary of a session: a small sorted map from strings to JSON values.
+
+use std::fmt;
+use std::io;
+use std::ops::{Index, IndexMut};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+use serde_json::Value;
+
+/// How many values may lie in each other. serde_json reads 127 levels back, ours around them
+/// being one: <https://docs.rs/serde_json/latest/serde_json/de/struct.Deserializer.html>
+pub(crate) const MAX_DEPTH: usize = 126;
+
+/// The keys and values of a session, in the order of the keys.
+///
+/// A sorted vector, because sessions are small: two keys take some 120 bytes and a lookup a
+/// handful of comparisons, where a B-tree takes 632 bytes for its first key.
+///
+/// Reading a missing key with `data["key"]` gives [`Value::Null`], writing one creates it.
+#[derive(Clone, Default, PartialEq)]
+pub struct Data {
+    entries: Vec<(Box<str>, Value)>,
+}
+
+static NULL: Value = Value::Null;
+
+impl Data {
+    fn find(&self, key: &str) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(name, _)| (**name).cmp(key))
+    }
+
+    /// The value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.find(key).ok().map(|place| &self.entries[place].1)
+    }
+
+    /// The value of `key`, to be changed.
+    #[must_use]
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+        self.find(key).ok().map(|place| &mut self.entries[place].1)
+    }
+
+    /// Sets `key`, and gives the value it had.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
+        let (key, value) = (key.into(), value.into());
+        match self.find(&key) {
+            Ok(place) => Some(std::mem::replace(&mut self.entries[place].1, value)),
+            Err(place) => {
+                self.entries.insert(place, (key.into(), value));
+                None
+            }
+        }
+    }
+
+    /// Removes `key`, and gives the value it had.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        self.find(key)
+            .ok()
+            .map(|place| self.entries.remove(place).1)
+    }
+
+    /// Whether there is a value under `key`.
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.find(key).is_ok()
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Keys and values, in the order of the keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.entries.iter().map(|(key, value)| (&**key, value))
+    }
+
+    /// Removes every key.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// Keeps the keys of which `keep` says so.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
+        self.entries.retain(|(key, value)| keep(key, value));
+    }
+
+    /// How many bytes the dictionary takes as JSON.
+    pub(crate) fn size(&self) -> usize {
+        struct Count(usize);
+        impl io::Write for Count {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 += bytes.len();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut count = Count(0);
+        // A `Value` has string keys and finite numbers only, and the sink takes everything.
+        let _ = serde_json::to_writer(&mut count, self);
+        count.0
+    }
+
+    /// Whether no value is nested deeper than can be read back.
+    pub(crate) fn is_shallow(&self) -> bool {
+        self.entries
+            .iter()
+            .all(|(_, value)| is_shallow(value, MAX_DEPTH))
+    }
+}
+
+fn is_shallow(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| is_shallow(item, levels - 1)),
+        Value::Object(fields) => {
+            levels > 0 && fields.values().all(|field| is_shallow(field, levels - 1))
+        }
+        _ => true,
+    }
+}
+
+impl Index<&str> for Data {
+    type Output = Value;
+
+    fn index(&self, key: &str) -> &Value {
+        self.get(key).unwrap_or(&NULL)
+    }
+}
+
+impl IndexMut<&str> for Data {
+    fn index_mut(&mut self, key: &str) -> &mut Value {
+        let place = self.find(key).unwrap_or_else(|place| {
+            self.entries.insert(place, (key.into(), Value::Null));
+            place
+        });
+        &mut self.entries[place].1
+    }
+}
+
+impl<K: Into<String>> FromIterator<(K, Value)> for Data {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(pairs: I) -> Self {
+        let mut data = Self::default();
+        data.extend(pairs);
+        data
+    }
+}
+
+impl<K: Into<String>> Extend<(K, Value)> for Data {
+    fn extend<I: IntoIterator<Item = (K, Value)>>(&mut self, pairs: I) {
+        for (key, value) in pairs {
+            let key = key.into();
+            // What was written in order is read in order: no search, no shifting.
+            if self.entries.last().is_none_or(|(last, _)| **last < *key) {
+                self.entries.push((key.into(), value));
+            } else {
+                self.insert(key, value);
+            }
+        }
+    }
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Data;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from strings to values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Data, A::Error> {
+                let mut data = Data::default();
+                while let Some(pair) = map.next_entry::<String, Value>()? {
+                    data.extend([pair]);
+                }
+                Ok(data)
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+/// The keys only: values are nobody's business in a log.
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.iter().map(|(key, _)| key))
+            .finish()
+    }
+}

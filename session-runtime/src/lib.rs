@@ -1,0 +1,39 @@
+//! What runs behind [bsession](https://docs.rs/bsession): sessions, tokens and stores.
+//!
+//! Use it through the `bsession` crate, which adds the `#[session]` attribute and the guide.
+
+mod actix;
+mod builder;
+mod changes;
+mod clock;
+mod contents;
+mod cookie;
+mod data;
+mod error;
+mod id;
+mod random;
+mod record;
+mod seal;
+mod secret;
+mod service;
+mod session;
+mod slot;
+mod stats;
+mod store;
+mod token;
+
+pub use ::cookie::SameSite;
+
+pub use crate::actix::{Call, Connection, Hooks, HooksMiddleware, Saved, connect};
+pub use crate::builder::{Builder, Mode};
+pub use crate::clock::{Clock, Timestamp};
+pub use crate::cookie::Secure;
+pub use crate::data::Data;
+pub use crate::error::{Error, InitError, Result};
+pub use crate::record::{Body, Handle, Key, NotHex, RETIRED, Record, Revision, TOMBSTONE, UserKey};
+pub use crate::secret::Secret;
+pub use crate::service::{SessionInfo, Sessions, init};
+pub use crate::session::Session;
+pub use crate::stats::Stats;
+pub use crate::store::file::Durability;
+pub use crate::store::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept};

@@ -1,0 +1,23 @@
+//! Random bytes from the operating system.
+
+use crate::error::Error;
+
+/// `N` bytes from the operating system's generator.
+///
+/// # Errors
+/// The operating system has none to give.
+pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(Error::random)?;
+    Ok(bytes)
+}
+
+/// Eight bytes that tell two processes apart; nothing secret hangs on them.
+pub(crate) fn bytes_or_time() -> [u8; 8] {
+    bytes().unwrap_or_else(|_| {
+        let nanos = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |span| span.as_nanos() as u64);
+        (nanos ^ u64::from(std::process::id()).rotate_right(16)).to_le_bytes()
+    })
+}

@@ -1,0 +1,170 @@
+//! What a store keeps: a record under a key, and the few fields of it that a store may read.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use once_cell::sync::Lazy;
+
+use crate::clock::Timestamp;
+use crate::contents::Contents;
+use crate::random;
+
+/// How long a removed or renewed id reads as *retired*.
+pub const RETIRED: Duration = Duration::from_secs(60);
+
+/// How long a tombstone is kept, so that a removal that comes late still finds the successor.
+pub const TOMBSTONE: Duration = Duration::from_secs(600);
+
+macro_rules! bytes_as_hex {
+    ($($(#[$doc:meta])* $name:ident[$len:literal];)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $len]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NotHex;
+
+            /// Reads exactly what `Display` writes: lower-case hexadecimal digits.
+            fn from_str(text: &str) -> Result<Self, NotHex> {
+                let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(NotHex) };
+                let mut bytes = [0; $len];
+                if pairs.len() != $len {
+                    return Err(NotHex);
+                }
+                for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+                    *byte = nibble(high)? << 4 | nibble(low)?;
+                }
+                Ok(Self(bytes))
+            }
+        }
+    )+};
+}
+
+bytes_as_hex! {
+    /// Where a record is kept: a hash of the session's id, from which the id cannot be found.
+    Key[16];
+    /// A session's public name, for lists and logs: not secret, the same through every renewal.
+    Handle[12];
+    /// A user in a store: a hash of the name, keyed by the secret.
+    UserKey[16];
+}
+
+/// The error of reading a [`Key`], [`Handle`] or [`UserKey`] from text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected lower-case hexadecimal digits, two for each byte")]
+pub struct NotHex;
+
+fn nibble(digit: u8) -> Result<u8, NotHex> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(NotHex),
+    }
+}
+
+/// Which state of a record: a number that grows by one with each commit, and a tag that tells
+/// two commits of the same number apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// 1 for a created record, one more with each commit.
+    pub number: u64,
+    /// Different for every revision ever made, in whichever process.
+    pub tag: u64,
+}
+
+impl Revision {
+    /// The revision of a record that is about to be created.
+    #[must_use]
+    pub fn first() -> Self {
+        Self {
+            number: 1,
+            tag: new_tag(),
+        }
+    }
+
+    /// The revision that follows this one; every call makes another.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self {
+            number: self.number.wrapping_add(1),
+            tag: new_tag(),
+        }
+    }
+}
+
+/// A random start for each process, then a counter: unique in the process for sure and between
+/// processes as surely as 64 bits are, for the price of an addition.
+fn new_tag() -> u64 {
+    static NEXT: Lazy<AtomicU64> =
+        Lazy::new(|| AtomicU64::new(u64::from_le_bytes(random::bytes_or_time())));
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A session as a store keeps it: fields in clear, and a body that the store does not read.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Which state of the session this is.
+    pub revision: Revision,
+    /// When the session ends unless it is visited; a touch moves it.
+    pub expires: Timestamp,
+    /// When the session was created.
+    pub created: Timestamp,
+    /// The session's public name.
+    pub handle: Handle,
+    /// Whose session it is, if somebody is logged in.
+    pub user: Option<UserKey>,
+    /// The rest.
+    pub body: Body,
+}
+
+/// The part of a record that only the session service reads.
+#[derive(Clone)]
+pub struct Body(pub(crate) Inner);
+
+#[derive(Clone)]
+pub(crate) enum Inner {
+    /// For a store that keeps records in this process's memory: the values themselves, shared.
+    Plain(Arc<Contents>),
+    /// For every other store.
+    Sealed(Arc<[u8]>),
+}
+
+impl Body {
+    /// A body read back from where a store kept it.
+    #[must_use]
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self(Inner::Sealed(bytes.into()))
+    }
+
+    /// The sealed bytes to keep.
+    ///
+    /// Empty only for a store whose [`in_process`](crate::Store::in_process) is true: such a
+    /// store keeps the `Body` itself.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Inner::Plain(_) => &[],
+            Inner::Sealed(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Body(..)")
+    }
+}

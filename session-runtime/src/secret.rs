@@ -1,0 +1,308 @@
+//! The secret, and the keys that are derived from it: one for each purpose.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, InitError};
+use crate::id::Id;
+use crate::random;
+use crate::record::{Key, UserKey};
+
+/// The shortest secret: as many bytes as the keys that are derived from it.
+const MIN_LEN: usize = 32;
+
+/// What the documentation writes where a secret belongs.
+const PLACEHOLDER: &[u8] = b"at-least-32-bytes-that-nobody-can-guess";
+
+/// What signs the cookies and seals the sessions: at least 32 bytes that nobody can guess.
+///
+/// Make one with `openssl rand -base64 48` and keep it out of the repository. Whoever has it can
+/// forge cookies. `Debug` does not show it, and the memory is wiped when it is dropped.
+///
+/// ```
+/// use bsession_runtime::Secret;
+///
+/// let secret = Secret::from("kept in the environment, not in the code");
+/// assert_eq!(format!("{secret:?}"), "Secret(..)");
+/// ```
+#[derive(Clone)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Reads the secret from a file, or makes one and keeps it there, readable for its owner
+    /// only (mode 0600).
+    ///
+    /// Several processes may call it at once: they end with the same secret.
+    ///
+    /// # Errors
+    /// The file cannot be read or made, or holds less than 32 bytes.
+    pub fn load_or_create(path: impl AsRef<Path>) -> Result<Self, InitError> {
+        let path = path.as_ref();
+        let secret = match Self::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Self::create(path).and_then(|()| Self::read(path))
+            }
+            result => result,
+        }
+        .map_err(|source| InitError::SecretFile {
+            path: path.to_owned(),
+            source,
+        })?;
+        secret.check()?;
+        Ok(secret)
+    }
+
+    fn read(path: &Path) -> io::Result<Self> {
+        warn_if_shared(path)?;
+        let bytes = Zeroizing::new(fs::read(path)?);
+        Ok(Self(Zeroizing::new(bytes.trim_ascii().to_vec())))
+    }
+
+    /// Writes a new secret beside `path` and links it there whole, so that nobody reads half of it
+    /// and, of several processes, the first one wins.
+    fn create(path: &Path) -> io::Result<()> {
+        let unique: [u8; 8] = random::bytes().map_err(io::Error::other)?;
+        let bytes = Zeroizing::new(random::bytes::<48>().map_err(io::Error::other)?);
+        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*bytes));
+        let mut name = path
+            .file_name()
+            .ok_or(io::ErrorKind::InvalidInput)?
+            .to_owned();
+        name.push(format!(".{:016x}.new", u64::from_le_bytes(unique)));
+        let draft = path.with_file_name(name);
+
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options.open(&draft).and_then(|mut file| {
+            writeln!(file, "{}", &*text)?;
+            file.sync_all()?;
+            fs::hard_link(&draft, path)
+        });
+        let _ = fs::remove_file(&draft);
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Refuses what cannot be a secret.
+    pub(crate) fn check(&self) -> Result<(), InitError> {
+        let problem = match &**self.0 {
+            [] => "is empty".to_owned(),
+            bytes if bytes.len() < MIN_LEN => {
+                format!("has {} bytes and needs {MIN_LEN}", bytes.len())
+            }
+            bytes if bytes == PLACEHOLDER => "is the one that the documentation shows".to_owned(),
+            [first, rest @ ..] if rest.iter().all(|byte| byte == first) => {
+                "is one byte again and again".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(InitError::Secret { problem })
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+#[cfg(unix)]
+fn warn_if_shared(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        tracing::warn!(target: "bsession", path = %path.display(), "secret_readable_by_others");
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn warn_if_shared(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+macro_rules! secret_from {
+    ($($from:ty),+) => {$(
+        impl From<$from> for Secret {
+            fn from(bytes: $from) -> Self {
+                Self(Zeroizing::new(bytes.into()))
+            }
+        }
+    )+};
+}
+
+secret_from!(&str, String, &[u8], Vec<u8>);
+
+impl<const N: usize> From<[u8; N]> for Secret {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::from(&bytes[..])
+    }
+}
+
+/// The keys of one secret, in the state in which they are used: the key schedules are done once.
+pub(crate) struct Keys {
+    /// The first byte of a token: names the format and, among a few secrets, the secret.
+    pub(crate) key_id: u8,
+    mac: Hmac<Sha256>,
+    user: Hmac<Sha256>,
+    seal: Hkdf<Sha256>,
+}
+
+/// How much of the MAC a token carries: 184 bits, so that a token is 48 bytes and 64 characters.
+pub(crate) const MAC_LEN: usize = 23;
+
+impl Keys {
+    fn derive(secret: &Secret, realm: &str) -> Self {
+        let root = Hkdf::<Sha256>::new(Some(b"bsession/1"), &secret.0);
+        let key = |purpose: &str| {
+            let mut key = Zeroizing::new([0; 32]);
+            // 32 bytes of the 8160 that HKDF can give: it cannot refuse.
+            let expanded =
+                root.expand_multi_info(&[purpose.as_bytes(), b"\0", realm.as_bytes()], &mut *key);
+            debug_assert!(expanded.is_ok());
+            key
+        };
+        Self {
+            key_id: key("key id")[0],
+            mac: keyed(&key("token")),
+            user: keyed(&key("user")),
+            seal: Hkdf::new(None, &*key("seal")),
+        }
+    }
+
+    fn mac(&self, id: &Id) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        mac.update(&[self.key_id]);
+        mac.update(id.as_bytes());
+        mac
+    }
+
+    /// The MAC of an id, as far as a token carries it.
+    pub(crate) fn sign(&self, id: &Id) -> [u8; MAC_LEN] {
+        let mut short = [0; MAC_LEN];
+        short.copy_from_slice(&self.mac(id).finalize().into_bytes()[..MAC_LEN]);
+        short
+    }
+
+    /// Whether this is the MAC of that id, compared in constant time.
+    pub(crate) fn verify(&self, id: &Id, mac: &[u8; MAC_LEN]) -> bool {
+        self.mac(id).verify_truncated_left(mac).is_ok()
+    }
+
+    /// The key that seals one session: whoever has the secret still needs the visitor's id.
+    pub(crate) fn sealing_key(&self, id: &Id) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        let expanded = self.seal.expand(id.as_bytes(), &mut *key);
+        debug_assert!(expanded.is_ok());
+        key
+    }
+
+    /// How the store knows a user.
+    pub(crate) fn user_key(&self, user: &str) -> UserKey {
+        let mut mac = self.user.clone();
+        mac.update(user.as_bytes());
+        UserKey(first_16(&mac.finalize().into_bytes()))
+    }
+}
+
+fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    // `new` takes exactly one block; an HMAC key shorter than that is filled with zeros (RFC 2104).
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key);
+    Hmac::new((&*block).into())
+}
+
+fn first_16(bytes: &[u8]) -> [u8; 16] {
+    let mut first = [0; 16];
+    first.copy_from_slice(&bytes[..16]);
+    first
+}
+
+/// All secrets of a service. The first signs and seals; every one verifies and opens.
+pub(crate) struct KeyRing {
+    secrets: Vec<Keys>,
+    /// The secrets by key id, so that twenty cost what one costs.
+    by_key_id: Box<[Vec<u8>; 256]>,
+    /// SHA-256 with all but the id already in it.
+    store_key: Sha256,
+}
+
+impl KeyRing {
+    /// At most 255 secrets, the current one first.
+    pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>, realm: &str) -> Self {
+        let secrets: Vec<_> = secrets
+            .into_iter()
+            .map(|secret| Keys::derive(secret, realm))
+            .collect();
+        let mut by_key_id = Box::new([const { Vec::new() }; 256]);
+        for (place, keys) in (0..=u8::MAX).zip(&secrets) {
+            by_key_id[usize::from(keys.key_id)].push(place);
+        }
+        let store_key = Sha256::new_with_prefix("bsession/1 key\0")
+            .chain_update(realm)
+            .chain_update(b"\0");
+        Self {
+            secrets,
+            by_key_id,
+            store_key,
+        }
+    }
+
+    /// The secret that signs and seals.
+    pub(crate) fn current(&self) -> &Keys {
+        &self.secrets[0]
+    }
+
+    /// The secrets that may be meant by a key id, each with whether it is a previous one.
+    pub(crate) fn candidates(&self, key_id: u8) -> impl Iterator<Item = (&Keys, bool)> {
+        let places = &self.by_key_id[usize::from(key_id)];
+        places
+            .iter()
+            .map(|&place| (&self.secrets[usize::from(place)], place > 0))
+    }
+
+    /// How the store knows a user, under every secret.
+    pub(crate) fn user_keys(&self, user: &str) -> impl Iterator<Item = UserKey> {
+        self.secrets.iter().map(move |keys| keys.user_key(user))
+    }
+
+    /// Where the session of this id is kept: the same under every secret, so that a rotation
+    /// moves no record.
+    pub(crate) fn store_key(&self, id: &Id) -> Key {
+        Key(first_16(
+            &self
+                .store_key
+                .clone()
+                .chain_update(id.as_bytes())
+                .finalize(),
+        ))
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRing({} secrets)", self.secrets.len())
+    }
+}
+
+/// A new id from the operating system.
+pub(crate) fn new_id() -> Result<Id, Error> {
+    random::bytes().map(Id::new)
+}

@@ -1,0 +1,329 @@
+//! The service: what turns the tokens of a request into a session, and changes into a record.
+
+mod keep;
+mod open;
+mod save;
+mod sweeper;
+mod users;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cookie::Cookie;
+use once_cell::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::builder::{Builder, Mode};
+use crate::clock::{Clock, Timestamp};
+use crate::contents::Contents;
+use crate::cookie::Settings;
+use crate::error::{Error, InitError, Result};
+use crate::id::Id;
+use crate::record::{Handle, Key, Revision, UserKey};
+use crate::secret::{KeyRing, Secret};
+use crate::session::Session;
+use crate::stats::{Counters, Stats};
+use crate::store::{Answer, Store, StoreError};
+use crate::token::{self, Token};
+
+pub use users::SessionInfo;
+
+static GLOBAL: OnceCell<Sessions> = OnceCell::new();
+
+/// Sets up the global session service: once, before the server starts.
+///
+/// It does no network I/O. [`Sessions::builder`] has the other settings.
+///
+/// # Errors
+/// As [`Builder::init`].
+pub fn init(secret: impl Into<Secret>, mode: Mode) -> Result<(), InitError> {
+    Sessions::builder(secret).mode(mode).init()
+}
+
+/// A session service: the secret, the store and the settings. Clones are the same service.
+///
+/// Most applications have one, made by [`init`] and never seen again. As an extractor in a handler
+/// it is the service that the handler's sessions come from.
+#[derive(Clone)]
+pub struct Sessions(pub(crate) Arc<Service>);
+
+pub(crate) struct Service {
+    ring: KeyRing,
+    store: Arc<dyn Store>,
+    pub(crate) config: Config,
+    clock: Clock,
+    pub(crate) counters: Counters,
+    /// Its end tells the sweeper to stop.
+    _sweeper: sweeper::Sweeper,
+}
+
+pub(crate) struct Config {
+    pub(crate) cookie: Settings,
+    pub(crate) idle: Duration,
+    pub(crate) lifetime: Option<Duration>,
+    pub(crate) browser_session: bool,
+    pub(crate) max_size: usize,
+    pub(crate) store_timeout: Duration,
+}
+
+/// What a request showed of cookies under our name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Presented {
+    /// Each valid token once.
+    pub(crate) tokens: Vec<Token>,
+    /// Whether there was any cookie of our name, good or bad.
+    pub(crate) any: bool,
+}
+
+/// How a request stands to the store.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// A visitor without a session; a change creates one.
+    Nothing,
+    /// A visitor whose session is not known for sure, the id being retired or one of two: what is
+    /// changed is not kept, so that it cannot overwrite a better cookie.
+    Unkept,
+    /// A session.
+    Live(Live),
+}
+
+/// A session as it was loaded, without what it holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: Id,
+    pub(crate) key: Key,
+    pub(crate) revision: Revision,
+    pub(crate) expires: Timestamp,
+    pub(crate) created: Timestamp,
+    pub(crate) handle: Handle,
+    pub(crate) user: Option<UserKey>,
+    /// Whether a previous secret signed the token or sealed the record.
+    pub(crate) previous: bool,
+}
+
+/// What a response has to tell the browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CookieChange {
+    Set {
+        token: String,
+        max_age: Option<Duration>,
+    },
+    Remove,
+}
+
+impl Sessions {
+    /// A service with settings of its own.
+    pub fn builder(secret: impl Into<Secret>) -> Builder {
+        Builder::new(secret.into())
+    }
+
+    /// The global service, if [`init`] was called.
+    #[must_use]
+    pub fn global() -> Option<Self> {
+        GLOBAL.get().cloned()
+    }
+
+    /// Builds the global service, unless there is one: a second `init` opens no directory and starts
+    /// no thread.
+    pub(crate) fn set_global(
+        build: impl FnOnce() -> Result<Self, InitError>,
+    ) -> Result<(), InitError> {
+        let mut first = false;
+        GLOBAL.get_or_try_init(|| {
+            first = true;
+            build()
+        })?;
+        if first { Ok(()) } else { Err(InitError::Twice) }
+    }
+
+    pub(crate) fn start(
+        ring: KeyRing,
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Clock,
+    ) -> Result<Self, InitError> {
+        let (sweeper, thread) = sweeper::Sweeper::new();
+        let counters = Counters::default();
+        let service = Arc::new(Service {
+            ring,
+            store,
+            config,
+            clock,
+            counters,
+            _sweeper: sweeper,
+        });
+        thread.start(&service)?;
+        Ok(Self(service))
+    }
+
+    /// What the service did since it was built, in this process.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.counters.read()
+    }
+
+    /// Makes a session and gives its cookie: for tests of applications, to begin logged in.
+    ///
+    /// ```
+    /// # use bsession_runtime::{Mode, Sessions};
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sessions = Sessions::builder("kept in the environment, not in the code").mode(Mode::Memory).build()?;
+    /// let cookie = sessions.cookie_for(|session| session.login("joe")).await?;
+    /// let request = actix_web::test::TestRequest::get().uri("/").cookie(cookie);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The store fails, or the session is larger than it may be.
+    pub async fn cookie_for(&self, f: impl FnOnce(&mut Session)) -> Result<Cookie<'static>> {
+        let mut session = Session::default();
+        f(&mut session);
+        let outcome = self.0.create(&[session.into_changes()]).await?;
+        Ok(self
+            .0
+            .cookie(outcome.cookie.unwrap_or(CookieChange::Remove), false))
+    }
+
+    /// Removes what has expired, now and all of it; gives how many.
+    ///
+    /// A thread does so all along, in slices: this is for tests, and for whoever wants to see it
+    /// done. It blocks.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn sweep(&self) -> Result<usize> {
+        self.0.sweep_all()
+    }
+}
+
+impl Service {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Reads the tokens among the cookies of a request.
+    pub(crate) fn presented<'h>(&self, headers: impl Iterator<Item = &'h [u8]>) -> Presented {
+        let mut presented = Presented::default();
+        for value in crate::cookie::values(headers, self.config.cookie.name.as_bytes()) {
+            presented.any = true;
+            match token::decode(&self.ring, value) {
+                Some(token) if presented.tokens.iter().any(|other| other.id == token.id) => {}
+                Some(token) => presented.tokens.push(token),
+                None => {
+                    self.counters.bad_cookies.count();
+                    tracing::debug!(target: "bsession", "bad_cookie");
+                }
+            }
+        }
+        presented
+    }
+
+    /// The cookie that says so.
+    pub(crate) fn cookie(&self, change: CookieChange, loopback: bool) -> Cookie<'static> {
+        let settings = &self.config.cookie;
+        let secure = settings.secure != crate::cookie::Secure::Never
+            && (!loopback || settings.is_secure_on_loopback());
+        match change {
+            CookieChange::Set { token, max_age } => settings.cookie(token, max_age, secure),
+            CookieChange::Remove => settings.removal(secure),
+        }
+    }
+
+    fn deadline(&self) -> Deadline<'_> {
+        Deadline {
+            service: self,
+            at: None,
+        }
+    }
+
+    /// This session's idle expiry.
+    fn idle(&self, contents: &Contents) -> Duration {
+        contents.idle.unwrap_or(self.config.idle)
+    }
+
+    /// When a session ends that is visited now.
+    fn expiry(&self, contents: &Contents, now: Timestamp) -> Timestamp {
+        let idle = now + self.idle(contents);
+        contents.deadline.map_or(idle, |end| end.min(idle))
+    }
+
+    /// The cookie for a session, to be sent now. It outlasts the session by the tenth of the idle
+    /// time in which it is not sent again.
+    fn set_cookie(&self, id: &Id, contents: &Contents, now: Timestamp) -> CookieChange {
+        let idle = self.idle(contents);
+        let lasting = !self.config.browser_session || contents.idle.is_some();
+        let max_age = lasting.then(|| {
+            let age = (idle + idle / 10).min(crate::session::LONGEST);
+            contents.deadline.map_or(age, |end| age.min(end.since(now)))
+        });
+        CookieChange::Set {
+            token: token::encode(&self.ring, id),
+            max_age,
+        }
+    }
+
+    /// Whether the cookie's `Max-Age` must move.
+    fn is_cookie_due(&self, contents: &Contents, now: Timestamp) -> bool {
+        let lasting = !self.config.browser_session || contents.idle.is_some();
+        lasting && now.since(contents.cookie_sent) >= self.idle(contents) / 10
+    }
+
+    fn store_failed(&self, error: &StoreError) {
+        self.counters.store_errors.count();
+        tracing::error!(target: "bsession", %error, "store_failed");
+    }
+}
+
+/// Until when a request waits for the store. The time begins with the first wait: what answers at
+/// once costs no look at a clock.
+struct Deadline<'s> {
+    service: &'s Service,
+    at: Option<Instant>,
+}
+
+impl Deadline<'_> {
+    fn at(&mut self) -> Instant {
+        *self
+            .at
+            .get_or_insert_with(|| Instant::now() + self.service.config.store_timeout)
+    }
+
+    /// Waits for an answer, but not beyond the deadline.
+    async fn wait<T: Unpin>(&mut self, answer: Answer<'_, T>) -> Result<T, StoreError> {
+        let result = match answer {
+            Answer::Now(result) => result,
+            Answer::Later(future) => within(self.at(), future).await,
+        };
+        result.inspect_err(|error| self.service.store_failed(error))
+    }
+
+    /// Whether another try may begin.
+    fn check(&mut self) -> Result<()> {
+        if Instant::now() < self.at() {
+            return Ok(());
+        }
+        self.service.store_failed(&StoreError::TimedOut);
+        Err(Error::Store(StoreError::TimedOut))
+    }
+}
+
+async fn within<T>(
+    end: Instant,
+    future: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout_at(end, future)
+        .await
+        .unwrap_or(Err(StoreError::TimedOut))
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("cookie", &self.0.config.cookie.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! From tokens to the session they stand for.
+
+use std::sync::Arc;
+
+use super::{Deadline, Live, Presented, Service, Standing};
+use crate::contents::Contents;
+use crate::error::Result;
+use crate::id::Id;
+use crate::record::{Inner, Key, Record};
+use crate::seal;
+use crate::store::{Answer, Loaded};
+use crate::token::Token;
+
+/// A session as a request begins with it.
+pub(crate) type Start = (Standing, Arc<Contents>);
+
+impl Service {
+    /// Loads what can be loaded without waiting; `None` if it takes [`load`](Self::load).
+    pub(crate) fn load_now(&self, presented: &Presented) -> Option<Result<Start>> {
+        let token = match &*presented.tokens {
+            [] => return Some(Ok((Standing::Nothing, Arc::default()))),
+            [token] => token,
+            _ => return None,
+        };
+        let now = self.now();
+        let key = self.ring.store_key(&token.id);
+        let Answer::Now(answer) = self.store.load(key, now) else {
+            return None;
+        };
+        self.counters.loads.count();
+        Some(match answer {
+            Ok(Loaded::Live(record)) => Ok(self
+                .start(token, key, record)
+                .unwrap_or((Standing::Nothing, Arc::default()))),
+            Ok(Loaded::Retired) => Ok((Standing::Unkept, Arc::default())),
+            Ok(Loaded::Nothing) => Ok((Standing::Nothing, Arc::default())),
+            Err(error) => {
+                self.store_failed(&error);
+                Err(error.into())
+            }
+        })
+    }
+
+    /// Loads the session of a request: of several tokens the one that is live.
+    pub(crate) async fn load(&self, presented: &Presented) -> Result<Start> {
+        let mut deadline = self.deadline();
+        let mut found: Option<Start> = None;
+        let mut otherwise = Standing::Nothing;
+        for token in &presented.tokens {
+            match self.load_one(token, &mut deadline).await? {
+                (live @ Standing::Live(_), contents) if found.is_none() => {
+                    found = Some((live, contents))
+                }
+                (Standing::Live(_), _) => return Ok((Standing::Unkept, Arc::default())),
+                (Standing::Unkept, _) => otherwise = Standing::Unkept,
+                (Standing::Nothing, _) => {}
+            }
+        }
+        Ok(found.unwrap_or_else(|| (otherwise, Arc::default())))
+    }
+
+    async fn load_one(&self, token: &Token, deadline: &mut Deadline<'_>) -> Result<Start> {
+        let key = self.ring.store_key(&token.id);
+        self.counters.loads.count();
+        Ok(
+            match deadline.wait(self.store.load(key, self.now())).await? {
+                Loaded::Live(record) => self
+                    .start(token, key, record)
+                    .unwrap_or((Standing::Nothing, Arc::default())),
+                Loaded::Retired => (Standing::Unkept, Arc::default()),
+                Loaded::Nothing => (Standing::Nothing, Arc::default()),
+            },
+        )
+    }
+
+    fn start(&self, token: &Token, key: Key, record: Record) -> Option<Start> {
+        let (mut live, contents) = self.open(&token.id, key, record)?;
+        live.previous |= token.previous;
+        let now = self.now();
+        live.expires = live.expires.min(self.expiry(&contents, now));
+        if live.expires <= now {
+            return None;
+        }
+        Some((Standing::Live(live), contents))
+    }
+
+    /// Opens a record; nothing, with a line in the log, if it does not open.
+    pub(super) fn open(&self, id: &Id, key: Key, record: Record) -> Option<(Live, Arc<Contents>)> {
+        let Record {
+            revision,
+            expires,
+            created,
+            handle,
+            user,
+            body,
+        } = record;
+        let (contents, previous) = match body.0 {
+            Inner::Plain(contents) => (contents, false),
+            Inner::Sealed(bytes) => {
+                let place = seal::Place {
+                    key,
+                    revision,
+                    created,
+                    handle,
+                    user,
+                };
+                let Some((contents, previous)) = seal::open(&self.ring, id, &place, &bytes) else {
+                    self.counters.unreadable.count();
+                    tracing::warn!(target: "bsession", %handle, "record_unreadable");
+                    return None;
+                };
+                (Arc::new(contents), previous)
+            }
+        };
+        Some((
+            Live {
+                id: id.clone(),
+                key,
+                revision,
+                expires,
+                created,
+                handle,
+                user,
+                previous,
+            },
+            contents,
+        ))
+    }
+}

@@ -1,0 +1,466 @@
+//! The session: a dictionary, and whose it is.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::{Index, IndexMut};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::de::{Deserialize, DeserializeOwned};
+use serde::ser::Serialize;
+use serde_json::Value;
+
+use crate::changes::{Changes, Start, Step, Update};
+use crate::clock::Timestamp;
+use crate::contents::Contents;
+use crate::data::Data;
+use crate::error::{Error, Result};
+use crate::record::Handle;
+
+/// The longest idle expiry: what browsers keep a cookie for, and no more (RFC 6265bis §5.5).
+pub(crate) const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// The shortest idle expiry: a cookie counts its `Max-Age` in seconds.
+pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
+
+/// A visitor's session, for the length of one request: a dictionary of JSON values.
+///
+/// Reading never changes anything; what is changed is saved when the handler is over. Setting an
+/// equal value, removing a missing key or a failed [`insert`](Session::insert) is no change.
+///
+/// ```
+/// # use bsession_runtime::Session;
+/// # fn main() -> bsession_runtime::Result<()> {
+/// # let mut session = Session::default();
+/// session["user"] = "joe".into();                         // as a dictionary
+/// session.insert("visits", 41)?;                          // any `Serialize`
+/// let visits = session.update("visits", |n: u64| n + 1)?; // exact, however many requests race
+/// assert_eq!(visits, 42);
+/// assert_eq!(session.get::<String>("user")?.as_deref(), Some("joe"));
+/// assert!(session["missing"].is_null());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `Session::default()` is an empty one that belongs to no request, for the tests of functions
+/// that take `&mut Session`.
+#[derive(Default)]
+pub struct Session {
+    /// What the changes are told against.
+    before: Arc<Contents>,
+    /// What the session holds now; its own copy from the first change on.
+    current: Arc<Contents>,
+    updates: Vec<Update>,
+    purged: bool,
+    renewed: bool,
+    logged_in: bool,
+    facts: Facts,
+    claims: Option<Arc<dyn Claims>>,
+}
+
+/// What a session tells of its record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) handle: Option<Handle>,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// Where a session can commit one removal at once.
+pub(crate) trait Claims: Send + Sync {
+    /// Removes `key` from the stored session, and gives its value to this caller alone.
+    fn claim<'a>(
+        &'a self,
+        key: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>>;
+}
+
+impl Session {
+    pub(crate) fn connected(
+        contents: Arc<Contents>,
+        facts: Facts,
+        claims: Option<Arc<dyn Claims>>,
+    ) -> Self {
+        Self {
+            before: Arc::clone(&contents),
+            current: contents,
+            facts,
+            claims,
+            ..Self::default()
+        }
+    }
+
+    /// What this request changed.
+    pub(crate) fn into_changes(mut self) -> Changes {
+        let before = &self.before;
+        if !Arc::ptr_eq(before, &self.current) {
+            // Asking `session["key"]` mutably makes a Null; that alone is no change.
+            let left_null =
+                |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
+            if self
+                .current
+                .data
+                .iter()
+                .any(|(key, value)| left_null(key, value))
+            {
+                Arc::make_mut(&mut self.current)
+                    .data
+                    .retain(|key, value| !left_null(key, value));
+            }
+        }
+        let current = &self.current;
+        self.updates
+            .retain(|update| current.data.get(&update.key) == Some(&update.result));
+        Changes {
+            before: self.before,
+            after: self.current,
+            updates: self.updates,
+            purge: self.purged,
+            renew: self.renewed,
+            login: self.logged_in,
+        }
+    }
+
+    fn contents_mut(&mut self) -> &mut Contents {
+        Arc::make_mut(&mut self.current)
+    }
+
+    /// From here on the key is set plainly: what `update` did to it before counts no more.
+    fn forget_updates(&mut self, key: &str) {
+        self.updates.retain(|update| &*update.key != key);
+    }
+
+    /// The value of `key` as a `T`; `None` if it is missing or Null.
+    ///
+    /// `T` may borrow from the session, as `&str` does.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if there is a value and it is no `T`.
+    pub fn get<'s, T: Deserialize<'s>>(&'s self, key: &str) -> Result<Option<T>> {
+        self.present(key)
+            .map(|value| T::deserialize(value).map_err(|error| bad_value(key, error)))
+            .transpose()
+    }
+
+    fn present(&self, key: &str) -> Option<&Value> {
+        self.current.data.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Sets `key` to anything that can be serialised.
+    ///
+    /// Of two requests that set the same key, the one that saves last wins; where the new value
+    /// follows from the old one, use [`update`](Session::update).
+    ///
+    /// # Errors
+    /// [`Error::Value`] if it cannot be serialised; the session is as it was.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Serialize) -> Result<()> {
+        let key = key.into();
+        let value = serde_json::to_value(value).map_err(|error| bad_value(&key, error))?;
+        self.forget_updates(&key);
+        if self.current.data.get(&key) != Some(&value) {
+            self.contents_mut().data.insert(key, value);
+        }
+        Ok(())
+    }
+
+    /// Replaces the value of `key` by what `f` makes of it, and gives that.
+    ///
+    /// A missing or Null value is `T::default()`. If another request saves the session meanwhile,
+    /// `f` runs again on the latest value, so none of the updates is lost: the *stored* value is
+    /// exact, the returned one is what this request saw. So `f` should do nothing but compute.
+    ///
+    /// If this request has set the key before, `f` starts from that, whatever others saved; if it
+    /// sets the key afterwards, that is what is stored.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if there is a value that is no `T`, or the new one cannot be serialised;
+    /// the session is as it was. A value that is no `T` only when `f` runs again stays, and is
+    /// logged.
+    pub fn update<T>(
+        &mut self,
+        key: impl Into<String>,
+        f: impl FnOnce(T) -> T + Clone + Send + Sync + 'static,
+    ) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned + Default,
+    {
+        let key = key.into();
+        let new = updated(&key, self.current.data.get(&key), f.clone())?;
+        let result = serde_json::to_value(&new).map_err(|error| bad_value(&key, error))?;
+        self.keep_update(&key, f, result.clone());
+        if self.current.data.get(&key) != Some(&result) {
+            self.contents_mut().data.insert(key, result);
+        }
+        Ok(new)
+    }
+
+    fn keep_update<T>(
+        &mut self,
+        key: &str,
+        f: impl FnOnce(T) -> T + Clone + Send + Sync + 'static,
+        result: Value,
+    ) where
+        T: Serialize + DeserializeOwned + Default,
+    {
+        let name: Box<str> = key.into();
+        let step: Step = Arc::new(move |value| {
+            let new = updated(&name, value, f.clone())?;
+            serde_json::to_value(new).map_err(|error| bad_value(&name, error))
+        });
+        let current = self.current.data.get(key);
+        if let Some(update) = self.updates.iter_mut().find(|update| &*update.key == key) {
+            if current != Some(&update.result) {
+                update.start = Start::Own(current.cloned());
+                update.steps.clear();
+            }
+            update.steps.push(step);
+            update.result = result;
+            return;
+        }
+        let untouched = current == self.before.data.get(key);
+        let start = if untouched {
+            Start::Latest
+        } else {
+            Start::Own(current.cloned())
+        };
+        self.updates.push(Update {
+            key: key.into(),
+            start,
+            steps: vec![step],
+            result,
+        });
+    }
+
+    /// Removes `key`, and gives the value it had.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        self.forget_updates(key);
+        if !self.current.data.contains_key(key) {
+            return None;
+        }
+        self.contents_mut().data.remove(key)
+    }
+
+    /// Removes `key`, and gives the value it had as a `T`; `None` if it is missing or Null.
+    ///
+    /// Two requests at once may both take it; see [`claim`](Session::claim).
+    ///
+    /// # Errors
+    /// [`Error::Value`] if there is a value and it is no `T`; it stays.
+    pub fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
+        let value = self.present(key).map(T::deserialize).transpose();
+        let value = value.map_err(|error| bad_value(key, error))?;
+        self.remove(key);
+        Ok(value)
+    }
+
+    /// Takes `key` for exactly one of the requests that race for it.
+    ///
+    /// The removal is committed before this returns and stands whatever becomes of the request;
+    /// the other changes of the request are saved at its end, as ever. Use it for what must be
+    /// used once: a one-time code, a message to show.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if the value is no `T`, [`Error::Store`] if the store fails, and
+    /// [`Error::NotConnected`] for a session that belongs to no request.
+    pub async fn claim<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
+        if self.current.data.get(key) != self.before.data.get(key) {
+            return self.take(key);
+        }
+        if self.get::<T>(key)?.is_none() {
+            return Ok(None);
+        }
+        let claims = self.claims.clone().ok_or(Error::NotConnected)?;
+        let value = claims.claim(key).await?;
+        self.forget_updates(key);
+        self.contents_mut().data.remove(key);
+        Arc::make_mut(&mut self.before).data.remove(key);
+        value
+            .map(|value| serde_json::from_value(value).map_err(|error| bad_value(key, error)))
+            .transpose()
+    }
+
+    /// Whether there is a value under `key`.
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.current.data.contains_key(key)
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.current.data.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.current.data.is_empty()
+    }
+
+    /// Keys and values, in the order of the keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.current.data.iter()
+    }
+
+    /// The dictionary, to be read.
+    #[must_use]
+    pub fn data(&self) -> &Data {
+        &self.current.data
+    }
+
+    /// The dictionary, to be changed.
+    #[must_use]
+    pub fn data_mut(&mut self) -> &mut Data {
+        &mut self.contents_mut().data
+    }
+
+    /// Gives the session a new id and keeps what it holds; the old id is dead at once.
+    ///
+    /// For whenever somebody's rights change. [`login`](Session::login) does it by itself.
+    pub fn renew(&mut self) {
+        self.renewed = true;
+    }
+
+    /// Ends the session: its record goes, and its cookie.
+    ///
+    /// What is put in afterwards begins a new, anonymous session under a new id.
+    pub fn purge(&mut self) {
+        *self = Self {
+            purged: true,
+            claims: self.claims.take(),
+            ..Self::default()
+        };
+    }
+
+    /// The same as [`purge`](Session::purge).
+    pub fn clear(&mut self) {
+        self.purge();
+    }
+
+    /// Logs a user in: the session is theirs from here on, under a new id.
+    ///
+    /// The old id is dead at once, so that a cookie planted before is worth nothing. What an
+    /// anonymous session holds is kept; nothing of one user reaches another one.
+    pub fn login(&mut self, user: impl ToString) {
+        let user = user.to_string().into_boxed_str();
+        if self
+            .current
+            .user
+            .as_ref()
+            .is_some_and(|other| *other != user)
+        {
+            self.before = Arc::default();
+            self.current = Arc::default();
+            self.updates.clear();
+        }
+        self.contents_mut().user = Some(user);
+        self.logged_in = true;
+    }
+
+    /// Logs the user out: the same as [`purge`](Session::purge).
+    pub fn logout(&mut self) {
+        self.purge();
+    }
+
+    /// Who is logged in.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.current.user.as_deref()
+    }
+
+    /// When the user logged in; `None` too if it was in this very request.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<SystemTime> {
+        self.current.authenticated.map(SystemTime::from)
+    }
+
+    /// Whether nothing is stored of this session yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.facts.handle.is_none()
+    }
+
+    /// Gives this session an idle expiry of its own, in days, in place of the service's: between
+    /// 1 and 400, nearer values taken for others. `session.set_days(30)` is a "remember me".
+    pub fn set_days(&mut self, days: u32) {
+        self.set_idle(Duration::from_secs(u64::from(days.max(1)) * 24 * 60 * 60));
+    }
+
+    /// Gives this session an idle expiry of its own in place of the service's: between a second
+    /// and 400 days, nearer values taken for others.
+    pub fn set_idle(&mut self, idle: Duration) {
+        let idle = Some(idle.clamp(SHORTEST, LONGEST));
+        if self.current.idle != idle {
+            self.contents_mut().idle = idle;
+        }
+    }
+
+    /// When the session was created; `None` for a new one.
+    #[must_use]
+    pub fn created_at(&self) -> Option<SystemTime> {
+        self.facts.handle.map(|_| self.current.created.into())
+    }
+
+    /// When the session ends unless it is visited again; `None` for a new one.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.facts.expires.map(SystemTime::from)
+    }
+
+    /// The session's public name, for lists and logs; `None` for a new one.
+    ///
+    /// It is not secret, opens nothing and stays the same through every renewal.
+    #[must_use]
+    pub fn handle(&self) -> Option<Handle> {
+        self.facts.handle
+    }
+}
+
+fn bad_value(key: &str, source: serde_json::Error) -> Error {
+    Error::Value {
+        key: key.to_owned(),
+        source,
+    }
+}
+
+fn updated<T: DeserializeOwned + Default>(
+    key: &str,
+    value: Option<&Value>,
+    f: impl FnOnce(T) -> T,
+) -> Result<T> {
+    let old = match value.filter(|value| !value.is_null()) {
+        Some(value) => T::deserialize(value).map_err(|error| bad_value(key, error))?,
+        None => T::default(),
+    };
+    Ok(f(old))
+}
+
+/// The value of a key; a missing one reads as [`Value::Null`].
+impl Index<&str> for Session {
+    type Output = Value;
+
+    fn index(&self, key: &str) -> &Value {
+        &self.current.data[key]
+    }
+}
+
+/// The value of a key, to be set. Left Null, a key that was not there is not stored.
+///
+/// `session["a"]["b"] = …` is a change, too; like [`Value`]'s own, it panics if `session["a"]` is
+/// neither an object nor Null. Where the shape may have changed since it was stored, use
+/// [`get`](Session::get) and [`insert`](Session::insert).
+impl IndexMut<&str> for Session {
+    fn index_mut(&mut self, key: &str) -> &mut Value {
+        self.forget_updates(key);
+        &mut self.contents_mut().data[key]
+    }
+}
+
+/// The keys only: values are nobody's business in a log, and neither is the user.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("handle", &self.facts.handle)
+            .field("keys", self.data())
+            .finish()
+    }
+}

@@ -1,0 +1,391 @@
+//! The memory store: a sharded map of records that stay as they are, shared and unsealed.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+
+use super::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept};
+use crate::clock::Timestamp;
+use crate::record::{Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
+
+/// How many locks the map has: far more than a machine has threads that could meet at one.
+const SHARDS: usize = 128;
+
+type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// Keeps sessions in the memory of this process; they end with it.
+pub(crate) struct MemoryStore {
+    shards: Box<[Mutex<Shard>]>,
+    users: Mutex<Map<UserKey, HashSet<Key, RandomState>>>,
+    max_sessions: Option<usize>,
+    live: AtomicUsize,
+    swept: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Shard {
+    entries: Map<Key, Entry>,
+    /// With `max_sessions`, whom to throw out first: anonymous before logged-in, then the longest
+    /// idle.
+    queue: BTreeSet<(bool, Timestamp, Key)>,
+}
+
+enum Entry {
+    Live(Record),
+    Tombstone {
+        since: Timestamp,
+        successor: Option<Key>,
+    },
+}
+
+/// A poisoned lock means a panic between two whole states, since none is made in between.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn place_in_queue(key: Key, record: &Record) -> (bool, Timestamp, Key) {
+    (record.user.is_some(), record.expires, key)
+}
+
+impl Entry {
+    fn live(&self, now: Timestamp) -> Option<&Record> {
+        match self {
+            Self::Live(record) if record.expires > now => Some(record),
+            _ => None,
+        }
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Live(record) => record.expires <= now,
+            Self::Tombstone { since, .. } => now.since(*since) >= TOMBSTONE,
+        }
+    }
+}
+
+impl MemoryStore {
+    pub(crate) fn new(max_sessions: Option<usize>) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            users: Mutex::default(),
+            max_sessions,
+            live: AtomicUsize::new(0),
+            swept: AtomicUsize::new(0),
+        }
+    }
+
+    /// Keys are hashes, so any of their bytes will do.
+    fn shard(&self, key: Key) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[usize::from(key.0[0]) % SHARDS])
+    }
+
+    fn put(&self, shard: &mut Shard, key: Key, record: Record) {
+        if self.max_sessions.is_some() {
+            shard.queue.insert(place_in_queue(key, &record));
+        }
+        let user = record.user;
+        let old = shard.entries.insert(key, Entry::Live(record));
+        let Some(Entry::Live(old)) = old else {
+            self.live.fetch_add(1, Ordering::Relaxed);
+            self.index(key, None, user);
+            return;
+        };
+        if self.max_sessions.is_some()
+            && shard
+                .entries
+                .get(&key)
+                .is_none_or(|entry| !is_queued_as(entry, key, &old))
+        {
+            shard.queue.remove(&place_in_queue(key, &old));
+        }
+        self.index(key, old.user, user);
+    }
+
+    /// Takes a record out of the books, whose entry is gone or replaced by a tombstone.
+    fn forget(&self, shard: &mut Shard, key: Key, record: &Record) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        if self.max_sessions.is_some() {
+            shard.queue.remove(&place_in_queue(key, record));
+        }
+        self.index(key, record.user, None);
+    }
+
+    fn index(&self, key: Key, from: Option<UserKey>, to: Option<UserKey>) {
+        if from == to {
+            return;
+        }
+        let mut users = lock(&self.users);
+        if let Some(user) = to {
+            users.entry(user).or_default().insert(key);
+        }
+        if let Some(user) = from
+            && let Some(keys) = users.get_mut(&user)
+        {
+            keys.remove(&key);
+            if keys.is_empty() {
+                users.remove(&user);
+            }
+        }
+    }
+
+    /// Replaces a live record at a revision; `None` is a key that is not live.
+    fn replace(&self, key: Key, over: Revision, now: Timestamp, entry: Entry) -> Commit {
+        let mut shard = self.shard(key);
+        let Some(current) = shard.entries.get(&key).and_then(|entry| entry.live(now)) else {
+            return Commit::Gone;
+        };
+        if let Entry::Live(record) = &entry
+            && current.revision == record.revision
+        {
+            return Commit::Saved;
+        }
+        if current.revision != over {
+            return Commit::Conflict(current.clone());
+        }
+        match entry {
+            Entry::Live(record) => self.put(&mut shard, key, record),
+            tombstone @ Entry::Tombstone { .. } => {
+                if let Some(Entry::Live(old)) = shard.entries.insert(key, tombstone) {
+                    self.forget(&mut shard, key, &old);
+                }
+            }
+        }
+        Commit::Saved
+    }
+
+    /// Makes room for one more session, if there is a limit and it is reached.
+    fn make_room(&self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(max) = self.max_sessions else {
+            return Ok(());
+        };
+        while self.live.load(Ordering::Relaxed) >= max {
+            let first = |shard: &Mutex<Shard>| {
+                let shard = lock(shard);
+                let first_of = |user: bool| {
+                    shard
+                        .queue
+                        .range((user, Timestamp::default(), Key([0; 16]))..)
+                        .next()
+                        .copied()
+                };
+                first_of(false)
+                    .filter(|(user, ..)| !user)
+                    .into_iter()
+                    .chain(first_of(true).filter(|(_, expires, _)| *expires <= now))
+                    .min_by_key(|&(_, expires, key)| (expires, key))
+            };
+            let victim = self
+                .shards
+                .iter()
+                .filter_map(first)
+                .min_by_key(|&(_, expires, key)| (expires, key));
+            let (.., key) = victim.ok_or(StoreError::Full)?;
+            let mut shard = self.shard(key);
+            if let Some(Entry::Live(old)) = shard.entries.remove(&key) {
+                self.forget(&mut shard, key, &old);
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_now(&self, mut key: Key, now: Timestamp) -> bool {
+        loop {
+            let mut shard = self.shard(key);
+            match shard.entries.get(&key) {
+                Some(Entry::Live(_)) => {}
+                Some(Entry::Tombstone {
+                    successor: Some(successor),
+                    ..
+                }) => {
+                    key = *successor;
+                    continue;
+                }
+                _ => return false,
+            }
+            let tombstone = Entry::Tombstone {
+                since: now,
+                successor: None,
+            };
+            let Some(Entry::Live(old)) = shard.entries.insert(key, tombstone) else {
+                return false;
+            };
+            self.forget(&mut shard, key, &old);
+            return old.expires > now;
+        }
+    }
+
+    fn list(&self, user: UserKey, now: Timestamp) -> Vec<Listing> {
+        let keys: Vec<Key> = lock(&self.users)
+            .get(&user)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        keys.into_iter()
+            .filter_map(|key| {
+                let shard = self.shard(key);
+                let record = shard.entries.get(&key)?.live(now)?;
+                let Record {
+                    handle,
+                    created,
+                    expires,
+                    ..
+                } = *record;
+                (record.user == Some(user)).then_some(Listing {
+                    key,
+                    handle,
+                    created,
+                    expires,
+                })
+            })
+            .collect()
+    }
+}
+
+fn is_queued_as(entry: &Entry, key: Key, old: &Record) -> bool {
+    matches!(entry, Entry::Live(record) if place_in_queue(key, record) == place_in_queue(key, old))
+}
+
+impl Store for MemoryStore {
+    fn in_process(&self) -> bool {
+        true
+    }
+
+    fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
+        Answer::Now(Ok(match self.shard(key).entries.get(&key) {
+            Some(Entry::Live(record)) if record.expires > now => Loaded::Live(record.clone()),
+            Some(Entry::Tombstone { since, .. }) if now.since(*since) < RETIRED => Loaded::Retired,
+            _ => Loaded::Nothing,
+        }))
+    }
+
+    fn create(&self, key: Key, record: Record, now: Timestamp) -> Answer<'_, bool> {
+        if let Err(error) = self.make_room(now) {
+            return Answer::Now(Err(error));
+        }
+        let mut shard = self.shard(key);
+        let free = !shard.entries.contains_key(&key);
+        if free {
+            self.put(&mut shard, key, record);
+        }
+        Answer::Now(Ok(free))
+    }
+
+    fn commit(
+        &self,
+        key: Key,
+        over: Revision,
+        record: Record,
+        now: Timestamp,
+    ) -> Answer<'_, Commit> {
+        Answer::Now(Ok(self.replace(key, over, now, Entry::Live(record))))
+    }
+
+    fn touch(
+        &self,
+        key: Key,
+        revision: Revision,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'_, ()> {
+        let mut guard = self.shard(key);
+        let shard = &mut *guard;
+        if let Some(Entry::Live(record)) = shard.entries.get_mut(&key)
+            && record.expires > now
+            && record.revision == revision
+        {
+            if self.max_sessions.is_some() {
+                shard.queue.remove(&place_in_queue(key, record));
+            }
+            record.expires = expires;
+            if self.max_sessions.is_some() {
+                shard.queue.insert(place_in_queue(key, record));
+            }
+        }
+        Answer::Now(Ok(()))
+    }
+
+    fn renew(
+        &self,
+        old: Key,
+        over: Revision,
+        new: Key,
+        record: Record,
+        now: Timestamp,
+    ) -> Answer<'_, Commit> {
+        // The new id is nobody's yet, so the two keys need not be locked together.
+        {
+            let mut shard = self.shard(new);
+            match shard.entries.get(&new) {
+                None => self.put(&mut shard, new, record),
+                Some(Entry::Live(existing)) if existing.revision == record.revision => {
+                    return Answer::Now(Ok(Commit::Saved));
+                }
+                Some(_) => return Answer::Now(Ok(Commit::Gone)),
+            }
+        }
+        let retired = self.replace(
+            old,
+            over,
+            now,
+            Entry::Tombstone {
+                since: now,
+                successor: Some(new),
+            },
+        );
+        if !matches!(retired, Commit::Saved) {
+            let mut shard = self.shard(new);
+            if let Some(Entry::Live(orphan)) = shard.entries.remove(&new) {
+                self.forget(&mut shard, new, &orphan);
+            }
+        }
+        Answer::Now(Ok(retired))
+    }
+
+    fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
+        Answer::Now(Ok(self.remove_now(key, now)))
+    }
+
+    fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
+        Answer::Now(Ok(self.list(user, now)))
+    }
+
+    fn remove_user(&self, user: UserKey, but: Option<Key>, now: Timestamp) -> Answer<'_, usize> {
+        let others = self
+            .list(user, now)
+            .into_iter()
+            .filter(|listing| Some(listing.key) != but);
+        Answer::Now(Ok(others
+            .filter(|listing| self.remove_now(listing.key, now))
+            .count()))
+    }
+
+    fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        let mut seen = 0;
+        while seen < budget && !swept.finished {
+            let place = self.swept.fetch_add(1, Ordering::Relaxed) % SHARDS;
+            let mut shard = lock(&self.shards[place]);
+            seen += shard.entries.len().max(1);
+            let over: Vec<_> = shard
+                .entries
+                .extract_if(|_, entry| entry.is_over(now))
+                .collect();
+            swept.deleted += over.len();
+            for (key, entry) in over {
+                if let Entry::Live(record) = entry {
+                    self.forget(&mut shard, key, &record);
+                }
+            }
+            // After a flood the room is given back; a factor apart, so that it is not asked for again.
+            if shard.entries.capacity() > 64 && shard.entries.len() < shard.entries.capacity() / 4 {
+                let room = shard.entries.len() * 2;
+                shard.entries.shrink_to(room);
+            }
+            swept.finished = place == SHARDS - 1;
+        }
+        Ok(swept)
+    }
+}

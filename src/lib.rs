@@ -1,0 +1,16 @@
+//! (README to come)
+
+pub use bsession_macros::session;
+#[doc(inline)]
+pub use bsession_runtime::{
+    Answer, Body, Builder, Clock, Commit, Connection, Data, Durability, Error, Handle, Hooks,
+    InitError, Key, Listing, Loaded, Mode, NotHex, RETIRED, Record, Result, Revision, SameSite,
+    Saved, Secret, Secure, Session, SessionInfo, Sessions, Stats, Store, StoreError, Swept,
+    TOMBSTONE, Timestamp, UserKey, connect, init,
+};
+
+/// What the attribute's expansion calls. No part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use bsession_runtime::{Call, Saved};
+}
