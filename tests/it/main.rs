@@ -1,3 +1,17 @@
-//! The integration tests: one binary, one file a story.
+//! The integration tests: one binary, one file a story. Most of them run once for each store.
 
-mod smoke;
+#![allow(unreachable_pub, reason = "a binary has no public interface to keep small")]
+
+mod support;
+
+mod concurrency;
+mod connections;
+mod cookies;
+mod dictionary;
+mod expiry;
+mod ids;
+mod outage;
+mod requests;
+mod secrets;
+mod settings;
+mod users;

@@ -1,0 +1,190 @@
+//! The dictionary by itself: what each method does, and what of it is saved.
+
+use bsession::{Error, Session};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::support::for_each_store;
+
+#[test]
+fn missing_keys_read_as_null_and_are_none() {
+    let session = Session::default();
+    assert_eq!(session["a"], Value::Null);
+    assert_eq!(session.get::<String>("a").expect("no error"), None);
+    assert!(session.is_new() && session.is_empty() && !session.contains_key("a"));
+    assert_eq!((session.user(), session.handle(), session.created_at(), session.expires_at()), (None, None, None, None));
+}
+
+#[test]
+fn values_come_back_as_what_they_were() {
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Default)]
+    struct Cart {
+        items: Vec<(String, u32)>,
+        total: f64,
+    }
+    let mut session = Session::default();
+    let cart = Cart { items: vec![("book".into(), 2)], total: 0.1 + 0.2 };
+    session.insert("cart", &cart).expect("a cart is JSON");
+    assert_eq!(session.get::<Cart>("cart").expect("a cart"), Some(cart));
+    session["name"] = "joe".into();
+    assert_eq!(session.get::<&str>("name").expect("text"), Some("joe"), "borrowed from the session");
+    assert_eq!(session.get::<u8>("name").expect_err("text is no number").to_string(), "session key `name`: invalid type: string \"joe\", expected u8");
+    assert_eq!(session.take::<u8>("name").map_err(|_| ()), Err(()));
+    assert!(session.contains_key("name"), "a failed take takes nothing");
+    assert_eq!(session.take::<String>("name").expect("text").as_deref(), Some("joe"));
+    assert!(!session.contains_key("name"));
+    assert_eq!(session.remove("cart").expect("a value")["items"], json!([["book", 2]]));
+    assert_eq!(session.remove("cart"), None);
+}
+
+#[test]
+fn keys_stand_in_order() {
+    let mut session = Session::default();
+    for key in ["c", "a", "b"] {
+        session.insert(key, key).expect("text");
+    }
+    session.data_mut().insert("aa", 1);
+    assert_eq!(session.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["a", "aa", "b", "c"]);
+    assert_eq!((session.len(), session.data().len()), (4, 4));
+    assert_eq!(serde_json::to_value(session.data()).expect("JSON")["aa"], 1);
+}
+
+#[test]
+fn update_starts_from_the_default_and_refuses_another_type() {
+    let mut session = Session::default();
+    assert_eq!(session.update("n", |n: u64| n + 1).expect("a number"), 1);
+    assert_eq!(session.update("n", |n: u64| n + 1).expect("a number"), 2);
+    session["n"] = "text".into();
+    assert!(matches!(session.update("n", |n: u64| n + 1), Err(Error::Value { key, .. }) if key == "n"));
+    assert_eq!(session["n"], "text");
+    session["n"] = Value::Null;
+    assert_eq!(session.update("n", |n: u64| n + 1).expect("Null is nothing"), 1);
+}
+
+#[test]
+fn nested_values_are_set_in_place() {
+    let mut session = Session::default();
+    session["a"]["b"] = 1.into();
+    assert_eq!(session["a"], json!({"b": 1}));
+}
+
+#[test]
+fn a_session_shows_no_value_and_no_user() {
+    let mut session = Session::default();
+    session.login("secret-joe");
+    session["password"] = "secret-123".into();
+    let shown = format!("{session:?} {:?}", session.data());
+    assert!(shown.contains("password") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn claim_without_a_request_says_what_it_needs() {
+    let mut session = Session::default();
+    session["own"] = 1.into();
+    actix_web::rt::System::new().block_on(async {
+        assert_eq!(session.claim::<u8>("own").await.expect("its own value"), Some(1));
+        assert_eq!(session.claim::<u8>("own").await.expect("nothing"), None);
+    });
+}
+
+#[test]
+fn a_default_session_is_purged_by_either_name() {
+    for purge in [Session::purge, Session::clear, Session::logout] {
+        let mut session = Session::default();
+        session.login("joe");
+        session["a"] = 1.into();
+        purge(&mut session);
+        assert_eq!((session.user(), session.len()), (None, 0));
+    }
+}
+
+/// One handler for each mutator, to see that each alone is enough to be saved.
+mod alone {
+    use actix_web::web::{Path, ServiceConfig};
+    use actix_web::{Responder, post};
+    use bsession::session;
+    use serde_json::Value;
+
+    #[post("/alone/{what}")]
+    #[session]
+    async fn alone(what: Path<String>) -> bsession::Result<impl Responder> {
+        match &**what {
+            "index" => session["key"] = "new".into(),
+            "nested" => session["map"]["inner"] = 2.into(),
+            "insert" => session.insert("key", "new")?,
+            "update" => drop(session.update("number", |n: u64| n + 1)?),
+            "remove" => drop(session.remove("key")),
+            "take" => drop(session.take::<Value>("key")?),
+            "claim" => drop(session.claim::<Value>("key").await?),
+            "data_mut" => drop(session.data_mut().insert("key", "new")),
+            "data_clear" => session.data_mut().clear(),
+            "login" => session.login("joe"),
+            "set_days" => session.set_days(3),
+            "set_idle" => session.set_idle(std::time::Duration::from_secs(5)),
+            "renew" => session.renew(),
+            "purge" => session.purge(),
+            "clear" => session.clear(),
+            "logout" => session.logout(),
+            "read" => drop((session["key"].clone(), session.get::<Value>("key")?, session.len())),
+            "equal" => session["key"] = "old".into(),
+            "back_and_forth" => {
+                session["key"] = "new".into();
+                session["key"] = "old".into();
+            }
+            "left_null" => drop(session.data_mut()["missing"].take()),
+            "mutable_look" => drop(session["key"].as_str().map(str::to_owned)),
+            "failed_insert" => drop(session.insert("key", std::collections::HashMap::from([((1, 2), 3)]))),
+            "update_to_equal" => drop(session.update("number", |n: u64| n)?),
+            other => panic!("no such thing: {other}"),
+        }
+        Ok("done")
+    }
+
+    pub fn routes(config: &mut ServiceConfig) {
+        config.service(alone).service(begin);
+    }
+
+    #[post("/begin")]
+    #[session]
+    async fn begin() -> impl Responder {
+        session["key"] = "old".into();
+        session["number"] = 1.into();
+        session["map"] = serde_json::json!({"inner": 1});
+        "begun"
+    }
+}
+
+for_each_store! {
+    fn every_mutator_alone_is_saved_and_nothing_else_is(setup) {
+        let site = crate::support::Site::open_with(setup.sessions(), alone::routes);
+        let writes = |stats: bsession::Stats| stats.creates + stats.commits + stats.removals;
+        for (what, expected) in [
+            ("index", 1), ("nested", 1), ("insert", 1), ("update", 1), ("remove", 1), ("take", 1), ("claim", 1),
+            ("data_mut", 1), ("data_clear", 1), ("login", 1), ("set_days", 1), ("set_idle", 1), ("renew", 1),
+            ("purge", 1), ("clear", 1), ("logout", 1),
+            ("read", 0), ("equal", 0), ("back_and_forth", 0), ("left_null", 0), ("mutable_look", 0),
+            ("failed_insert", 0), ("update_to_equal", 0),
+        ] {
+            let visitor = site.visitor();
+            visitor.post("/begin");
+            let (session, before) = (visitor.session(), writes(site.sessions.stats()));
+            assert_eq!(visitor.post(&format!("/alone/{what}")).status, 200, "{what}");
+            assert_eq!(writes(site.sessions.stats()) - before, expected, "{what}");
+            let same = visitor.session() == session;
+            let invisible = ["set_days", "set_idle", "renew"].contains(&what);
+            assert_eq!(same, expected == 0 || invisible, "{what}");
+        }
+    }
+
+    fn numbers_come_back_exactly(setup) {
+        let sessions = setup.sessions();
+        let numbers = [0.1, 1.0 / 3.0, 5e-324, 1.797_693_134_862_315_7e308, 123_456_789.123_456_79];
+        actix_web::rt::System::new().block_on(async {
+            use actix_web::FromRequest;
+            let cookie = sessions.cookie_for(|session| session.insert("numbers", numbers).expect("numbers")).await.expect("a session");
+            let request = actix_web::test::TestRequest::default().app_data(sessions.clone()).cookie(cookie).to_http_request();
+            let mut connection = bsession::Connection::extract(&request).await.expect("a session");
+            assert_eq!(connection.session().get::<[f64; 5]>("numbers").expect("numbers"), Some(numbers));
+        });
+    }
+}

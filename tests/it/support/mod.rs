@@ -1,0 +1,92 @@
+//! A site to visit, visitors with cookie jars, and services over every store.
+
+mod app;
+mod gate;
+mod site;
+mod store;
+mod visitor;
+
+use bsession::{Builder, Clock, Mode, Secure, Sessions};
+use tempfile::TempDir;
+
+pub use app::{Extra, configure};
+pub use gate::Gate;
+pub use site::{Reply, Site};
+pub use store::{Faults, Faulty};
+pub use visitor::Visitor;
+
+/// A secret for tests; another one is [`secret`].
+pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// As many secrets as a test likes.
+pub fn secret(number: usize) -> String {
+    format!("{number:04}-89abcdef0123456789abcdef0123456789")
+}
+
+/// Which of the stores that come with the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Memory,
+    File,
+}
+
+/// What a test begins with: a store of its own, and a clock to turn.
+pub struct Setup {
+    pub kind: Kind,
+    pub clock: Clock,
+    pub dir: TempDir,
+}
+
+impl Setup {
+    pub fn new(kind: Kind) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self { kind, clock: Clock::default(), dir }
+    }
+
+    /// A service on the test's store; for files, every one that is built shares them.
+    pub fn builder(&self) -> Builder {
+        self.builder_with(SECRET)
+    }
+
+    pub fn builder_with(&self, secret: &str) -> Builder {
+        let builder =
+            Sessions::builder(secret).clock(self.clock.clone()).secure(Secure::Never);
+        match self.kind {
+            Kind::Memory => builder.mode(Mode::Memory),
+            Kind::File => builder.mode(Mode::File).sessions_dir(self.dir.path().join("sessions")),
+        }
+    }
+
+    pub fn sessions(&self) -> Sessions {
+        self.builder().build().expect("a service")
+    }
+
+    pub fn site(&self) -> Site {
+        Site::open(self.sessions())
+    }
+}
+
+/// Runs each test of a story once for each store.
+macro_rules! for_each_store {
+    ($($(#[$attribute:meta])* fn $name:ident($setup:ident) $body:block)+) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "a story imports for all of its tests")]
+            use super::*;
+
+            fn run($setup: &crate::support::Setup) $body
+
+            $(#[$attribute])*
+            #[test]
+            fn memory() {
+                run(&crate::support::Setup::new(crate::support::Kind::Memory));
+            }
+
+            $(#[$attribute])*
+            #[test]
+            fn file() {
+                run(&crate::support::Setup::new(crate::support::Kind::File));
+            }
+        }
+    )+};
+}
+pub(crate) use for_each_store;
