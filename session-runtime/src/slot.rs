@@ -106,10 +106,11 @@ impl Slot {
     /// A session that begins where the others left off.
     pub(crate) fn open(self: &Arc<Self>) -> (Session, Opened) {
         let state = self.state();
+        let service = &self.sessions.0;
         let facts = match &state.standing {
             Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
                 handle: Some(live.handle),
-                expires: Some(live.expires),
+                expires: Some(service.end(live, &state.contents, service.now())),
             },
             _ => Facts::default(),
         };

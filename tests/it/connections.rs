@@ -1,1 +1,302 @@
-//! connections
+//! Connections by hand, as extractors, in guards and under hooks: one session, one load, one save.
+
+use actix_web::dev::ServiceResponse;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::test::{TestRequest, call_service, init_service, read_body, try_call_service};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpRequest, HttpResponse, Responder, get, post};
+use bsession::{Connection, Hooks, Sessions, connect, session};
+use serde_json::json;
+
+use crate::support::for_each_store;
+
+async fn by_hand(request: HttpRequest) -> bsession::Result<impl Responder> {
+    let mut connection = connect(&request).await?;
+    let visits = connection.session().update("visits", |n: u64| n + 1)?;
+    Ok(connection.save(&request, visits.to_string()).await)
+}
+
+async fn purge_by_hand(request: HttpRequest, mut connection: Connection) -> impl Responder {
+    connection.session()["last"] = "words".into();
+    connection.purge(&request, "gone").await
+}
+
+async fn two_extractors(
+    request: HttpRequest,
+    (mut one, mut other): (Connection, Connection),
+) -> bsession::Result<impl Responder> {
+    one.session()["one"] = 1.into();
+    one.session().update("n", |n: u64| n + 1)?;
+    other.session()["other"] = 1.into();
+    other.session().update("n", |n: u64| n + 1)?;
+    drop(one);
+    Ok(other.save(&request, "both").await)
+}
+
+async fn nested(request: HttpRequest) -> bsession::Result<impl Responder> {
+    let mut first = connect(&request).await?;
+    first.session()["a"] = 1.into();
+    drop(first);
+    let mut second = connect(&request).await?;
+    let seen = second.session()["a"].clone();
+    second.session()["b"] = 2.into();
+    Ok(second.save(&request, seen.to_string()).await)
+}
+
+async fn two_logins(request: HttpRequest, (mut one, mut other): (Connection, Connection)) -> impl Responder {
+    one.session().login("joe");
+    other.session().login("eve");
+    drop(one);
+    other.save(&request, "both").await
+}
+
+async fn purge_beside(request: HttpRequest, (mut one, mut other): (Connection, Connection)) -> impl Responder {
+    one.session().purge();
+    other.session()["late"] = 1.into();
+    drop(one);
+    other.save(&request, "purged").await
+}
+
+async fn unsaved(mut connection: Connection) -> impl Responder {
+    connection.session()["a"] = 1.into();
+    "unsaved"
+}
+
+async fn unsaved_purge(mut connection: Connection) -> impl Responder {
+    connection.session().purge();
+    "unsaved"
+}
+
+async fn failing(mut connection: Connection) -> impl Responder {
+    connection.session()["a"] = 1.into();
+    HttpResponse::InternalServerError()
+}
+
+#[get("/attribute")]
+#[session]
+async fn attribute() -> bsession::Result<impl Responder> {
+    Ok(session.update("visits", |n: u64| n + 1)?.to_string())
+}
+
+#[post("/guarded")]
+#[session]
+async fn guarded() -> impl Responder {
+    let seen = session["guard"].clone();
+    session["handler"] = seen;
+    "guarded"
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .configure(crate::support::configure)
+        .route("/by-hand", web::get().to(by_hand))
+        .route("/purge-by-hand", web::get().to(purge_by_hand))
+        .route("/two-extractors", web::get().to(two_extractors))
+        .route("/nested", web::get().to(nested))
+        .route("/two-logins", web::get().to(two_logins))
+        .route("/purge-beside", web::get().to(purge_beside))
+        .route("/unsaved", web::get().to(unsaved))
+        .route("/unsaved-purge", web::get().to(unsaved_purge))
+        .route("/failing", web::get().to(failing))
+        .service(attribute)
+        .service(guarded);
+}
+
+/// A browser for a service inside this process.
+struct Browser<S> {
+    app: S,
+    jar: Option<actix_web::cookie::Cookie<'static>>,
+}
+
+impl<S, B> Browser<S>
+where
+    S: actix_web::dev::Service<actix_http::Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: actix_web::body::MessageBody,
+{
+    async fn send(&mut self, request: TestRequest) -> (u16, String) {
+        let request = self.jar.iter().fold(request, |request, cookie| request.cookie(cookie.clone()));
+        let response = call_service(&self.app, request.to_request()).await;
+        let ours: Vec<_> = response.response().cookies().filter(|cookie| cookie.name() == "bsession").collect();
+        assert!(ours.len() <= 1, "one cookie of our name");
+        if let Some(cookie) = ours.into_iter().next() {
+            self.jar = (!cookie.value().is_empty()).then(|| cookie.into_owned());
+        }
+        let status = response.status().as_u16();
+        (status, String::from_utf8_lossy(&read_body(response).await).into_owned())
+    }
+
+    async fn get(&mut self, path: &str) -> (u16, String) {
+        self.send(TestRequest::get().uri(path)).await
+    }
+
+    async fn data(&mut self) -> serde_json::Value {
+        let (_, body) = self.get("/all").await;
+        serde_json::from_str::<serde_json::Value>(&body).expect("JSON")["data"].clone()
+    }
+}
+
+macro_rules! browser {
+    ($sessions:expr) => {
+        Browser { app: init_service(App::new().app_data($sessions.clone()).configure(routes)).await, jar: None }
+    };
+    ($sessions:expr, $($wrap:expr),+) => {
+        Browser {
+            app: init_service(App::new().app_data($sessions.clone())$(.wrap($wrap))+.configure(routes)).await,
+            jar: None,
+        }
+    };
+}
+
+fn in_system(future: impl Future<Output = ()>) {
+    actix_web::rt::System::new().block_on(future);
+}
+
+for_each_store! {
+    fn by_hand_is_what_the_attribute_does(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let mut browser = browser!(sessions);
+            assert_eq!(browser.get("/by-hand").await, (200, "1".into()));
+            assert_eq!(browser.get("/attribute").await, (200, "2".into()));
+            assert_eq!(browser.get("/purge-by-hand").await, (200, "gone".into()));
+            assert!(browser.jar.is_none());
+            assert_eq!(browser.data().await, json!({}));
+        });
+    }
+
+    fn connections_of_one_request_share_the_load_and_the_save(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let mut browser = browser!(sessions);
+            browser.get("/by-hand").await;
+            let before = sessions.stats();
+            assert_eq!(browser.get("/two-extractors").await.0, 200);
+            let after = sessions.stats();
+            assert_eq!((after.loads - before.loads, after.commits - before.commits), (1, 1));
+            assert_eq!(browser.data().await, json!({"visits": 1, "one": 1, "other": 1, "n": 2}));
+            assert_eq!(browser.get("/nested").await, (200, "1".into()), "the second sees what the first did");
+            assert_eq!(browser.data().await, json!({"visits": 1, "one": 1, "other": 1, "n": 2, "a": 1, "b": 2}));
+        });
+    }
+
+    fn two_logins_in_one_request_are_an_error(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let mut browser = browser!(sessions);
+            assert_eq!(browser.get("/two-logins").await.0, 503);
+            assert!(browser.jar.is_none());
+        });
+    }
+
+    fn a_purge_wins_over_what_was_begun_before_it(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let mut browser = browser!(sessions);
+            browser.get("/by-hand").await;
+            assert_eq!(browser.get("/purge-beside").await.0, 200);
+            assert!(browser.jar.is_none());
+            assert_eq!(sessions.stats().removals, 1);
+        });
+    }
+
+    fn without_hooks_an_unsaved_connection_saves_no_data_and_purges_all_the_same(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let mut browser = browser!(sessions);
+            browser.get("/by-hand").await;
+            browser.get("/unsaved").await;
+            assert_eq!(browser.data().await, json!({"visits": 1}));
+            assert_eq!(sessions.stats().dropped, 1);
+            browser.get("/unsaved-purge").await;
+            assert_eq!(browser.data().await, json!({}));
+        });
+    }
+
+    fn hooks_save_what_connections_leave(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let mut browser = browser!(sessions, Hooks);
+            let before = sessions.stats();
+            assert_eq!(browser.get("/bare").await.0, 200);
+            browser.get("/unsaved").await;
+            assert_eq!(browser.data().await, json!({"a": 1}));
+            assert_eq!(sessions.stats().loads, before.loads + 1, "nothing is loaded for a handler that asks for nothing");
+            assert_eq!(browser.get("/by-hand").await, (200, "1".into()));
+            assert_eq!(browser.get("/attribute").await, (200, "2".into()), "once, not twice");
+            assert_eq!(browser.get("/failing").await.0, 500);
+            assert_eq!(browser.data().await, json!({"a": 1, "visits": 2}));
+            browser.get("/unsaved-purge").await;
+            assert!(browser.jar.is_none());
+        });
+    }
+
+    fn a_guard_and_a_handler_have_one_session(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let guard = from_fn(|mut connection: Connection, request: actix_web::dev::ServiceRequest, next: Next<_>| async move {
+                connection.session()["guard"] = "was here".into();
+                drop(connection);
+                next.call(request).await
+            });
+            let mut browser = browser!(sessions, guard);
+            assert_eq!(browser.send(TestRequest::post().uri("/guarded")).await.0, 200);
+            assert_eq!(browser.data().await, json!({"guard": "was here", "handler": "was here"}));
+        });
+    }
+
+    fn an_inner_middleware_that_fails_drops_changes_and_keeps_a_purge(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            // Inside the hooks: the last one wrapped is the first one called.
+            let failing = from_fn(|request, next: Next<actix_web::body::BoxBody>| async move {
+                let response: ServiceResponse<_> = next.call(request).await?;
+                if response.request().path() == "/all" || response.request().path() == "/by-hand" {
+                    return Ok(response);
+                }
+                Err(actix_web::error::ErrorImATeapot("no"))
+            });
+            let app = init_service(
+                App::new().app_data(sessions.clone()).wrap(failing).wrap(Hooks).configure(routes),
+            ).await;
+            let begin = call_service(&app, TestRequest::get().uri("/by-hand").to_request()).await;
+            let cookie = begin.response().cookies().next().expect("a cookie").into_owned();
+            let send = |path: &str| TestRequest::get().uri(path).cookie(cookie.clone()).to_request();
+            let error = try_call_service(&app, send("/unsaved")).await.err().expect("an error");
+            assert_eq!(error.error_response().status(), 418);
+            assert!(!error.error_response().headers().contains_key("set-cookie"));
+            let seen = read_body(call_service(&app, send("/all")).await).await;
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&seen).expect("JSON")["data"], json!({"visits": 1}));
+            let error = try_call_service(&app, send("/unsaved-purge")).await.err().expect("an error");
+            let response = error.error_response();
+            assert_eq!(response.status(), 418);
+            let cookie = response.cookies().next().expect("the removal").into_owned();
+            assert_eq!((cookie.name(), cookie.value()), ("bsession", ""));
+            let seen = read_body(call_service(&app, send("/all")).await).await;
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&seen).expect("JSON")["data"], json!({}));
+        });
+    }
+
+    fn a_connection_that_outlives_its_response_saves_nothing(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let request = TestRequest::default().app_data(sessions.clone()).to_http_request();
+            let mut in_a_stream = connect(&request).await.expect("a visitor");
+            let handler = connect(&request).await.expect("a visitor");
+            drop(handler.save(&request, "streaming").await);
+            in_a_stream.session()["late"] = 1.into();
+            drop((in_a_stream, request));
+            assert_eq!((sessions.stats().creates, sessions.stats().dropped), (0, 1));
+        });
+    }
+}
+
+#[test]
+fn the_service_is_an_extractor() {
+    let sessions = crate::support::Setup::new(crate::support::Kind::Memory).sessions();
+    in_system(async {
+        use actix_web::FromRequest;
+        let request = TestRequest::default().app_data(sessions.clone()).to_http_request();
+        let extracted = Sessions::extract(&request).await.expect("the service");
+        assert_eq!(format!("{extracted:?}"), format!("{sessions:?}"));
+    });
+}

@@ -1,1 +1,233 @@
-//! expiry
+//! Time: idle and absolute expiry, touches, and clocks that are wrong.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+
+use crate::support::{Setup, Site, for_each_store};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn max_age(cookie: &str) -> Option<u64> {
+    cookie.split("; ").find_map(|attribute| attribute.strip_prefix("Max-Age="))?.parse().ok()
+}
+
+/// How many sessions are left after a sweep.
+fn swept(site: &Site) -> usize {
+    site.sessions.sweep().expect("the store works")
+}
+
+fn is_alive(site: &Site, token: &str) -> bool {
+    site.with_token("GET", "/get/name", token).body == "\"joe\""
+}
+
+fn begin(site: &Site) -> String {
+    site.with_cookies("POST", "/set/name/joe", &[]).token().expect("a cookie").to_owned()
+}
+
+for_each_store! {
+    fn a_session_ends_when_it_is_not_visited(setup) {
+        let site = setup.site();
+        let token = begin(&site);
+        setup.clock.advance(30 * DAY - MINUTE);
+        assert!(is_alive(&site, &token));
+        setup.clock.advance(30 * DAY + MINUTE);
+        assert!(!is_alive(&site, &token));
+        let reply = site.with_token("POST", "/add/n", &token);
+        assert!(reply.token().is_some_and(|new| new != token), "an old token is never adopted");
+    }
+
+    fn reading_slides_the_expiry_at_most_once_a_minute(setup) {
+        let site = setup.site();
+        let token = begin(&site);
+        let touches = || site.sessions.stats().touches;
+        for _ in 0..3 {
+            assert!(is_alive(&site, &token));
+        }
+        assert_eq!(touches(), 0);
+        setup.clock.advance(MINUTE);
+        for _ in 0..3 {
+            assert!(is_alive(&site, &token));
+        }
+        assert_eq!(touches(), 1);
+        setup.clock.advance(MINUTE / 2);
+        assert!(is_alive(&site, &token));
+        assert_eq!((touches(), site.sessions.stats().commits), (1, 0));
+    }
+
+    fn short_sessions_slide_by_tenths(setup) {
+        let site = Site::open(setup.builder().idle(Duration::from_secs(100)).build().expect("a service"));
+        let token = begin(&site);
+        for _ in 0..20 {
+            setup.clock.advance(Duration::from_secs(9));
+            assert!(is_alive(&site, &token));
+        }
+        setup.clock.advance(Duration::from_secs(101));
+        assert!(!is_alive(&site, &token));
+    }
+
+    fn the_max_age_moves_after_a_tenth_and_outlasts_the_session_by_as_much(setup) {
+        let site = Site::open(setup.builder().days(100).build().expect("a service"));
+        let visitor = site.visitor();
+        let first = visitor.post("/set/name/joe");
+        assert_eq!(max_age(first.set_cookies()[0]), Some(110 * 24 * 60 * 60));
+        setup.clock.advance(9 * DAY);
+        assert_eq!(visitor.get("/get/name").set_cookies(), Vec::<&str>::new());
+        setup.clock.advance(DAY);
+        let moved = visitor.get("/get/name");
+        assert_eq!((max_age(moved.set_cookies()[0]), moved.token()), (Some(110 * 24 * 60 * 60), first.token()));
+        assert_eq!(visitor.get("/get/name").set_cookies(), Vec::<&str>::new());
+        setup.clock.advance(10 * DAY);
+        assert_eq!(visitor.post("/add/n").set_cookies().len(), 1, "a save carries it, too");
+    }
+
+    fn no_max_age_is_above_400_days(setup) {
+        let site = Site::open(setup.builder().days(400).build().expect("a service"));
+        let reply = site.visitor().post("/set/a/b");
+        assert_eq!(max_age(reply.set_cookies()[0]), Some(400 * 24 * 60 * 60));
+    }
+
+    fn a_lifetime_ends_a_session_however_often_it_is_visited(setup) {
+        let site = Site::open(setup.builder().lifetime(10 * DAY).build().expect("a service"));
+        let visitor = site.visitor();
+        visitor.post("/set/name/joe");
+        for _ in 0..9 {
+            setup.clock.advance(DAY);
+            visitor.post("/add/n");
+            visitor.post("/renew");
+        }
+        assert_eq!(visitor.session()["data"], json!({"n": 9, "name": "joe"}));
+        let token = visitor.token().expect("a cookie");
+        setup.clock.advance(DAY - MINUTE);
+        assert!(is_alive(&site, &token));
+        setup.clock.advance(MINUTE);
+        assert!(!is_alive(&site, &token));
+    }
+
+    fn a_lifetime_is_counted_from_the_last_login(setup) {
+        let site = Site::open(setup.builder().lifetime(10 * DAY).build().expect("a service"));
+        let visitor = site.visitor();
+        visitor.post("/set/name/joe");
+        setup.clock.advance(8 * DAY);
+        let login = visitor.post("/login/joe");
+        assert_eq!(max_age(login.set_cookies()[0]), Some(10 * 24 * 60 * 60), "the cookie follows");
+        setup.clock.advance(8 * DAY);
+        assert_eq!(visitor.session()["user"], json!("joe"));
+        setup.clock.advance(2 * DAY);
+        assert_eq!(visitor.session()["user"], json!(null));
+    }
+
+    fn one_session_may_last_longer_than_the_others(setup) {
+        let site = Site::open_with(setup.builder().days(1).browser_session(true).build().expect("a service"), routes);
+        let (forgotten, remembered) = (site.visitor(), site.visitor());
+        assert_eq!(max_age(forgotten.post("/set/name/joe").set_cookies()[0]), None);
+        remembered.post("/set/name/joe");
+        let reply = remembered.post("/days/30");
+        assert_eq!(max_age(reply.set_cookies()[0]), Some(33 * 24 * 60 * 60), "its cookie says so at once");
+        setup.clock.advance(29 * DAY);
+        assert_eq!(remembered.session()["data"], json!({"name": "joe"}));
+        assert_eq!(forgotten.session()["data"], json!({}));
+        remembered.post("/renew");
+        setup.clock.advance(29 * DAY);
+        assert_eq!(remembered.session()["data"], json!({"name": "joe"}), "a renewal keeps it");
+        assert_eq!(remembered.post("/days/0").status, 200);
+        assert_eq!(remembered.post("/days/4294967295").status, 200, "nearer values are taken for both");
+    }
+
+    fn a_clock_ahead_ends_sessions_and_one_behind_makes_none_immortal(setup) {
+        let site = setup.site();
+        let (visited, left) = (begin(&site), begin(&site));
+        setup.clock.rewind(3650 * DAY);
+        assert!(is_alive(&site, &visited), "a clock set back logs nobody out");
+        setup.clock.advance(31 * DAY);
+        assert!(!is_alive(&site, &visited), "what was visited then ends by that clock");
+        setup.clock.advance(3650 * DAY);
+        assert!(!is_alive(&site, &left));
+        let token = begin(&site);
+        setup.clock.advance(3650 * DAY);
+        assert!(!is_alive(&site, &token));
+    }
+
+    fn what_has_expired_is_swept(setup) {
+        let site = setup.site();
+        let expired: Vec<_> = (0..20).map(|_| begin(&site)).collect();
+        setup.clock.advance(DAY);
+        let (kept, removed) = (begin(&site), begin(&site));
+        site.with_token("POST", "/logout", &removed);
+        assert_eq!(swept(&site), 0);
+        setup.clock.advance(29 * DAY);
+        assert_eq!(swept(&site), expired.len() + 1, "the expired ones and the tombstone");
+        assert!(is_alive(&site, &kept));
+        assert_eq!(swept(&site), 0);
+        setup.clock.advance(40 * DAY);
+        assert_eq!(swept(&site), 1);
+    }
+
+    fn a_session_tells_when_it_began_and_when_it_ends(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        visitor.post("/set/name/joe");
+        let seconds = |reply: crate::support::Reply| -> Vec<u64> {
+            reply.body.split(' ').map(|text| text.parse().expect("a number")).collect()
+        };
+        let [created, expires] = seconds(visitor.get("/times"))[..] else { panic!("two times") };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+        assert!(now - created < 60 && (expires - created).abs_diff(30 * 24 * 60 * 60) < 60);
+        setup.clock.advance(DAY);
+        visitor.get("/all");
+        let [same, later] = seconds(visitor.get("/times"))[..] else { panic!("two times") };
+        assert_eq!(same, created);
+        assert!(later >= expires + 24 * 60 * 60);
+    }
+}
+
+fn routes(config: &mut actix_web::web::ServiceConfig) {
+    use actix_web::{Responder, get, post, web};
+    use bsession::session;
+
+    #[post("/days/{count}")]
+    #[session]
+    async fn days(count: web::Path<u32>) -> impl Responder {
+        session.set_days(*count);
+        "set"
+    }
+
+    #[get("/times")]
+    #[session]
+    async fn times() -> impl Responder {
+        let seconds = |at: Option<SystemTime>| {
+            at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0, |span| span.as_secs())
+        };
+        format!("{} {}", seconds(session.created_at()), seconds(session.expires_at()))
+    }
+
+    config.service(days).service(times);
+}
+
+#[test]
+fn the_sweeper_thread_ends_with_its_service() {
+    let setup = Setup::new(crate::support::Kind::Memory);
+    let sweepers = || {
+        let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        threads.filter(|thread| {
+            std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.starts_with("bsession-sweepe"))
+        }).count()
+    };
+    if !cfg!(target_os = "linux") {
+        println!("not checked: threads are counted in /proc, which this system does not have");
+        return;
+    }
+    // Other tests have sweepers of their own, so a hundred more or less is what tells.
+    let services: Vec<_> = (0..100).map(|_| setup.sessions()).collect();
+    let patience = std::time::Instant::now() + Duration::from_secs(20);
+    let wait_until = |done: &dyn Fn() -> bool, what| {
+        while !done() {
+            assert!(std::time::Instant::now() < patience, "{what}");
+            std::thread::yield_now();
+        }
+    };
+    wait_until(&|| sweepers() >= 100, "the threads do not start");
+    drop(services);
+    wait_until(&|| sweepers() < 100, "the threads stay");
+}

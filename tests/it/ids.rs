@@ -1,1 +1,105 @@
-//! ids
+//! Ids: from the operating system, never shared, never adopted, never shown.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use bsession::{Mode, Sessions};
+
+use crate::support::{Faulty, SECRET, Setup, Site, for_each_store};
+
+fn tokens(count: usize) -> Vec<String> {
+    let sessions = Sessions::builder(SECRET).mode(Mode::Memory).build().expect("a service");
+    actix_web::rt::System::new().block_on(async {
+        let mut tokens = Vec::with_capacity(count);
+        for _ in 0..count {
+            let cookie = sessions.cookie_for(|session| session["a"] = 1.into()).await.expect("a session");
+            tokens.push(cookie.value().to_owned());
+        }
+        tokens
+    })
+}
+
+/// Run by [`a_hundred_thousand_ids_of_four_processes_are_different_and_unbiased`] in processes of
+/// its own; by itself it does little.
+#[test]
+fn ids_of_one_process() {
+    let count = std::env::var("BSESSION_TEST_IDS").ok().and_then(|count| count.parse().ok());
+    for token in tokens(count.unwrap_or(1)) {
+        println!("token {token}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_ids_of_four_processes_are_different_and_unbiased() {
+    let this = std::env::current_exe().expect("this program");
+    let processes: Vec<_> = (0..4)
+        .map(|_| {
+            std::process::Command::new(&this)
+                .args(["ids::ids_of_one_process", "--exact", "--nocapture"])
+                .env("BSESSION_TEST_IDS", "25000")
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .expect("a process")
+        })
+        .collect();
+    let mut all = Vec::new();
+    for process in processes {
+        let output = process.wait_with_output().expect("its output");
+        let text = String::from_utf8(output.stdout).expect("text");
+        all.extend(text.lines().filter_map(|line| line.strip_prefix("token ")).map(str::to_owned));
+    }
+    assert_eq!(all.len(), 100_000);
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), 100_000, "no id twice");
+    // Characters 2 to 32 are bits of the id alone: 31 characters, 186 bits.
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut ones = [0_u32; 186];
+    for token in &all {
+        for (place, character) in token.bytes().skip(2).take(31).enumerate() {
+            let value = ALPHABET.iter().position(|&other| other == character).expect("base64url");
+            for bit in 0..6 {
+                ones[place * 6 + bit] += u32::from(value >> bit & 1 == 1);
+            }
+        }
+    }
+    // Six standard deviations of 100,000 coins are 949: one such run in two million fails.
+    for (bit, &ones) in ones.iter().enumerate() {
+        assert!(ones.abs_diff(50_000) < 949, "bit {bit} is one {ones} times");
+    }
+}
+
+#[test]
+fn an_id_that_is_taken_is_not_shared() {
+    let store = Faulty::default();
+    let faults = store.faults.clone();
+    let sessions = Sessions::builder(SECRET).mode(Mode::Custom(Arc::new(store))).build().expect("a service");
+    let site = Site::open(sessions);
+    faults.taken.store(2, SeqCst);
+    let visitor = site.visitor();
+    assert_eq!(visitor.post("/set/a/b").status, 200, "tried again with another id");
+    assert_eq!(visitor.get("/get/a").body, "\"b\"");
+    faults.taken.store(usize::MAX, SeqCst);
+    let reply = site.visitor().post("/set/a/b");
+    assert_eq!((reply.status, reply.set_cookies()), (503, vec![]));
+}
+
+for_each_store! {
+    fn an_unknown_id_is_never_adopted(setup) {
+        let other = Setup::new(setup.kind);
+        let (site, elsewhere) = (setup.site(), other.site());
+        let foreign = elsewhere.with_cookies("POST", "/set/name/joe", &[]).token().expect("a cookie").to_owned();
+        let reply = site.with_token("POST", "/set/name/eve", &foreign);
+        assert!(reply.token().is_some_and(|token| token != foreign));
+        assert_eq!(site.with_token("GET", "/get/name", &foreign).body, "null");
+    }
+
+    fn neither_ids_nor_values_are_shown(setup) {
+        let site = setup.site();
+        let token = site.with_cookies("POST", "/set/name/whisper", &[]).token().expect("a cookie").to_owned();
+        let sessions = &site.sessions;
+        let shown = format!("{sessions:?} {:?} {:?}", sessions.stats(), setup.builder());
+        for secret in [&token[..], &token[2..32], "whisper", SECRET] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+}

@@ -1,1 +1,90 @@
-//! settings
+//! Settings that cannot be, alone or together: refused when the service is built, with a word on
+//! what to write.
+
+use std::time::Duration;
+
+use bsession::{Builder, Durability, InitError, Mode, SameSite, Secure, Sessions};
+
+use crate::support::SECRET;
+
+fn refused(set: impl FnOnce(Builder) -> Builder) -> String {
+    let result = set(Sessions::builder(SECRET)).build();
+    match result.expect_err("it cannot be") {
+        InitError::Setting(text) => text,
+        other => panic!("another error: {other}"),
+    }
+}
+
+#[test]
+fn contradictions_say_what_to_write() {
+    let cases: &[(fn(Builder) -> Builder, &str)] = &[
+        (|b| b.days(0), "write `days(30)`"),
+        (|b| b.days(401), "between a second and 400 days"),
+        (|b| b.days(u32::MAX), "between a second and 400 days"),
+        (|b| b.idle(Duration::ZERO), "between a second and 400 days"),
+        (|b| b.idle(Duration::MAX), "between a second and 400 days"),
+        (|b| b.lifetime(Duration::ZERO), "leave it out for no limit"),
+        (|b| b.sessions_dir("somewhere"), "add `mode(Mode::File)`"),
+        (|b| b.durability(Durability::Disk), "add `mode(Mode::File)`"),
+        (|b| b.mode(Mode::File).max_sessions(5), "use `mode(Mode::Memory)`"),
+        (|b| b.max_sessions(0), "raise them"),
+        (|b| b.max_size(1), "raise them"),
+        (|b| b.store_timeout(Duration::ZERO), "raise them"),
+        (|b| b.cookie_name(""), "is no cookie name"),
+        (|b| b.cookie_name("a b"), "is no cookie name"),
+        (|b| b.cookie_name("a;b"), "is no cookie name"),
+        (|b| b.cookie_name("ä"), "is no cookie name"),
+        (|b| b.path("shop"), "begin it with `/`"),
+        (|b| b.path("/a;b"), "without `;`"),
+        (|b| b.path("/a\r\nb"), "in ASCII"),
+        (|b| b.domain(""), "is no host name"),
+        (|b| b.domain("a;b"), "is no host name"),
+        (|b| b.same_site(SameSite::None).secure(Secure::Never), "needs a secure cookie"),
+        (|b| b.cookie_name("__Host-s").secure(Secure::Never), "must be secure"),
+        (|b| b.cookie_name("__secure-s").secure(Secure::Never), "must be secure"),
+        (|b| b.cookie_name("__Host-s").path("/shop"), "leave out `path` and `domain`"),
+        (|b| b.cookie_name("__HOST-s").domain("example.org"), "leave out `path` and `domain`"),
+        (|b| (0..255).fold(b, |b, n| b.previous_secret(crate::support::secret(n))), "more than 254"),
+    ];
+    for (number, (set, expected)) in cases.iter().enumerate() {
+        let text = refused(set);
+        assert!(text.contains(expected), "case {number}: {text}");
+    }
+}
+
+#[test]
+fn what_can_be_is_built() {
+    let lasting = |b: Builder| b.days(1).lifetime(Duration::from_secs(1)).max_sessions(1);
+    for set in [
+        |b: Builder| b.days(400),
+        lasting,
+        |b: Builder| b.idle(Duration::from_secs(1)),
+        |b: Builder| b.cookie_name("__Host-s"),
+        |b: Builder| b.cookie_name("__Secure-s").path("/shop").domain(".example.org"),
+        |b: Builder| b.same_site(SameSite::None),
+    ] {
+        set(Sessions::builder(SECRET)).build().expect("it can be");
+    }
+}
+
+/// The global service belongs to the whole process, so this test is alone with it: every other
+/// test hands its service to its application.
+#[test]
+fn the_global_service_is_there_once() {
+    use actix_web::FromRequest;
+    assert!(Sessions::global().is_none());
+    assert!(matches!(bsession::init("short", Mode::Memory), Err(InitError::Secret { .. })));
+    assert!(Sessions::global().is_none(), "a failed init may be tried again");
+    bsession::init(SECRET, Mode::Memory).expect("the first");
+    let twice = bsession::init(SECRET, Mode::Memory).expect_err("the second");
+    assert!(matches!(twice, InitError::Twice), "{twice}");
+    assert!(twice.to_string().contains("call `bsession::init` once"), "{twice}");
+    actix_web::rt::System::new().block_on(async {
+        let request = actix_web::test::TestRequest::default().to_http_request();
+        let mut connection = bsession::connect(&request).await.expect("the global service");
+        connection.session()["a"] = 1.into();
+        let response = connection.save(&request, "saved").await.into_response();
+        assert!(response.headers().contains_key("set-cookie"));
+        assert_eq!(Sessions::extract(&request).await.expect("the same").stats().creates, 1);
+    });
+}

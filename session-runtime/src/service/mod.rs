@@ -251,6 +251,12 @@ impl Service {
         contents.deadline.map_or(idle, |end| end.min(idle))
     }
 
+    /// When a session ends as things stand: at the latest when it would if it were visited now, so
+    /// that a store whose clock was wrong makes none immortal.
+    pub(crate) fn end(&self, live: &Live, contents: &Contents, now: Timestamp) -> Timestamp {
+        live.expires.min(self.expiry(contents, now))
+    }
+
     /// The cookie for a session, to be sent now. It outlasts the session by the tenth of the idle
     /// time in which it is not sent again.
     fn set_cookie(&self, id: &Id, contents: &Contents, now: Timestamp) -> CookieChange {

@@ -77,8 +77,7 @@ impl Service {
         let (mut live, contents) = self.open(&token.id, key, record)?;
         live.previous |= token.previous;
         let now = self.now();
-        live.expires = live.expires.min(self.expiry(&contents, now));
-        if live.expires <= now {
+        if self.end(&live, &contents, now) <= now {
             return None;
         }
         Some((Standing::Live(live), contents))
