@@ -1,4 +1,4 @@
-//! (README to come)
+#![doc = include_str!("../README.md")]
 
 pub use bsession_macros::session;
 #[doc(inline)]

@@ -43,3 +43,80 @@ pub(crate) fn decode(ring: &KeyRing, text: &[u8]) -> Option<Token> {
         .find(|(keys, _)| keys.verify(&id, mac))?;
     Some(Token { id, previous })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn ring(secrets: &[&str], realm: &str) -> KeyRing {
+        let secrets: Vec<_> = secrets.iter().map(|&secret| Secret::from(secret)).collect();
+        KeyRing::new(&secrets, realm)
+    }
+
+    const ONE: &str = "0123456789abcdef0123456789abcdef";
+    const TWO: &str = "fedcba9876543210fedcba9876543210";
+
+    fn id() -> Id {
+        Id::new(std::array::from_fn(|place| place as u8))
+    }
+
+    /// Cookies outlive releases: this token was written by 0.1.0 and must be read for ever.
+    #[test]
+    fn a_token_is_what_it_always_was() {
+        let text = encode(&ring(&[ONE], "bsession"), &id());
+        assert_eq!(text, "uAABAgMEBQYHCAkKCwwNDg8QERITFBUWF52q5O7bAAMFp1-yEmq1rPfnFwoS9Aqq");
+        let token = decode(&ring(&[ONE], "bsession"), text.as_bytes());
+        assert_eq!(token, Some(Token { id: id(), previous: false }));
+    }
+
+    #[test]
+    fn a_token_has_one_spelling() {
+        let ring = ring(&[ONE], "bsession");
+        let good = encode(&ring, &id());
+        for place in 0..CHARACTERS {
+            for byte in 0..=u8::MAX {
+                let mut text = good.clone().into_bytes();
+                if text[place] != byte {
+                    text[place] = byte;
+                    assert_eq!(decode(&ring, &text), None, "byte {byte} at {place}");
+                }
+            }
+        }
+        for length in 0..CHARACTERS {
+            assert_eq!(decode(&ring, &good.as_bytes()[..length]), None);
+        }
+    }
+
+    #[test]
+    fn a_token_is_of_one_secret_and_one_realm() {
+        let text = encode(&ring(&[ONE], "bsession"), &id());
+        assert_eq!(decode(&ring(&[TWO], "bsession"), text.as_bytes()), None);
+        assert_eq!(decode(&ring(&[ONE], "other"), text.as_bytes()), None);
+        let rotated = decode(&ring(&[TWO, ONE], "bsession"), text.as_bytes());
+        assert_eq!(rotated, Some(Token { id: id(), previous: true }));
+    }
+
+    /// Among 255 secrets several share a key id; each of their tokens is read all the same.
+    #[test]
+    fn secrets_may_share_a_key_id() {
+        let names: Vec<_> = (0..255).map(|number| format!("{number:032}")).collect();
+        let secrets: Vec<_> = names.iter().map(|name| Secret::from(name.as_str())).collect();
+        let all = KeyRing::new(&secrets, "bsession");
+        assert!((0..=u8::MAX).any(|key_id| all.candidates(key_id).count() > 1));
+        for (place, secret) in secrets.iter().enumerate() {
+            let text = encode(&KeyRing::new([secret], "bsession"), &id());
+            let token = decode(&all, text.as_bytes());
+            assert_eq!(token, Some(Token { id: id(), previous: place > 0 }), "secret {place}");
+        }
+    }
+
+    /// The place of a record does not hang on the secret, or a rotation would move them all.
+    #[test]
+    fn a_store_key_hangs_on_id_and_realm_alone() {
+        let key = ring(&[ONE], "bsession").store_key(&id());
+        assert_eq!(key, ring(&[TWO], "bsession").store_key(&id()));
+        assert_ne!(key, ring(&[ONE], "other").store_key(&id()));
+        assert_eq!(key.to_string(), "1edf6658136f46d8922a3191a9cc74c9");
+    }
+}
