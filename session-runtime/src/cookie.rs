@@ -171,16 +171,32 @@ mod tests {
     use super::*;
 
     fn found(headers: &[&[u8]]) -> Vec<Vec<u8>> {
-        values(headers.iter().copied(), b"s").map(<[u8]>::to_vec).collect()
+        values(headers.iter().copied(), b"s")
+            .map(<[u8]>::to_vec)
+            .collect()
     }
 
     #[test]
     fn values_are_found_by_their_very_name() {
         assert_eq!(found(&[b"a=1; s=2; b=3"]), [b"2"]);
         assert_eq!(found(&[b"s=1", b"x=y;s=2"]), [b"1", b"2"]);
-        assert_eq!(found(&[b"s=a=b; s=; s=\"q\""]), [&b"a=b"[..], b"", b"\"q\""]);
+        assert_eq!(
+            found(&[b"s=a=b; s=; s=\"q\""]),
+            [&b"a=b"[..], b"", b"\"q\""]
+        );
         assert_eq!(found(&[b"  s=1 ;\ts=2\t"]), [b"1", b"2"]);
-        for none in [&b""[..], b"s", b"S=1", b"ss=1", b"xs=1", b"s =1", b"=s", b";;", b"\xff=\xfe", b"%73=1"] {
+        for none in [
+            &b""[..],
+            b"s",
+            b"S=1",
+            b"ss=1",
+            b"xs=1",
+            b"s =1",
+            b"=s",
+            b";;",
+            b"\xff=\xfe",
+            b"%73=1",
+        ] {
             assert_eq!(found(&[none]), Vec::<Vec<u8>>::new(), "{none:?}");
         }
     }

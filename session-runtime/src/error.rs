@@ -1,5 +1,6 @@
 //! What can go wrong: while a request is served, and when a service is built.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::store::StoreError;
@@ -9,9 +10,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a session could not be read, changed or saved.
 ///
-/// As a response it tells the client nothing but the status: 503 where trying again may help,
-/// 500 where the application is at fault. The cause goes to the log.
-#[derive(Debug, thiserror::Error)]
+/// As a response it tells the client nothing but the status: 503 where the session could not be
+/// loaded or saved, 500 where the application used it wrongly. The cause goes to the log.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no session service.
@@ -63,8 +64,8 @@ impl Error {
         Self::Random(std::io::Error::other(cause.to_string()))
     }
 
-    /// Whether the request may succeed later, with nothing changed in the application.
-    pub(crate) fn is_passing(&self) -> bool {
+    /// Whether it is the loading or the saving that failed.
+    pub(crate) fn is_of_the_store(&self) -> bool {
         !matches!(
             self,
             Self::NotInitialised | Self::Value { .. } | Self::NotConnected
@@ -73,7 +74,7 @@ impl Error {
 }
 
 /// Why a session service could not be built. Each message says what to write instead.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InitError {
     /// The secret is too short to be one, or is an example's.
@@ -86,12 +87,25 @@ pub enum InitError {
         problem: String,
     },
     /// The file of a secret could not be read or made.
-    #[error("the session secret at `{path}`: {source}")]
+    #[error(
+        "the session secret at `{path}`: {source}: create its directory and let this user write there, or name another path"
+    )]
     SecretFile {
         /// Which file.
         path: PathBuf,
         /// What the operating system says.
         source: std::io::Error,
+    },
+    /// The environment has no secret.
+    #[error(
+        "the environment variable `{name}` {problem}: set it to what `openssl rand -base64 48` prints, or use \
+         `Secret::load_or_create(\"session.secret\")`"
+    )]
+    SecretVariable {
+        /// Of what name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// A setting that cannot be, alone or beside another one.
     #[error("{0}")]
@@ -116,4 +130,20 @@ pub enum InitError {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes: {0}")]
     Random(#[source] std::io::Error),
+}
+
+/// The same as the message: `main` shows an error that it returns by `Debug`, and what to do stands
+/// in the message.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The same as the message: `main` shows an error that it returns by `Debug`, and what to do stands
+/// in the message.
+impl fmt::Debug for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

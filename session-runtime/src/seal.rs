@@ -137,7 +137,12 @@ mod tests {
 
     fn contents() -> Contents {
         Contents {
-            data: [("cart", serde_json::json!(["book", 2, 0.1])), ("name", "joe".into())].into_iter().collect(),
+            data: [
+                ("cart", serde_json::json!(["book", 2, 0.1])),
+                ("name", "joe".into()),
+            ]
+            .into_iter()
+            .collect(),
             user: Some("joe".into()),
             created: Timestamp::from_millis(4),
             authenticated: Some(Timestamp::from_millis(5)),
@@ -155,17 +160,29 @@ mod tests {
         let bytes: Vec<u8> = digits
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
             .collect();
-        assert_eq!(open(&ring(&[ONE]), &id(), &place(), &bytes), Some((contents(), false)));
+        assert_eq!(
+            open(&ring(&[ONE]), &id(), &place(), &bytes),
+            Some((contents(), false))
+        );
     }
 
     #[test]
     fn what_is_sealed_opens_and_tells_of_a_previous_secret() {
         let sealed = seal(&ring(&[ONE]), &id(), &place(), &contents()).unwrap();
-        assert_eq!(open(&ring(&[ONE]), &id(), &place(), &sealed), Some((contents(), false)));
-        assert_eq!(open(&ring(&[TWO, ONE]), &id(), &place(), &sealed), Some((contents(), true)));
+        assert_eq!(
+            open(&ring(&[ONE]), &id(), &place(), &sealed),
+            Some((contents(), false))
+        );
+        assert_eq!(
+            open(&ring(&[TWO, ONE]), &id(), &place(), &sealed),
+            Some((contents(), true))
+        );
         let empty = Contents::default();
         let sealed = seal(&ring(&[ONE]), &id(), &place(), &empty).unwrap();
-        assert_eq!(open(&ring(&[ONE]), &id(), &place(), &sealed), Some((empty, false)));
+        assert_eq!(
+            open(&ring(&[ONE]), &id(), &place(), &sealed),
+            Some((empty, false))
+        );
     }
 
     #[test]
@@ -206,7 +223,10 @@ mod tests {
         for bit in 0..sealed.len() * 8 {
             let mut spoiled = sealed.to_vec();
             spoiled[bit / 8] ^= 1 << (bit % 8);
-            assert!(open(&ring(&[ONE]), &id(), &place(), &spoiled).is_none(), "bit {bit}");
+            assert!(
+                open(&ring(&[ONE]), &id(), &place(), &spoiled).is_none(),
+                "bit {bit}"
+            );
         }
         for length in 0..sealed.len() {
             assert!(open(&ring(&[ONE]), &id(), &place(), &sealed[..length]).is_none());

@@ -1,5 +1,6 @@
 //! The secret, and the keys that are derived from it: one for each purpose.
 
+use std::env;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -38,6 +39,34 @@ const PLACEHOLDER: &[u8] = b"at-least-32-bytes-that-nobody-can-guess";
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
+    /// A secret that lasts as long as this process: enough for [`Mode::Memory`](crate::Mode::Memory),
+    /// whose sessions do so too, and for tests.
+    ///
+    /// # Errors
+    /// The operating system gives no random bytes.
+    pub fn random() -> Result<Self, InitError> {
+        let bytes =
+            random::bytes::<48>().map_err(|error| InitError::Random(io::Error::other(error)))?;
+        Ok(Self::from(bytes))
+    }
+
+    /// The secret in an environment variable.
+    ///
+    /// # Errors
+    /// The variable is not set, or is not UTF-8. Whether it is long enough is looked at when the
+    /// service is built.
+    pub fn from_env(name: &str) -> Result<Self, InitError> {
+        let problem = match env::var(name) {
+            Ok(text) => return Ok(Self::from(text)),
+            Err(env::VarError::NotPresent) => "is not set",
+            Err(env::VarError::NotUnicode(_)) => "is not UTF-8",
+        };
+        Err(InitError::SecretVariable {
+            name: name.to_owned(),
+            problem,
+        })
+    }
+
     /// Reads the secret from a file, or makes one and keeps it there, readable for its owner
     /// only (mode 0600).
     ///
@@ -72,7 +101,7 @@ impl Secret {
     fn create(path: &Path) -> io::Result<()> {
         let unique: [u8; 8] = random::bytes().map_err(io::Error::other)?;
         let bytes = Zeroizing::new(random::bytes::<48>().map_err(io::Error::other)?);
-        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*bytes));
+        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
         let mut name = path
             .file_name()
             .ok_or(io::ErrorKind::InvalidInput)?

@@ -340,6 +340,8 @@ impl Session {
     ///
     /// The old id is dead at once, so that a cookie planted before is worth nothing. What an
     /// anonymous session holds is kept; nothing of one user reaches another one.
+    ///
+    /// `user` is whatever tells one user from another, and is taken as it is, an empty text too.
     pub fn login(&mut self, user: impl ToString) {
         let user = user.to_string().into_boxed_str();
         if self

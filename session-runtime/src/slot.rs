@@ -158,24 +158,24 @@ impl Slot {
                 .is_keeping_due(&state.standing, &state.contents)
     }
 
-    /// Saves what is pending, and says what the response has to tell. Of a request that failed
-    /// only a purge and a renewal remain.
-    pub(crate) async fn save(&self, failed: bool) -> Result<Option<CookieChange>> {
+    /// Saves what is pending, and says what the response has to tell. Of a request that failed,
+    /// with this status, only a purge and a renewal remain.
+    pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
         let service = &self.sessions.0;
         let (standing, contents, mut pending) = {
             let mut state = self.state();
             let pending = std::mem::take(&mut state.pending);
             state.view = Arc::clone(&state.contents);
-            if std::mem::take(&mut state.clash) && !failed {
+            if std::mem::take(&mut state.clash) && failed.is_none() {
                 return Err(Error::TwoLogins);
             }
             (state.standing.clone(), Arc::clone(&state.contents), pending)
         };
-        if failed {
-            service
-                .counters
-                .dropped
-                .add(u64::from(pending.iter().any(Changes::edits)));
+        if let Some(status) = failed {
+            if pending.iter().any(Changes::edits) {
+                service.counters.dropped.count();
+                tracing::warn!(target: "bsession", status, "changes_dropped");
+            }
             pending = pending.into_iter().map(Changes::without_edits).collect();
         }
         let outcome = service
@@ -234,7 +234,11 @@ impl Drop for Slot {
         let pending = std::mem::take(&mut state.pending);
         if pending.iter().any(Changes::edits) {
             self.sessions.0.counters.dropped.count();
-            tracing::warn!(target: "bsession", "unsaved_changes_dropped");
+            tracing::warn!(
+                target: "bsession",
+                hint = "return `connection.save(&req, response).await`, or wrap the app in `bsession::Hooks`",
+                "unsaved_changes_dropped"
+            );
         }
         if pending.iter().any(|changes| changes.purge) {
             let (sessions, presented) =

@@ -65,9 +65,18 @@ mod tests {
     #[test]
     fn a_token_is_what_it_always_was() {
         let text = encode(&ring(&[ONE], "bsession"), &id());
-        assert_eq!(text, "uAABAgMEBQYHCAkKCwwNDg8QERITFBUWF52q5O7bAAMFp1-yEmq1rPfnFwoS9Aqq");
+        assert_eq!(
+            text,
+            "uAABAgMEBQYHCAkKCwwNDg8QERITFBUWF52q5O7bAAMFp1-yEmq1rPfnFwoS9Aqq"
+        );
         let token = decode(&ring(&[ONE], "bsession"), text.as_bytes());
-        assert_eq!(token, Some(Token { id: id(), previous: false }));
+        assert_eq!(
+            token,
+            Some(Token {
+                id: id(),
+                previous: false
+            })
+        );
     }
 
     #[test]
@@ -94,20 +103,36 @@ mod tests {
         assert_eq!(decode(&ring(&[TWO], "bsession"), text.as_bytes()), None);
         assert_eq!(decode(&ring(&[ONE], "other"), text.as_bytes()), None);
         let rotated = decode(&ring(&[TWO, ONE], "bsession"), text.as_bytes());
-        assert_eq!(rotated, Some(Token { id: id(), previous: true }));
+        assert_eq!(
+            rotated,
+            Some(Token {
+                id: id(),
+                previous: true
+            })
+        );
     }
 
     /// Among 255 secrets several share a key id; each of their tokens is read all the same.
     #[test]
     fn secrets_may_share_a_key_id() {
         let names: Vec<_> = (0..255).map(|number| format!("{number:032}")).collect();
-        let secrets: Vec<_> = names.iter().map(|name| Secret::from(name.as_str())).collect();
+        let secrets: Vec<_> = names
+            .iter()
+            .map(|name| Secret::from(name.as_str()))
+            .collect();
         let all = KeyRing::new(&secrets, "bsession");
         assert!((0..=u8::MAX).any(|key_id| all.candidates(key_id).count() > 1));
         for (place, secret) in secrets.iter().enumerate() {
             let text = encode(&KeyRing::new([secret], "bsession"), &id());
             let token = decode(&all, text.as_bytes());
-            assert_eq!(token, Some(Token { id: id(), previous: place > 0 }), "secret {place}");
+            assert_eq!(
+                token,
+                Some(Token {
+                    id: id(),
+                    previous: place > 0
+                }),
+                "secret {place}"
+            );
         }
     }
 

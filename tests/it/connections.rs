@@ -43,14 +43,20 @@ async fn nested(request: HttpRequest) -> bsession::Result<impl Responder> {
     Ok(second.save(&request, seen.to_string()).await)
 }
 
-async fn two_logins(request: HttpRequest, (mut one, mut other): (Connection, Connection)) -> impl Responder {
+async fn two_logins(
+    request: HttpRequest,
+    (mut one, mut other): (Connection, Connection),
+) -> impl Responder {
     one.session().login("joe");
     other.session().login("eve");
     drop(one);
     other.save(&request, "both").await
 }
 
-async fn purge_beside(request: HttpRequest, (mut one, mut other): (Connection, Connection)) -> impl Responder {
+async fn purge_beside(
+    request: HttpRequest,
+    (mut one, mut other): (Connection, Connection),
+) -> impl Responder {
     one.session().purge();
     other.session()["late"] = 1.into();
     drop(one);
@@ -110,19 +116,33 @@ struct Browser<S> {
 
 impl<S, B> Browser<S>
 where
-    S: actix_web::dev::Service<actix_http::Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    S: actix_web::dev::Service<
+            actix_http::Request,
+            Response = ServiceResponse<B>,
+            Error = actix_web::Error,
+        >,
     B: actix_web::body::MessageBody,
 {
     async fn send(&mut self, request: TestRequest) -> (u16, String) {
-        let request = self.jar.iter().fold(request, |request, cookie| request.cookie(cookie.clone()));
+        let request = self
+            .jar
+            .iter()
+            .fold(request, |request, cookie| request.cookie(cookie.clone()));
         let response = call_service(&self.app, request.to_request()).await;
-        let ours: Vec<_> = response.response().cookies().filter(|cookie| cookie.name() == "bsession").collect();
+        let ours: Vec<_> = response
+            .response()
+            .cookies()
+            .filter(|cookie| cookie.name() == "bsession")
+            .collect();
         assert!(ours.len() <= 1, "one cookie of our name");
         if let Some(cookie) = ours.into_iter().next() {
             self.jar = (!cookie.value().is_empty()).then(|| cookie.into_owned());
         }
         let status = response.status().as_u16();
-        (status, String::from_utf8_lossy(&read_body(response).await).into_owned())
+        (
+            status,
+            String::from_utf8_lossy(&read_body(response).await).into_owned(),
+        )
     }
 
     async fn get(&mut self, path: &str) -> (u16, String) {
@@ -295,7 +315,9 @@ fn the_service_is_an_extractor() {
     let sessions = crate::support::Setup::new(crate::support::Kind::Memory).sessions();
     in_system(async {
         use actix_web::FromRequest;
-        let request = TestRequest::default().app_data(sessions.clone()).to_http_request();
+        let request = TestRequest::default()
+            .app_data(sessions.clone())
+            .to_http_request();
         let extracted = Sessions::extract(&request).await.expect("the service");
         assert_eq!(format!("{extracted:?}"), format!("{sessions:?}"));
     });

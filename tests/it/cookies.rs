@@ -5,7 +5,10 @@ use crate::support::{Setup, Site, for_each_store};
 /// A session with a value in it, and its token.
 fn begin(site: &Site) -> String {
     let reply = site.with_cookies("POST", "/set/name/joe", &[]);
-    reply.token().expect("the first change sets a cookie").to_owned()
+    reply
+        .token()
+        .expect("the first change sets a cookie")
+        .to_owned()
 }
 
 fn reads_joe(site: &Site, headers: &[&[u8]]) -> bool {
@@ -23,8 +26,16 @@ fn is_anonymous(site: &Site, headers: &[&[u8]]) {
     let before = site.sessions.stats();
     assert!(!reads_joe(site, headers), "{headers:?}");
     let reply = site.with_cookies("GET", "/all", headers);
-    assert_eq!((reply.status, reply.set_cookies()), (200, vec![]), "{headers:?}");
-    assert_eq!(site.sessions.stats().loads, before.loads, "the store was asked: {headers:?}");
+    assert_eq!(
+        (reply.status, reply.set_cookies()),
+        (200, vec![]),
+        "{headers:?}"
+    );
+    assert_eq!(
+        site.sessions.stats().loads,
+        before.loads,
+        "the store was asked: {headers:?}"
+    );
 }
 
 for_each_store! {
@@ -185,52 +196,127 @@ fn the_cookie_has_the_promised_attributes() {
     use bsession::{Mode, SameSite, Secure, Sessions};
     let set_cookie = |builder: bsession::Builder, host: &str| {
         let site = Site::open(builder.mode(Mode::Memory).build().expect("a service"));
-        let request = format!("POST /set/a/b HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        let request = format!(
+            "POST /set/a/b HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
         let reply = site.raw(request.as_bytes());
         assert_eq!(reply.header("cache-control"), ["no-store"]);
         assert_eq!(reply.header("vary"), ["Cookie"]);
-        let [cookie] = reply.header("set-cookie")[..] else { panic!("one cookie: {reply:?}") };
+        let [cookie] = reply.header("set-cookie")[..] else {
+            panic!("one cookie: {reply:?}")
+        };
         let (pair, attributes) = cookie.split_once("; ").expect("attributes");
         let mut attributes: Vec<_> = attributes.split("; ").map(str::to_owned).collect();
         attributes.sort();
-        (pair.split('=').next().expect("a name").to_owned(), attributes)
+        (
+            pair.split('=').next().expect("a name").to_owned(),
+            attributes,
+        )
     };
     let builder = || Sessions::builder(crate::support::SECRET);
-    let secure = ["HttpOnly", "Max-Age=2851200", "Path=/", "SameSite=Lax", "Secure"];
-    assert_eq!(set_cookie(builder(), "example.org"), ("bsession".to_owned(), secure.map(String::from).to_vec()));
+    let secure = [
+        "HttpOnly",
+        "Max-Age=2851200",
+        "Path=/",
+        "SameSite=Lax",
+        "Secure",
+    ];
+    assert_eq!(
+        set_cookie(builder(), "example.org"),
+        ("bsession".to_owned(), secure.map(String::from).to_vec())
+    );
     let plain: Vec<_> = secure[..4].iter().map(|text| text.to_string()).collect();
-    for loopback in ["localhost", "localhost:8080", "a.localhost", "127.0.0.1:80", "127.9.9.9", "[::1]:8080", "LOCALHOST"] {
-        let expected = if cfg!(debug_assertions) { plain.clone() } else { secure.map(String::from).to_vec() };
+    for loopback in [
+        "localhost",
+        "localhost:8080",
+        "a.localhost",
+        "127.0.0.1:80",
+        "127.9.9.9",
+        "[::1]:8080",
+        "LOCALHOST",
+    ] {
+        let expected = if cfg!(debug_assertions) {
+            plain.clone()
+        } else {
+            secure.map(String::from).to_vec()
+        };
         assert_eq!(set_cookie(builder(), loopback).1, expected, "{loopback}");
-        assert_eq!(set_cookie(builder().secure(Secure::Always), loopback).1, secure);
-        assert_eq!(set_cookie(builder().cookie_name("__Host-s"), loopback).1, secure, "its name says so");
+        assert_eq!(
+            set_cookie(builder().secure(Secure::Always), loopback).1,
+            secure
+        );
+        assert_eq!(
+            set_cookie(builder().cookie_name("__Host-s"), loopback).1,
+            secure,
+            "its name says so"
+        );
     }
-    for far in ["localhost.example.org", "127.0.0.1.example.org", "notlocalhost", "192.0.2.1", "[2001:db8::1]"] {
+    for far in [
+        "localhost.example.org",
+        "127.0.0.1.example.org",
+        "notlocalhost",
+        "192.0.2.1",
+        "[2001:db8::1]",
+    ] {
         assert_eq!(set_cookie(builder(), far).1, secure, "{far}");
     }
-    assert_eq!(set_cookie(builder().secure(Secure::Never), "example.org").1, plain);
+    assert_eq!(
+        set_cookie(builder().secure(Secure::Never), "example.org").1,
+        plain
+    );
     let (name, attributes) = set_cookie(
-        builder().cookie_name("shop").path("/shop").domain("example.org").same_site(SameSite::Strict).days(400),
+        builder()
+            .cookie_name("shop")
+            .path("/shop")
+            .domain("example.org")
+            .same_site(SameSite::Strict)
+            .days(400),
         "example.org",
     );
     assert_eq!(name, "shop");
-    assert_eq!(attributes, ["Domain=example.org", "HttpOnly", "Max-Age=34560000", "Path=/shop", "SameSite=Strict", "Secure"]);
+    assert_eq!(
+        attributes,
+        [
+            "Domain=example.org",
+            "HttpOnly",
+            "Max-Age=34560000",
+            "Path=/shop",
+            "SameSite=Strict",
+            "Secure"
+        ]
+    );
     let session_cookie = set_cookie(builder().browser_session(true), "example.org").1;
-    assert_eq!(session_cookie, ["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]);
+    assert_eq!(
+        session_cookie,
+        ["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]
+    );
 }
 
 #[test]
 fn the_removal_cookie_is_of_one_kind_with_the_one_that_was_set() {
     let setup = Setup::new(crate::support::Kind::Memory);
-    let sessions = setup.builder().path("/shop").domain("example.org").build().expect("a service");
+    let sessions = setup
+        .builder()
+        .path("/shop")
+        .domain("example.org")
+        .build()
+        .expect("a service");
     let site = Site::open(sessions);
     let set = site.with_cookies("POST", "/set/a/b", &[]);
     let removed = site.with_token("POST", "/logout", set.token().expect("a token"));
     let attributes = |cookie: &str| {
-        let mut attributes: Vec<_> = cookie.split("; ").skip(1).filter(|text| !text.starts_with("Max-Age")).map(str::to_owned).collect();
+        let mut attributes: Vec<_> = cookie
+            .split("; ")
+            .skip(1)
+            .filter(|text| !text.starts_with("Max-Age"))
+            .map(str::to_owned)
+            .collect();
         attributes.sort();
         attributes
     };
     assert!(removed.removes_cookie());
-    assert_eq!(attributes(set.set_cookies()[0]), attributes(removed.set_cookies()[0]));
+    assert_eq!(
+        attributes(set.set_cookies()[0]),
+        attributes(removed.set_cookies()[0])
+    );
 }

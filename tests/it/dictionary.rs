@@ -12,7 +12,15 @@ fn missing_keys_read_as_null_and_are_none() {
     assert_eq!(session["a"], Value::Null);
     assert_eq!(session.get::<String>("a").expect("no error"), None);
     assert!(session.is_new() && session.is_empty() && !session.contains_key("a"));
-    assert_eq!((session.user(), session.handle(), session.created_at(), session.expires_at()), (None, None, None, None));
+    assert_eq!(
+        (
+            session.user(),
+            session.handle(),
+            session.created_at(),
+            session.expires_at()
+        ),
+        (None, None, None, None)
+    );
 }
 
 #[test]
@@ -23,17 +31,36 @@ fn values_come_back_as_what_they_were() {
         total: f64,
     }
     let mut session = Session::default();
-    let cart = Cart { items: vec![("book".into(), 2)], total: 0.1 + 0.2 };
+    let cart = Cart {
+        items: vec![("book".into(), 2)],
+        total: 0.1 + 0.2,
+    };
     session.insert("cart", &cart).expect("a cart is JSON");
     assert_eq!(session.get::<Cart>("cart").expect("a cart"), Some(cart));
     session["name"] = "joe".into();
-    assert_eq!(session.get::<&str>("name").expect("text"), Some("joe"), "borrowed from the session");
-    assert_eq!(session.get::<u8>("name").expect_err("text is no number").to_string(), "session key `name`: invalid type: string \"joe\", expected u8");
+    assert_eq!(
+        session.get::<&str>("name").expect("text"),
+        Some("joe"),
+        "borrowed from the session"
+    );
+    assert_eq!(
+        session
+            .get::<u8>("name")
+            .expect_err("text is no number")
+            .to_string(),
+        "session key `name`: invalid type: string \"joe\", expected u8"
+    );
     assert_eq!(session.take::<u8>("name").map_err(|_| ()), Err(()));
     assert!(session.contains_key("name"), "a failed take takes nothing");
-    assert_eq!(session.take::<String>("name").expect("text").as_deref(), Some("joe"));
+    assert_eq!(
+        session.take::<String>("name").expect("text").as_deref(),
+        Some("joe")
+    );
     assert!(!session.contains_key("name"));
-    assert_eq!(session.remove("cart").expect("a value")["items"], json!([["book", 2]]));
+    assert_eq!(
+        session.remove("cart").expect("a value")["items"],
+        json!([["book", 2]])
+    );
     assert_eq!(session.remove("cart"), None);
 }
 
@@ -44,7 +71,10 @@ fn keys_stand_in_order() {
         session.insert(key, key).expect("text");
     }
     session.data_mut().insert("aa", 1);
-    assert_eq!(session.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["a", "aa", "b", "c"]);
+    assert_eq!(
+        session.iter().map(|(key, _)| key).collect::<Vec<_>>(),
+        ["a", "aa", "b", "c"]
+    );
     assert_eq!((session.len(), session.data().len()), (4, 4));
     assert_eq!(serde_json::to_value(session.data()).expect("JSON")["aa"], 1);
 }
@@ -55,10 +85,17 @@ fn update_starts_from_the_default_and_refuses_another_type() {
     assert_eq!(session.update("n", |n: u64| n + 1).expect("a number"), 1);
     assert_eq!(session.update("n", |n: u64| n + 1).expect("a number"), 2);
     session["n"] = "text".into();
-    assert!(matches!(session.update("n", |n: u64| n + 1), Err(Error::Value { key, .. }) if key == "n"));
+    assert!(
+        matches!(session.update("n", |n: u64| n + 1), Err(Error::Value { key, .. }) if key == "n")
+    );
     assert_eq!(session["n"], "text");
     session["n"] = Value::Null;
-    assert_eq!(session.update("n", |n: u64| n + 1).expect("Null is nothing"), 1);
+    assert_eq!(
+        session
+            .update("n", |n: u64| n + 1)
+            .expect("Null is nothing"),
+        1
+    );
 }
 
 #[test]
@@ -74,7 +111,10 @@ fn a_session_shows_no_value_and_no_user() {
     session.login("secret-joe");
     session["password"] = "secret-123".into();
     let shown = format!("{session:?} {:?}", session.data());
-    assert!(shown.contains("password") && !shown.contains("secret"), "{shown}");
+    assert!(
+        shown.contains("password") && !shown.contains("secret"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -82,7 +122,10 @@ fn claim_without_a_request_says_what_it_needs() {
     let mut session = Session::default();
     session["own"] = 1.into();
     actix_web::rt::System::new().block_on(async {
-        assert_eq!(session.claim::<u8>("own").await.expect("its own value"), Some(1));
+        assert_eq!(
+            session.claim::<u8>("own").await.expect("its own value"),
+            Some(1)
+        );
         assert_eq!(session.claim::<u8>("own").await.expect("nothing"), None);
     });
 }
@@ -125,7 +168,11 @@ mod alone {
             "purge" => session.purge(),
             "clear" => session.clear(),
             "logout" => session.logout(),
-            "read" => drop((session["key"].clone(), session.get::<Value>("key")?, session.len())),
+            "read" => drop((
+                session["key"].clone(),
+                session.get::<Value>("key")?,
+                session.len(),
+            )),
             "equal" => session["key"] = "old".into(),
             "back_and_forth" => {
                 session["key"] = "new".into();
@@ -133,7 +180,9 @@ mod alone {
             }
             "left_null" => drop(session.data_mut()["missing"].take()),
             "mutable_look" => drop(session["key"].as_str().map(str::to_owned)),
-            "failed_insert" => drop(session.insert("key", std::collections::HashMap::from([((1, 2), 3)]))),
+            "failed_insert" => {
+                drop(session.insert("key", std::collections::HashMap::from([((1, 2), 3)])))
+            }
             "update_to_equal" => drop(session.update("number", |n: u64| n)?),
             other => panic!("no such thing: {other}"),
         }

@@ -10,7 +10,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn max_age(cookie: &str) -> Option<u64> {
-    cookie.split("; ").find_map(|attribute| attribute.strip_prefix("Max-Age="))?.parse().ok()
+    cookie
+        .split("; ")
+        .find_map(|attribute| attribute.strip_prefix("Max-Age="))?
+        .parse()
+        .ok()
 }
 
 /// How many sessions are left after a sweep.
@@ -23,7 +27,10 @@ fn is_alive(site: &Site, token: &str) -> bool {
 }
 
 fn begin(site: &Site) -> String {
-    site.with_cookies("POST", "/set/name/joe", &[]).token().expect("a cookie").to_owned()
+    site.with_cookies("POST", "/set/name/joe", &[])
+        .token()
+        .expect("a cookie")
+        .to_owned()
 }
 
 for_each_store! {
@@ -197,9 +204,14 @@ fn routes(config: &mut actix_web::web::ServiceConfig) {
     #[session]
     async fn times() -> impl Responder {
         let seconds = |at: Option<SystemTime>| {
-            at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0, |span| span.as_secs())
+            at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok())
+                .map_or(0, |span| span.as_secs())
         };
-        format!("{} {}", seconds(session.created_at()), seconds(session.expires_at()))
+        format!(
+            "{} {}",
+            seconds(session.created_at()),
+            seconds(session.expires_at())
+        )
     }
 
     config.service(days).service(times);
@@ -209,10 +221,16 @@ fn routes(config: &mut actix_web::web::ServiceConfig) {
 fn the_sweeper_thread_ends_with_its_service() {
     let setup = Setup::new(crate::support::Kind::Memory);
     let sweepers = || {
-        let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        threads.filter(|thread| {
-            std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name.starts_with("bsession-sweepe"))
-        }).count()
+        let threads = std::fs::read_dir("/proc/self/task")
+            .into_iter()
+            .flatten()
+            .flatten();
+        threads
+            .filter(|thread| {
+                std::fs::read_to_string(thread.path().join("comm"))
+                    .is_ok_and(|name| name.starts_with("bsession-sweepe"))
+            })
+            .count()
     };
     if !cfg!(target_os = "linux") {
         println!("not checked: threads are counted in /proc, which this system does not have");

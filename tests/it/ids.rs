@@ -9,11 +9,17 @@ use bsession::{Mode, Sessions};
 use crate::support::{Faulty, SECRET, Setup, Site, for_each_store};
 
 fn tokens(count: usize) -> Vec<String> {
-    let sessions = Sessions::builder(SECRET).mode(Mode::Memory).build().expect("a service");
+    let sessions = Sessions::builder(SECRET)
+        .mode(Mode::Memory)
+        .build()
+        .expect("a service");
     actix_web::rt::System::new().block_on(async {
         let mut tokens = Vec::with_capacity(count);
         for _ in 0..count {
-            let cookie = sessions.cookie_for(|session| session["a"] = 1.into()).await.expect("a session");
+            let cookie = sessions
+                .cookie_for(|session| session["a"] = 1.into())
+                .await
+                .expect("a session");
             tokens.push(cookie.value().to_owned());
         }
         tokens
@@ -24,7 +30,9 @@ fn tokens(count: usize) -> Vec<String> {
 /// its own; by itself it does little.
 #[test]
 fn ids_of_one_process() {
-    let count = std::env::var("BSESSION_TEST_IDS").ok().and_then(|count| count.parse().ok());
+    let count = std::env::var("BSESSION_TEST_IDS")
+        .ok()
+        .and_then(|count| count.parse().ok());
     for token in tokens(count.unwrap_or(1)) {
         println!("token {token}");
     }
@@ -47,16 +55,27 @@ fn a_hundred_thousand_ids_of_four_processes_are_different_and_unbiased() {
     for process in processes {
         let output = process.wait_with_output().expect("its output");
         let text = String::from_utf8(output.stdout).expect("text");
-        all.extend(text.lines().filter_map(|line| line.strip_prefix("token ")).map(str::to_owned));
+        all.extend(
+            text.lines()
+                .filter_map(|line| line.strip_prefix("token "))
+                .map(str::to_owned),
+        );
     }
     assert_eq!(all.len(), 100_000);
-    assert_eq!(all.iter().collect::<HashSet<_>>().len(), 100_000, "no id twice");
+    assert_eq!(
+        all.iter().collect::<HashSet<_>>().len(),
+        100_000,
+        "no id twice"
+    );
     // Characters 2 to 32 are bits of the id alone: 31 characters, 186 bits.
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut ones = [0_u32; 186];
     for token in &all {
         for (place, character) in token.bytes().skip(2).take(31).enumerate() {
-            let value = ALPHABET.iter().position(|&other| other == character).expect("base64url");
+            let value = ALPHABET
+                .iter()
+                .position(|&other| other == character)
+                .expect("base64url");
             for bit in 0..6 {
                 ones[place * 6 + bit] += u32::from(value >> bit & 1 == 1);
             }
@@ -72,11 +91,18 @@ fn a_hundred_thousand_ids_of_four_processes_are_different_and_unbiased() {
 fn an_id_that_is_taken_is_not_shared() {
     let store = Faulty::default();
     let faults = store.faults.clone();
-    let sessions = Sessions::builder(SECRET).mode(Mode::Custom(Arc::new(store))).build().expect("a service");
+    let sessions = Sessions::builder(SECRET)
+        .mode(Mode::Custom(Arc::new(store)))
+        .build()
+        .expect("a service");
     let site = Site::open(sessions);
     faults.taken.store(2, SeqCst);
     let visitor = site.visitor();
-    assert_eq!(visitor.post("/set/a/b").status, 200, "tried again with another id");
+    assert_eq!(
+        visitor.post("/set/a/b").status,
+        200,
+        "tried again with another id"
+    );
     assert_eq!(visitor.get("/get/a").body, "\"b\"");
     faults.taken.store(usize::MAX, SeqCst);
     let reply = site.visitor().post("/set/a/b");

@@ -1,6 +1,9 @@
 //! The integration tests: one binary, one file a story. Most of them run once for each store.
 
-#![allow(unreachable_pub, reason = "a binary has no public interface to keep small")]
+#![allow(
+    unreachable_pub,
+    reason = "a binary has no public interface to keep small"
+)]
 
 mod support;
 
@@ -8,6 +11,7 @@ mod concurrency;
 mod connections;
 mod cookies;
 mod dictionary;
+mod events;
 mod expiry;
 mod ids;
 mod outage;

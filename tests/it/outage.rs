@@ -13,7 +13,10 @@ fn site_with(build: impl FnOnce(Builder) -> Builder) -> (Site, Faults) {
     let store = Faulty::default();
     let faults = store.faults.clone();
     let builder = Sessions::builder(SECRET).mode(Mode::Custom(Arc::new(store)));
-    (Site::open(build(builder).build().expect("a service")), faults)
+    (
+        Site::open(build(builder).build().expect("a service")),
+        faults,
+    )
 }
 
 fn site() -> (Site, Faults) {
@@ -28,12 +31,24 @@ fn a_store_that_is_down_answers_503_and_comes_back() {
     faults.down.store(true, SeqCst);
     for path in ["/add/n", "/logout", "/login/joe", "/renew"] {
         let reply = visitor.post(path);
-        assert_eq!((reply.status, &*reply.body, reply.set_cookies()), (503, "", vec![]), "{path}");
+        assert_eq!(
+            (reply.status, &*reply.body, reply.set_cookies()),
+            (503, "", vec![]),
+            "{path}"
+        );
     }
-    assert_eq!(visitor.get("/all").status, 503, "and not a visitor without a session");
+    assert_eq!(
+        visitor.get("/all").status,
+        503,
+        "and not a visitor without a session"
+    );
     assert_eq!(visitor.get("/bare").status, 200);
     let newcomer = site.visitor();
-    assert_eq!(newcomer.get("/all").status, 200, "whoever has no cookie needs no store");
+    assert_eq!(
+        newcomer.get("/all").status,
+        200,
+        "whoever has no cookie needs no store"
+    );
     let reply = newcomer.post("/set/a/b");
     assert_eq!((reply.status, reply.set_cookies()), (503, vec![]));
     faults.down.store(false, SeqCst);
@@ -51,7 +66,11 @@ fn a_store_that_reads_and_does_not_write_promises_nothing() {
         let reply = visitor.post(path);
         assert_eq!((reply.status, reply.set_cookies()), (503, vec![]), "{path}");
     }
-    assert_eq!(visitor.session()["data"], json!({"name": "joe"}), "reading goes on");
+    assert_eq!(
+        visitor.session()["data"],
+        json!({"name": "joe"}),
+        "reading goes on"
+    );
 }
 
 #[test]
@@ -63,7 +82,10 @@ fn a_store_that_does_not_answer_is_waited_for_no_longer_than_it_may_be() {
     let begin = std::time::Instant::now();
     assert_eq!(visitor.get("/all").status, 503);
     assert_eq!(site.visitor().post("/set/a/b").status, 503);
-    assert!(begin.elapsed() < Duration::from_secs(10), "far below the client's patience");
+    assert!(
+        begin.elapsed() < Duration::from_secs(10),
+        "far below the client's patience"
+    );
     faults.black_hole.store(false, SeqCst);
     assert_eq!(visitor.session()["data"], json!({"name": "joe"}));
 }
@@ -74,10 +96,13 @@ fn a_store_that_waits_keeps_every_promise() {
     faults.waits.store(true, SeqCst);
     let visitor = site.visitor();
     visitor.post("/set/name/joe");
-    let held: Vec<_> = (0..20).map(|_| visitor.meanwhile(|tab| tab.post("/held/add/n"))).collect();
+    let held: Vec<_> = (0..20)
+        .map(|_| visitor.meanwhile(|tab| tab.post("/held/add/n")))
+        .collect();
     site.gate.await_arrivals(20);
     site.gate.open(20);
-    held.into_iter().for_each(|request| assert_eq!(request.join().expect("an answer").status, 200));
+    held.into_iter()
+        .for_each(|request| assert_eq!(request.join().expect("an answer").status, 200));
     visitor.post("/login/joe");
     assert_eq!(visitor.session()["data"], json!({"n": 20, "name": "joe"}));
     let token = visitor.token().expect("a cookie");
@@ -91,19 +116,32 @@ fn a_save_that_has_begun_comes_to_its_end() {
     use actix_web::FromRequest;
     let store = Arc::new(Faulty::default());
     let faults = store.faults.clone();
-    let sessions = Sessions::builder(SECRET).mode(Mode::Custom(store)).build().expect("a service");
+    let sessions = Sessions::builder(SECRET)
+        .mode(Mode::Custom(store))
+        .build()
+        .expect("a service");
     actix_web::rt::System::new().block_on(async {
-        let cookie = sessions.cookie_for(|session| session["n"] = 1.into()).await.expect("a session");
+        let cookie = sessions
+            .cookie_for(|session| session["n"] = 1.into())
+            .await
+            .expect("a session");
         let request = || {
-            actix_web::test::TestRequest::default().app_data(sessions.clone()).cookie(cookie.clone()).to_http_request()
+            actix_web::test::TestRequest::default()
+                .app_data(sessions.clone())
+                .cookie(cookie.clone())
+                .to_http_request()
         };
         let first = request();
-        let mut connection = bsession::Connection::extract(&first).await.expect("a session");
+        let mut connection = bsession::Connection::extract(&first)
+            .await
+            .expect("a session");
         connection.session()["n"] = 2.into();
         faults.waits.store(true, SeqCst);
         {
             let mut save = std::pin::pin!(connection.save(&first, "saved"));
-            let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(save.as_mut().poll(cx).is_ready()));
+            let poll = std::future::poll_fn(|cx| {
+                std::task::Poll::Ready(save.as_mut().poll(cx).is_ready())
+            });
             assert!(!poll.await, "it waits for the store");
             // And here the request is dropped.
         }
@@ -111,11 +149,16 @@ fn a_save_that_has_begun_comes_to_its_end() {
         let patience = tokio::time::Instant::now() + Duration::from_secs(20);
         loop {
             let second = request();
-            let mut connection = bsession::Connection::extract(&second).await.expect("a session");
+            let mut connection = bsession::Connection::extract(&second)
+                .await
+                .expect("a session");
             if connection.session()["n"] == 2 {
                 break;
             }
-            assert!(tokio::time::Instant::now() < patience, "the save was cancelled");
+            assert!(
+                tokio::time::Instant::now() < patience,
+                "the save was cancelled"
+            );
             tokio::task::yield_now().await;
         }
     });
@@ -124,8 +167,16 @@ fn a_save_that_has_begun_comes_to_its_end() {
 #[test]
 fn a_full_store_throws_out_the_longest_idle_anonymous_sessions() {
     let clock = bsession::Clock::default();
-    let builder = Sessions::builder(SECRET).mode(Mode::Memory).max_sessions(3).clock(clock.clone());
-    let site = Site::open(builder.secure(bsession::Secure::Never).build().expect("a service"));
+    let builder = Sessions::builder(SECRET)
+        .mode(Mode::Memory)
+        .max_sessions(3)
+        .clock(clock.clone());
+    let site = Site::open(
+        builder
+            .secure(bsession::Secure::Never)
+            .build()
+            .expect("a service"),
+    );
     let step = || clock.advance(Duration::from_secs(120));
     let (oldest, visited, user) = (site.visitor(), site.visitor(), site.visitor());
     oldest.post("/set/me/oldest");
@@ -137,17 +188,27 @@ fn a_full_store_throws_out_the_longest_idle_anonymous_sessions() {
     oldest.get("/get/me");
     step();
     site.visitor().post("/set/me/newcomer");
-    assert_eq!(visited.get("/get/me").body, "null", "the longest idle one went");
+    assert_eq!(
+        visited.get("/get/me").body,
+        "null",
+        "the longest idle one went"
+    );
     assert_eq!(oldest.get("/get/me").body, "\"oldest\"");
     step();
-    let users: Vec<_> = (0..2).map(|number| {
-        let user = site.visitor();
-        assert_eq!(user.post(&format!("/login/user{number}")).status, 200);
-        user
-    }).collect();
+    let users: Vec<_> = (0..2)
+        .map(|number| {
+            let user = site.visitor();
+            assert_eq!(user.post(&format!("/login/user{number}")).status, 200);
+            user
+        })
+        .collect();
     assert_eq!(oldest.get("/get/me").body, "null");
     let refused = site.visitor().post("/set/me/nobody");
-    assert_eq!((refused.status, refused.set_cookies()), (503, vec![]), "only logged-in ones remain");
+    assert_eq!(
+        (refused.status, refused.set_cookies()),
+        (503, vec![]),
+        "only logged-in ones remain"
+    );
     for user in users.iter().chain([&user]) {
         assert_ne!(user.session()["user"], json!(null));
     }
@@ -158,12 +219,21 @@ fn a_full_store_throws_out_the_longest_idle_anonymous_sessions() {
 #[test]
 fn a_million_who_only_read_leave_nothing() {
     use actix_web::FromRequest;
-    let sessions = Sessions::builder(SECRET).mode(Mode::Memory).build().expect("a service");
+    let sessions = Sessions::builder(SECRET)
+        .mode(Mode::Memory)
+        .build()
+        .expect("a service");
     actix_web::rt::System::new().block_on(async {
-        let request = || actix_web::test::TestRequest::default().app_data(sessions.clone()).to_http_request();
+        let request = || {
+            actix_web::test::TestRequest::default()
+                .app_data(sessions.clone())
+                .to_http_request()
+        };
         for _ in 0..1_000_000 / if cfg!(debug_assertions) { 10 } else { 1 } {
             let request = request();
-            let mut connection = bsession::Connection::extract(&request).await.expect("a visitor");
+            let mut connection = bsession::Connection::extract(&request)
+                .await
+                .expect("a visitor");
             assert!(connection.session().is_empty());
             drop(connection.save(&request, "read").await);
         }

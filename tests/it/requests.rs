@@ -83,7 +83,6 @@ async fn then() -> bsession::Result<impl Responder> {
     Ok(web::Redirect::to("/get/step").see_other())
 }
 
-
 struct Chunks(std::collections::VecDeque<Result<web::Bytes, actix_web::Error>>);
 
 impl actix_web::body::MessageBody for Chunks {

@@ -6,10 +6,16 @@ use serde_json::json;
 use crate::support::{Kind, SECRET, Setup, Site, Visitor, for_each_store, secret};
 
 fn refused(secret: impl Into<Secret>) -> String {
-    let error = Sessions::builder(secret).mode(Mode::Memory).build().expect_err("no secret");
+    let error = Sessions::builder(secret)
+        .mode(Mode::Memory)
+        .build()
+        .expect_err("no secret");
     assert!(matches!(error, InitError::Secret { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("openssl rand -base64 48") && text.contains("Secret::load_or_create"), "{text}");
+    assert!(
+        text.contains("openssl rand -base64 48") && text.contains("Secret::load_or_create"),
+        "{text}"
+    );
     text
 }
 
@@ -22,8 +28,41 @@ fn what_is_no_secret_is_refused() {
     assert!(refused("at-least-32-bytes-that-nobody-can-guess").contains("the documentation shows"));
     let previous = Sessions::builder(SECRET).previous_secret("short").build();
     assert!(matches!(previous, Err(InitError::Secret { .. })));
-    let twice = Sessions::builder(SECRET).previous_secret(SECRET).build().expect_err("one secret twice");
+    let twice = Sessions::builder(SECRET)
+        .previous_secret(SECRET)
+        .build()
+        .expect_err("one secret twice");
     assert!(twice.to_string().contains("given twice"), "{twice}");
+}
+
+/// `main` shows the error that it returns by `Debug`.
+#[test]
+fn an_error_that_main_returns_says_what_to_do() {
+    let errors: [Box<dyn std::error::Error>; 3] = [
+        Box::new(Sessions::builder("short").build().expect_err("too short")),
+        Box::new(Secret::from_env("BSESSION_TEST_UNSET").expect_err("not set")),
+        Box::new(Secret::load_or_create("/nowhere/at/all").expect_err("no directory")),
+    ];
+    for error in errors {
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert!(error.to_string().contains(": "), "{error}");
+    }
+    let unset = Secret::from_env("BSESSION_TEST_UNSET")
+        .expect_err("not set")
+        .to_string();
+    assert!(
+        unset.contains("`BSESSION_TEST_UNSET` is not set") && unset.contains("openssl"),
+        "{unset}"
+    );
+}
+
+#[test]
+fn a_random_secret_is_one_and_never_the_same() {
+    let [one, other] = [(); 2].map(|()| Secret::random().expect("random bytes"));
+    Sessions::builder(one)
+        .previous_secret(other)
+        .build()
+        .expect("two secrets");
 }
 
 #[test]
@@ -43,19 +82,37 @@ fn a_secret_is_made_once_and_kept() {
             std::thread::spawn(move || drop(Secret::load_or_create(path).expect("a secret")))
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().expect("no panic"));
     let text = std::fs::read_to_string(&path).expect("the file");
     assert_eq!(text.trim().len(), 64);
     drop(Secret::load_or_create(&path).expect("the same"));
     assert_eq!(std::fs::read_to_string(&path).expect("the file"), text);
-    assert_eq!(std::fs::read_dir(dir.path()).expect("the directory").count(), 1, "no draft is left");
+    assert_eq!(
+        std::fs::read_dir(dir.path())
+            .expect("the directory")
+            .count(),
+        1,
+        "no draft is left"
+    );
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        assert_eq!(std::fs::metadata(&path).expect("the file").permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path)
+                .expect("the file")
+                .permissions()
+                .mode()
+                & 0o777,
+            0o600
+        );
     }
     std::fs::write(&path, "short\n").expect("the file");
-    assert!(matches!(Secret::load_or_create(&path), Err(InitError::Secret { .. })));
+    assert!(matches!(
+        Secret::load_or_create(&path),
+        Err(InitError::Secret { .. })
+    ));
     let nowhere = Secret::load_or_create(dir.path().join("missing/secret"));
     assert!(matches!(nowhere, Err(InitError::SecretFile { .. })));
 }
@@ -63,7 +120,9 @@ fn a_secret_is_made_once_and_kept() {
 /// A server with these secrets, the current one first, on the store of the test.
 fn server(setup: &Setup, secrets: &[usize]) -> Site {
     let builder = setup.builder_with(&secret(secrets[0]));
-    let builder = secrets[1..].iter().fold(builder, |builder, &number| builder.previous_secret(secret(number)));
+    let builder = secrets[1..].iter().fold(builder, |builder, &number| {
+        builder.previous_secret(secret(number))
+    });
     Site::open(builder.build().expect("a service"))
 }
 
@@ -86,7 +145,11 @@ fn a_rolling_rotation_logs_nobody_out() {
     let before = here.token();
     let moved = here.get("/all");
     assert_eq!(moved.json()["user"], json!("joe"));
-    assert_eq!(moved.set_cookies().len(), 1, "the cookie moves over at the next visit");
+    assert_eq!(
+        moved.set_cookies().len(),
+        1,
+        "the cookie moves over at the next visit"
+    );
     assert_ne!(here.token(), before);
     assert_eq!(here.get("/all").set_cookies(), Vec::<&str>::new(), "once");
     assert_eq!(there.session()["data"], json!({"name": "joe"}));
@@ -105,7 +168,11 @@ fn a_retired_secret_ends_its_own_cookies_only() {
     late.post("/set/name/late");
     assert_eq!(early.at(new.address).session()["data"], json!({}));
     assert_eq!(late.session()["data"], json!({"name": "late"}));
-    assert_eq!(early.session()["data"], json!({"name": "early"}), "the files of another secret are left alone");
+    assert_eq!(
+        early.session()["data"],
+        json!({"name": "early"}),
+        "the files of another secret are left alone"
+    );
     assert_eq!(new.sessions.sweep().expect("a sweep"), 0);
     assert_eq!(early.session()["data"], json!({"name": "early"}));
 }

@@ -26,7 +26,10 @@ fn contradictions_say_what_to_write() {
         (|b| b.lifetime(Duration::ZERO), "leave it out for no limit"),
         (|b| b.sessions_dir("somewhere"), "add `mode(Mode::File)`"),
         (|b| b.durability(Durability::Disk), "add `mode(Mode::File)`"),
-        (|b| b.mode(Mode::File).max_sessions(5), "use `mode(Mode::Memory)`"),
+        (
+            |b| b.mode(Mode::File).max_sessions(5),
+            "use `mode(Mode::Memory)`",
+        ),
         (|b| b.max_sessions(0), "raise them"),
         (|b| b.max_size(1), "raise them"),
         (|b| b.store_timeout(Duration::ZERO), "raise them"),
@@ -39,12 +42,30 @@ fn contradictions_say_what_to_write() {
         (|b| b.path("/a\r\nb"), "in ASCII"),
         (|b| b.domain(""), "is no host name"),
         (|b| b.domain("a;b"), "is no host name"),
-        (|b| b.same_site(SameSite::None).secure(Secure::Never), "needs a secure cookie"),
-        (|b| b.cookie_name("__Host-s").secure(Secure::Never), "must be secure"),
-        (|b| b.cookie_name("__secure-s").secure(Secure::Never), "must be secure"),
-        (|b| b.cookie_name("__Host-s").path("/shop"), "leave out `path` and `domain`"),
-        (|b| b.cookie_name("__HOST-s").domain("example.org"), "leave out `path` and `domain`"),
-        (|b| (0..255).fold(b, |b, n| b.previous_secret(crate::support::secret(n))), "more than 254"),
+        (
+            |b| b.same_site(SameSite::None).secure(Secure::Never),
+            "needs a secure cookie",
+        ),
+        (
+            |b| b.cookie_name("__Host-s").secure(Secure::Never),
+            "must be secure",
+        ),
+        (
+            |b| b.cookie_name("__secure-s").secure(Secure::Never),
+            "must be secure",
+        ),
+        (
+            |b| b.cookie_name("__Host-s").path("/shop"),
+            "leave out `path` and `domain`",
+        ),
+        (
+            |b| b.cookie_name("__HOST-s").domain("example.org"),
+            "leave out `path` and `domain`",
+        ),
+        (
+            |b| (0..255).fold(b, |b, n| b.previous_secret(crate::support::secret(n))),
+            "more than 254",
+        ),
     ];
     for (number, (set, expected)) in cases.iter().enumerate() {
         let text = refused(set);
@@ -60,7 +81,11 @@ fn what_can_be_is_built() {
         lasting,
         |b: Builder| b.idle(Duration::from_secs(1)),
         |b: Builder| b.cookie_name("__Host-s"),
-        |b: Builder| b.cookie_name("__Secure-s").path("/shop").domain(".example.org"),
+        |b: Builder| {
+            b.cookie_name("__Secure-s")
+                .path("/shop")
+                .domain(".example.org")
+        },
         |b: Builder| b.same_site(SameSite::None),
     ] {
         set(Sessions::builder(SECRET)).build().expect("it can be");
@@ -73,18 +98,36 @@ fn what_can_be_is_built() {
 fn the_global_service_is_there_once() {
     use actix_web::FromRequest;
     assert!(Sessions::global().is_none());
-    assert!(matches!(bsession::init("short", Mode::Memory), Err(InitError::Secret { .. })));
-    assert!(Sessions::global().is_none(), "a failed init may be tried again");
+    assert!(matches!(
+        bsession::init("short", Mode::Memory),
+        Err(InitError::Secret { .. })
+    ));
+    assert!(
+        Sessions::global().is_none(),
+        "a failed init may be tried again"
+    );
     bsession::init(SECRET, Mode::Memory).expect("the first");
     let twice = bsession::init(SECRET, Mode::Memory).expect_err("the second");
     assert!(matches!(twice, InitError::Twice), "{twice}");
-    assert!(twice.to_string().contains("call `bsession::init` once"), "{twice}");
+    assert!(
+        twice.to_string().contains("call `bsession::init` once"),
+        "{twice}"
+    );
     actix_web::rt::System::new().block_on(async {
         let request = actix_web::test::TestRequest::default().to_http_request();
-        let mut connection = bsession::connect(&request).await.expect("the global service");
+        let mut connection = bsession::connect(&request)
+            .await
+            .expect("the global service");
         connection.session()["a"] = 1.into();
         let response = connection.save(&request, "saved").await.into_response();
         assert!(response.headers().contains_key("set-cookie"));
-        assert_eq!(Sessions::extract(&request).await.expect("the same").stats().creates, 1);
+        assert_eq!(
+            Sessions::extract(&request)
+                .await
+                .expect("the same")
+                .stats()
+                .creates,
+            1
+        );
     });
 }

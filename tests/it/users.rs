@@ -77,7 +77,10 @@ fn routes(config: &mut actix_web::web::ServiceConfig) {
     #[session]
     async fn elsewhere(sessions: Sessions) -> bsession::Result<impl Responder> {
         let user = session.user().unwrap_or_default().to_owned();
-        Ok(sessions.remove_user(&user, Some(session)).await?.to_string())
+        Ok(sessions
+            .remove_user(&user, Some(session))
+            .await?
+            .to_string())
     }
 
     config.service(elsewhere);

@@ -92,7 +92,7 @@ async fn save_after<B: MessageBody>(
     slots: &Slots,
     response: ServiceResponse<B>,
 ) -> ServiceResponse<EitherBody<B>> {
-    let failed = response.status().is_server_error();
+    let failed = respond::failure(response.status());
     let mut response = response.map_into_left_body();
     for slot in slots.all() {
         match respond::settle(&slot, failed).await {
@@ -110,8 +110,10 @@ async fn save_after<B: MessageBody>(
 /// has to send.
 async fn end_after(slots: &Slots, error: actix_web::Error, loopback: bool) -> actix_web::Error {
     let mut cookies = Vec::new();
+    // Whatever its status: the response that the changes belonged to is not the one that leaves.
+    let failed = Some(error.as_response_error().status_code().as_u16());
     for slot in slots.all() {
-        match respond::settle(&slot, true).await {
+        match respond::settle(&slot, failed).await {
             Ok(Some(change)) => cookies.push(slot.sessions.0.cookie(change, loopback)),
             Ok(None) => {}
             Err(error) => return error.into(),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use actix_web::body::{EitherBody, MessageBody};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, COOKIE, HOST, HeaderMap, HeaderValue, SET_COOKIE, VARY, X_FORWARDED_PROTO,
 };
@@ -49,9 +50,7 @@ pub(super) async fn save<R: Responder>(
     req: &HttpRequest,
     response: HttpResponse<R::Body>,
 ) -> Saved<R> {
-    let failed = response.status().is_server_error();
-    let saved = settle(&slot, failed).await;
-    let response = match saved {
+    let response = match settle(&slot, failure(response.status())).await {
         Ok(change) => {
             let mut response = response.map_into_left_body();
             tell(&slot, change, req, response.headers_mut());
@@ -66,9 +65,14 @@ pub(super) async fn save<R: Responder>(
     Saved { response }
 }
 
+/// The status, if it says that the request failed.
+pub(super) fn failure(status: StatusCode) -> Option<u16> {
+    status.is_server_error().then(|| status.as_u16())
+}
+
 /// Saves a slot, and gives what there is to tell. Once begun it comes to its end, even if the
 /// request is dropped meanwhile.
-pub(super) async fn settle(slot: &Arc<Slot>, failed: bool) -> Result<Option<CookieChange>> {
+pub(super) async fn settle(slot: &Arc<Slot>, failed: Option<u16>) -> Result<Option<CookieChange>> {
     if slot.is_settled() {
         return Ok(None);
     }

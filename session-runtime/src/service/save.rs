@@ -367,6 +367,7 @@ impl Service {
 
     pub(crate) fn late(&self) {
         self.counters.late.count();
-        tracing::warn!(target: "bsession", "late_save_dropped");
+        // Nothing is wrong: a page was open, or on its way, when its session ended.
+        tracing::info!(target: "bsession", "late_save_dropped");
     }
 }

@@ -44,7 +44,9 @@ async fn set(path: Path<(String, String)>) -> bsession::Result<impl Responder> {
 #[post("/add/{key}")]
 #[session]
 async fn add(key: Path<String>) -> bsession::Result<impl Responder> {
-    Ok(session.update(key.into_inner(), |n: u64| n + 1)?.to_string())
+    Ok(session
+        .update(key.into_inner(), |n: u64| n + 1)?
+        .to_string())
 }
 
 #[post("/remove/{key}")]
@@ -56,7 +58,11 @@ async fn remove(key: Path<String>) -> impl Responder {
 #[post("/claim/{key}")]
 #[session]
 async fn claim(key: Path<String>) -> bsession::Result<impl Responder> {
-    Ok(session.claim::<Value>(&key).await?.unwrap_or_default().to_string())
+    Ok(session
+        .claim::<Value>(&key)
+        .await?
+        .unwrap_or_default()
+        .to_string())
 }
 
 #[post("/login/{user}")]

@@ -19,7 +19,11 @@ pub struct Gate {
 impl Default for Gate {
     fn default() -> Self {
         let (arrived, arrivals) = channel();
-        Self { arrivals: Arc::new(Mutex::new(arrivals)), arrived, passes: Arc::new(Semaphore::new(0)) }
+        Self {
+            arrivals: Arc::new(Mutex::new(arrivals)),
+            arrived,
+            passes: Arc::new(Semaphore::new(0)),
+        }
     }
 }
 
@@ -34,7 +38,9 @@ impl Gate {
     pub fn await_arrivals(&self, count: usize) {
         let arrivals = self.arrivals.lock().expect("one test waits");
         for _ in 0..count {
-            arrivals.recv_timeout(PATIENCE).expect("a request comes to the gate");
+            arrivals
+                .recv_timeout(PATIENCE)
+                .expect("a request comes to the gate");
         }
     }
 

@@ -40,7 +40,11 @@ pub struct Setup {
 impl Setup {
     pub fn new(kind: Kind) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Self { kind, clock: Clock::default(), dir }
+        Self {
+            kind,
+            clock: Clock::default(),
+            dir,
+        }
     }
 
     /// A service on the test's store; for files, every one that is built shares them.
@@ -49,11 +53,14 @@ impl Setup {
     }
 
     pub fn builder_with(&self, secret: &str) -> Builder {
-        let builder =
-            Sessions::builder(secret).clock(self.clock.clone()).secure(Secure::Never);
+        let builder = Sessions::builder(secret)
+            .clock(self.clock.clone())
+            .secure(Secure::Never);
         match self.kind {
             Kind::Memory => builder.mode(Mode::Memory),
-            Kind::File => builder.mode(Mode::File).sessions_dir(self.dir.path().join("sessions")),
+            Kind::File => builder
+                .mode(Mode::File)
+                .sessions_dir(self.dir.path().join("sessions")),
         }
     }
 

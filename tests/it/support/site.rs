@@ -45,12 +45,20 @@ impl Site {
                 .expect("a free port");
                 let address = server.addrs()[0];
                 let server = server.run();
-                started.send((address, server.handle())).expect("the test waits");
+                started
+                    .send((address, server.handle()))
+                    .expect("the test waits");
                 server.await.expect("the server runs");
             });
         });
         let (address, handle) = starts.recv_timeout(PATIENCE).expect("the server starts");
-        Self { address, sessions, gate, handle, thread: Some(thread) }
+        Self {
+            address,
+            sessions,
+            gate,
+            handle,
+            thread: Some(thread),
+        }
     }
 
     /// Somebody with an empty cookie jar.
@@ -66,7 +74,9 @@ impl Site {
     /// The same; nothing if the connection ends without an answer.
     pub fn try_raw(&self, request: &[u8]) -> Option<Reply> {
         let mut stream = TcpStream::connect(self.address).expect("the server listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a socket option");
         stream.write_all(request).expect("the server reads");
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).expect("the server answers");
@@ -93,7 +103,8 @@ impl Site {
     /// Whether a request that shows a session cookie gets no answer.
     pub fn breaks_off(&self, method: &str, path: &str, token: &str) -> bool {
         let cookie = format!("bsession={token}");
-        self.try_raw(&self.request(method, path, &[cookie.as_bytes()])).is_none()
+        self.try_raw(&self.request(method, path, &[cookie.as_bytes()]))
+            .is_none()
     }
 
     /// A request that shows one session cookie.
@@ -127,27 +138,43 @@ impl Reply {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status line");
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1))
+            .expect("a status line");
         let headers = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        Self { status: status.parse().expect("a number"), headers, body: body.to_owned() }
+        Self {
+            status: status.parse().expect("a number"),
+            headers,
+            body: body.to_owned(),
+        }
     }
 
     /// The values of a header.
     pub fn header(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value).collect()
+        self.headers
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| &**value)
+            .collect()
     }
 
     /// The `Set-Cookie` headers that carry our cookie.
     pub fn set_cookies(&self) -> Vec<&str> {
-        self.header("set-cookie").into_iter().filter(|value| value.starts_with("bsession=")).collect()
+        self.header("set-cookie")
+            .into_iter()
+            .filter(|value| value.starts_with("bsession="))
+            .collect()
     }
 
     /// The token that the answer sets, if it sets one.
     pub fn token(&self) -> Option<&str> {
-        let [cookie] = self.set_cookies()[..] else { return None };
+        let [cookie] = self.set_cookies()[..] else {
+            return None;
+        };
         let value = cookie.split(';').next()?.strip_prefix("bsession=")?;
         (!value.is_empty()).then_some(value)
     }

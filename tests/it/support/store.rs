@@ -46,7 +46,10 @@ pub struct Faulty {
 
 enum Entry {
     Live(Record),
-    Tombstone { since: Timestamp, successor: Option<Key> },
+    Tombstone {
+        since: Timestamp,
+        successor: Option<Key>,
+    },
 }
 
 type Entries = HashMap<Key, Entry>;
@@ -90,7 +93,11 @@ impl Faulty {
         if self.faults.black_hole.load(SeqCst) {
             return Answer::later(std::future::pending());
         }
-        let run = move || Ok(operation(&mut self.entries.lock().expect("no panic under the lock")));
+        let run = move || {
+            Ok(operation(
+                &mut self.entries.lock().expect("no panic under the lock"),
+            ))
+        };
         if self.faults.waits.load(SeqCst) {
             return Answer::later(async move {
                 tokio::task::yield_now().await;
@@ -112,7 +119,10 @@ impl Store for Faulty {
 
     fn create(&self, key: Key, record: Record, _: Timestamp) -> Answer<'_, bool> {
         self.run(true, move |entries| {
-            let taken = self.faults.taken.fetch_update(SeqCst, SeqCst, |many| many.checked_sub(1));
+            let taken = self
+                .faults
+                .taken
+                .fetch_update(SeqCst, SeqCst, |many| many.checked_sub(1));
             let free = taken.is_err() && !entries.contains_key(&key);
             if free {
                 entries.insert(key, Entry::Live(record));
@@ -161,7 +171,10 @@ impl Store for Faulty {
     ) -> Answer<'_, Commit> {
         self.run(true, move |entries| {
             let own = record.revision;
-            let tombstone = Entry::Tombstone { since: now, successor: Some(new) };
+            let tombstone = Entry::Tombstone {
+                since: now,
+                successor: Some(new),
+            };
             let retired = replace(entries, old, over, own, tombstone, now);
             if matches!(retired, Commit::Saved) {
                 entries.insert(new, Entry::Live(record));
@@ -172,13 +185,22 @@ impl Store for Faulty {
 
     fn remove(&self, mut key: Key, now: Timestamp) -> Answer<'_, bool> {
         self.run(true, move |entries| {
-            while let Some(Entry::Tombstone { successor: Some(successor), .. }) = entries.get(&key)
+            while let Some(Entry::Tombstone {
+                successor: Some(successor),
+                ..
+            }) = entries.get(&key)
             {
                 key = *successor;
             }
             let was_live = live(entries, key, now).is_some();
             if matches!(entries.get(&key), Some(Entry::Live(_))) {
-                entries.insert(key, Entry::Tombstone { since: now, successor: None });
+                entries.insert(
+                    key,
+                    Entry::Tombstone {
+                        since: now,
+                        successor: None,
+                    },
+                );
             }
             was_live
         })
@@ -190,8 +212,18 @@ impl Store for Faulty {
             let records = keys.filter_map(|key| Some((key, live(entries, key, now)?)));
             let theirs = records.filter(|(_, record)| record.user == Some(user));
             let listing = |(key, record): (Key, &Record)| {
-                let Record { handle, created, expires, .. } = *record;
-                Listing { key, handle, created, expires }
+                let Record {
+                    handle,
+                    created,
+                    expires,
+                    ..
+                } = *record;
+                Listing {
+                    key,
+                    handle,
+                    created,
+                    expires,
+                }
             };
             theirs.map(listing).collect()
         })
@@ -209,7 +241,13 @@ impl Store for Faulty {
                 .map(|(key, _)| *key)
                 .collect();
             for key in &keys {
-                entries.insert(*key, Entry::Tombstone { since: now, successor: None });
+                entries.insert(
+                    *key,
+                    Entry::Tombstone {
+                        since: now,
+                        successor: None,
+                    },
+                );
             }
             keys.len()
         })
@@ -222,6 +260,9 @@ impl Store for Faulty {
             Entry::Live(record) => record.expires > now,
             Entry::Tombstone { since, .. } => now.since(*since) < TOMBSTONE,
         });
-        Ok(Swept { deleted: before - entries.len(), finished: true })
+        Ok(Swept {
+            deleted: before - entries.len(),
+            finished: true,
+        })
     }
 }

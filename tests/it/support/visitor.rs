@@ -22,20 +22,34 @@ impl Visitor {
             .max_redirects_will_error(false)
             .timeout_global(Some(PATIENCE))
             .build();
-        Self { agent: config.into(), address }
+        Self {
+            agent: config.into(),
+            address,
+        }
     }
 
     /// The same jar on another server.
     pub fn at(&self, address: SocketAddr) -> Self {
-        Self { agent: self.agent.clone(), address }
+        Self {
+            agent: self.agent.clone(),
+            address,
+        }
     }
 
     pub fn get(&self, path: &str) -> Reply {
-        Self::reply(self.agent.get(format!("http://{}{path}", self.address)).call())
+        Self::reply(
+            self.agent
+                .get(format!("http://{}{path}", self.address))
+                .call(),
+        )
     }
 
     pub fn post(&self, path: &str) -> Reply {
-        Self::reply(self.agent.post(format!("http://{}{path}", self.address)).send_empty())
+        Self::reply(
+            self.agent
+                .post(format!("http://{}{path}", self.address))
+                .send_empty(),
+        )
     }
 
     /// What the session holds, as the site tells it.
@@ -45,16 +59,23 @@ impl Visitor {
 
     /// The token in the jar.
     pub fn token(&self) -> Option<String> {
-        let uri = format!("http://{}/", self.address).parse().expect("an address");
+        let uri = format!("http://{}/", self.address)
+            .parse()
+            .expect("an address");
         let jar = self.agent.cookie_jar_lock();
-        jar.get("127.0.0.1", "/", "bsession").map(|cookie| cookie.value().to_owned()).or_else(|| {
-            let _: ureq::http::Uri = uri;
-            None
-        })
+        jar.get("127.0.0.1", "/", "bsession")
+            .map(|cookie| cookie.value().to_owned())
+            .or_else(|| {
+                let _: ureq::http::Uri = uri;
+                None
+            })
     }
 
     /// Goes through with a request in a thread of its own.
-    pub fn meanwhile(&self, run: impl FnOnce(&Self) -> Reply + Send + 'static) -> std::thread::JoinHandle<Reply> {
+    pub fn meanwhile(
+        &self,
+        run: impl FnOnce(&Self) -> Reply + Send + 'static,
+    ) -> std::thread::JoinHandle<Reply> {
         let visitor = self.clone();
         std::thread::spawn(move || run(&visitor))
     }
@@ -64,9 +85,18 @@ impl Visitor {
         let headers = response
             .headers()
             .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
             .collect();
         let body = response.body_mut().read_to_string().expect("a body");
-        Reply { status: response.status().as_u16(), headers, body }
+        Reply {
+            status: response.status().as_u16(),
+            headers,
+            body,
+        }
     }
 }

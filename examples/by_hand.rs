@@ -1,0 +1,38 @@
+//! Without the attribute: connect at the top of a handler, save at its end.
+//!
+//! ```text
+//! cargo run --example by_hand
+//! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1, visit 2, …
+//! curl -c jar -b jar -X POST http://127.0.0.1:8080/logout
+//! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1 again
+//! ```
+
+use actix_web::{App, HttpRequest, HttpServer, Responder, get, post};
+use bsession::{Mode, Secret};
+
+#[get("/")]
+async fn index(req: HttpRequest) -> bsession::Result<impl Responder> {
+    let mut connection = bsession::connect(&req).await?;
+    let session = connection.session();
+
+    let visits = session.update("visits", |n: u64| n + 1)?;
+
+    Ok(connection.save(&req, format!("visit {visits}\n")).await)
+}
+
+#[post("/logout")]
+async fn logout(req: HttpRequest) -> bsession::Result<impl Responder> {
+    let connection = bsession::connect(&req).await?;
+    Ok(connection.purge(&req, "see you\n").await)
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    env_logger::init_from_env(env_logger::Env::new().default_filter_or("info"));
+    bsession::init(Secret::load_or_create("session.secret")?, Mode::Memory)?;
+    HttpServer::new(|| App::new().service(index).service(logout))
+        .bind(("127.0.0.1", 8080))?
+        .run()
+        .await?;
+    Ok(())
+}

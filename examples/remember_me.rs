@@ -1,0 +1,60 @@
+//! "Remember me": a login ends with the browser, unless the visitor ticks a box.
+//!
+//! ```text
+//! cargo run --example remember_me
+//! curl -i -d name=joe http://127.0.0.1:8080/login                # a cookie without Max-Age
+//! curl -i -d name=joe -d remember=on http://127.0.0.1:8080/login # one that stays
+//! ```
+//!
+//! Or open <http://127.0.0.1:8080> and close the browser in between.
+
+use actix_web::web::{Form, Html, Redirect};
+use actix_web::{App, HttpServer, Responder, get, post};
+use bsession::{Mode, Secret, Sessions, session};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Login {
+    name: String,
+    remember: Option<String>, // a box that is not ticked is not sent
+}
+
+#[get("/")]
+#[session]
+async fn index() -> impl Responder {
+    Html::new(match session.user() {
+        Some(_) => "<p>You are logged in.</p>",
+        None => {
+            r#"<form action="/login" method="post">
+                 <label>Name <input name="name" required></label>
+                 <label><input type="checkbox" name="remember"> Remember me for 30 days</label>
+                 <button>Log in</button>
+               </form>"#
+        }
+    })
+}
+
+#[post("/login")]
+#[session]
+async fn login(form: Form<Login>) -> impl Responder {
+    session.login(&form.name);
+    if form.remember.is_some() {
+        session.set_days(30);
+    }
+    Redirect::to("/").see_other()
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    env_logger::init_from_env(env_logger::Env::new().default_filter_or("info"));
+    Sessions::builder(Secret::load_or_create("session.secret")?)
+        .mode(Mode::File)
+        .browser_session(true)
+        .days(1) // for those who never close it
+        .init()?;
+    HttpServer::new(|| App::new().service(index).service(login))
+        .bind(("127.0.0.1", 8080))?
+        .run()
+        .await?;
+    Ok(())
+}

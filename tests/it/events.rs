@@ -1,0 +1,93 @@
+//! Events and counters: what happened is told under names that last, and nothing else is.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use actix_web::App;
+use actix_web::test::{TestRequest, call_service, init_service};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::support::{SECRET, for_each_store};
+
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.push_str(&format!(" {}={value:?}", field.name()));
+    }
+}
+
+impl Subscriber for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "bsession"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().expect("no panic under the lock").push(line.0);
+    }
+}
+
+for_each_store! {
+    fn events_tell_what_happened_and_no_secret(setup) {
+        let collector = Collector::default();
+        let sessions = setup.sessions();
+        let mut tokens = Vec::new();
+        tracing::subscriber::with_default(collector.clone(), || {
+            actix_web::rt::System::new().block_on(async {
+                let app = init_service(App::new().app_data(sessions.clone()).configure(crate::support::configure)).await;
+                let mut send = async |path: &str, token: &str| {
+                    let cookie = actix_web::cookie::Cookie::new("bsession", token.to_owned());
+                    let response = call_service(&app, TestRequest::post().uri(path).cookie(cookie).to_request()).await;
+                    let set = response.response().cookies().next().map(|cookie| cookie.value().to_owned());
+                    let token = set.unwrap_or_else(|| token.to_owned());
+                    tokens.push(token.clone());
+                    token
+                };
+                let first = send("/set/key/whisper", "garbage").await;
+                let second = send("/login/somebody", &first).await;
+                send("/status/500/other/whisper", &second).await;
+                send("/set/key/whisper", &first).await;
+                send("/logout", &second).await;
+                setup.clock.advance(std::time::Duration::from_secs(24 * 60 * 60));
+                sessions.sweep().expect("a sweep");
+            });
+        });
+        let lines = collector.0.lock().expect("no panic under the lock").clone();
+        let mut names = BTreeMap::<_, usize>::new();
+        for line in &lines {
+            let level = line.split(' ').next().expect("a level");
+            let name = line.split("message=").nth(1).expect("a name").split(' ').next().expect("a name");
+            *names.entry(format!("{level} {name}")).or_default() += 1;
+        }
+        let expected = [
+            ("DEBUG bad_cookie", 1), ("DEBUG created", 1), ("DEBUG purged", 1), ("DEBUG renewed", 1), ("DEBUG swept", 1),
+            ("INFO late_save_dropped", 1), ("WARN changes_dropped", 1),
+        ];
+        let names: Vec<_> = names.iter().map(|(name, count)| (&**name, *count)).collect();
+        assert_eq!(names, expected, "{lines:#?}");
+        assert!(lines.iter().any(|line| line.contains("status=500")), "{lines:#?}");
+        for secret in tokens.iter().map(|token| &**token).chain(["whisper", "somebody", SECRET]).filter(|text| !text.is_empty()) {
+            assert!(!lines.iter().any(|line| line.contains(secret)), "{secret}: {lines:#?}");
+        }
+        let stats = sessions.stats();
+        assert_eq!((stats.creates, stats.renewals, stats.removals, stats.bad_cookies), (1, 1, 1, 1));
+        assert_eq!((stats.late, stats.dropped, stats.swept), (1, 1, 2));
+    }
+}
