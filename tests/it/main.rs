@@ -15,6 +15,7 @@ mod events;
 mod expiry;
 mod ids;
 mod outage;
+mod processes;
 mod requests;
 mod secrets;
 mod settings;

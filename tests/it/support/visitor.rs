@@ -57,18 +57,16 @@ impl Visitor {
         self.get("/all").json()
     }
 
+    /// The status of a request to a server that may go away meanwhile.
+    pub fn try_post(&self, path: &str) -> Result<u16, ureq::Error> {
+        let url = format!("http://{}{path}", self.address);
+        Ok(self.agent.post(url).send_empty()?.status().as_u16())
+    }
+
     /// The token in the jar.
     pub fn token(&self) -> Option<String> {
-        let uri = format!("http://{}/", self.address)
-            .parse()
-            .expect("an address");
         let jar = self.agent.cookie_jar_lock();
-        jar.get("127.0.0.1", "/", "bsession")
-            .map(|cookie| cookie.value().to_owned())
-            .or_else(|| {
-                let _: ureq::http::Uri = uri;
-                None
-            })
+        jar.get("127.0.0.1", "/", "bsession").map(|cookie| cookie.value().to_owned())
     }
 
     /// Goes through with a request in a thread of its own.
