@@ -1,0 +1,129 @@
+//! actix-session with its defaults, but for the signed cookie, over a store in memory.
+
+use std::{
+    collections::HashMap,
+    future::{Future, ready},
+    sync::Arc,
+    time::Instant,
+};
+
+use actix_session::{
+    Session, SessionMiddleware,
+    config::CookieContentSecurity,
+    storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError, generate_session_key},
+};
+use actix_web::{
+    cookie::{Key, time::Duration},
+    web::{self, ServiceConfig},
+};
+use dashmap::DashMap;
+
+use super::{Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, page};
+use crate::Result;
+
+pub(super) fn serve() -> Result<()> {
+    let store = Memory::default();
+    on_actix(move |routes| configure(routes, &store))
+}
+
+/// Wrapped route by route, so that the bare one stays bare.
+fn configure(routes: &mut ServiceConfig, store: &Memory) {
+    let session = || {
+        SessionMiddleware::builder(store.clone(), Key::from(&SECRET))
+            .cookie_content_security(CookieContentSecurity::Signed)
+            .build()
+    };
+    routes
+        .route(Route::Bare.path(), web::get().to(bare))
+        .route(START, web::get().to(start).wrap(session()))
+        .route(Route::Read.path(), web::get().to(read).wrap(session()))
+        .route(Route::Write.path(), web::get().to(write).wrap(session()))
+        .route(Route::Login.path(), web::get().to(login).wrap(session()));
+}
+
+async fn start(session: Session) -> actix_web::Result<String> {
+    session.insert("user", USER)?;
+    session.insert("visits", VISITS_AT_START)?;
+    Ok(page(USER, VISITS_AT_START))
+}
+
+async fn read(session: Session) -> actix_web::Result<String> {
+    let user: String = session.get("user")?.unwrap_or_default();
+    let visits = session.get("visits")?.unwrap_or_default();
+    Ok(page(&user, visits))
+}
+
+async fn write(session: Session) -> actix_web::Result<String> {
+    let visits = session.get("visits")?.unwrap_or(0) + 1;
+    session.insert("visits", visits)?;
+    Ok(page(USER, visits))
+}
+
+async fn login(session: Session) -> actix_web::Result<String> {
+    session.renew();
+    session.insert("user", USER)?;
+    Ok(page(USER, VISITS_AT_START))
+}
+
+type State = HashMap<String, String>;
+
+/// What a user of actix-session would write: a concurrent map, and expiry checked at every load.
+#[derive(Clone, Default)]
+struct Memory(Arc<DashMap<String, (State, Instant)>>);
+
+impl Memory {
+    fn put(&self, key: &SessionKey, state: State, ttl: &Duration) {
+        self.0.insert(key.as_ref().to_owned(), (state, expiry(ttl)));
+    }
+}
+
+fn expiry(ttl: &Duration) -> Instant {
+    Instant::now() + ttl.unsigned_abs()
+}
+
+impl SessionStore for Memory {
+    fn load(
+        &self,
+        key: &SessionKey,
+    ) -> impl Future<Output = std::result::Result<Option<State>, LoadError>> {
+        let found = self.0.get(key.as_ref());
+        let live = found.filter(|entry| entry.1 > Instant::now());
+        ready(Ok(live.map(|entry| entry.0.clone())))
+    }
+
+    fn save(
+        &self,
+        state: State,
+        ttl: &Duration,
+    ) -> impl Future<Output = std::result::Result<SessionKey, SaveError>> {
+        let key = generate_session_key();
+        self.put(&key, state, ttl);
+        ready(Ok(key))
+    }
+
+    fn update(
+        &self,
+        key: SessionKey,
+        state: State,
+        ttl: &Duration,
+    ) -> impl Future<Output = std::result::Result<SessionKey, UpdateError>> {
+        self.put(&key, state, ttl);
+        ready(Ok(key))
+    }
+
+    async fn update_ttl(
+        &self,
+        key: &SessionKey,
+        ttl: &Duration,
+    ) -> std::result::Result<(), anyhow::Error> {
+        if let Some(mut entry) = self.0.get_mut(key.as_ref()) {
+            entry.1 = expiry(ttl);
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, key: &SessionKey) -> std::result::Result<(), anyhow::Error> {
+        self.0.remove(key.as_ref());
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! What is compared: the same four routes on each library.
+
+mod actix_session;
+mod bsession;
+
+use std::net::Ipv4Addr;
+
+use ::bsession::Mode;
+use actix_web::{App, HttpServer, web::ServiceConfig};
+
+use crate::{Result, control};
+
+/// To add a library: a variant, its row in the three functions below, and a file beside this one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Library {
+    BsessionMemory,
+    BsessionFile,
+    ActixSession,
+}
+
+impl Library {
+    pub(crate) const ALL: [Self; 3] =
+        [Self::BsessionMemory, Self::BsessionFile, Self::ActixSession];
+
+    /// As on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::BsessionMemory => "bsession-memory",
+            Self::BsessionFile => "bsession-file",
+            Self::ActixSession => "actix-session",
+        }
+    }
+
+    /// The package whose version stands in the table, and what of it is used.
+    pub(crate) const fn label(self) -> (&'static str, &'static str) {
+        match self {
+            Self::BsessionMemory => ("bsession", "memory"),
+            Self::BsessionFile => ("bsession", "file"),
+            Self::ActixSession => ("actix-session", "DashMap store, signed cookie"),
+        }
+    }
+
+    /// Serves until the comparison closes the line.
+    pub(crate) fn serve(self) -> Result<()> {
+        match self {
+            Self::BsessionMemory => bsession::serve(Mode::Memory),
+            Self::BsessionFile => bsession::serve(Mode::File),
+            Self::ActixSession => actix_session::serve(),
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|library| library.name() == name);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("no server is called {name:?}: there are {names}").into()
+        })
+    }
+}
+
+/// The routes. All answer the user's name and a counter, so that only the session differs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// No session.
+    Bare,
+    /// Reads a name and a counter.
+    Read,
+    /// Adds one to the counter.
+    Write,
+    /// A new id, and a user.
+    Login,
+}
+
+impl Route {
+    pub(crate) const ALL: [Self; 4] = [Self::Bare, Self::Read, Self::Write, Self::Login];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Login => "login",
+        }
+    }
+
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Bare => "/bare",
+            Self::Read => "/read",
+            Self::Write => "/write",
+            Self::Login => "/login",
+        }
+    }
+}
+
+/// Begins a session of two keys; not measured.
+pub(crate) const START: &str = "/start";
+pub(crate) const USER: &str = "ann";
+pub(crate) const VISITS_AT_START: u64 = 1000;
+
+/// Not secret: the servers live for minutes, on loopback.
+const SECRET: [u8; 64] = *b"a secret of the comparison, sixty-four bytes, known to everybody";
+
+/// The route without a session, the same on every actix-web server.
+async fn bare() -> String {
+    page(USER, VISITS_AT_START)
+}
+
+fn page(user: &str, visits: u64) -> String {
+    format!("{user} {visits}")
+}
+
+/// actix-web with one worker and nothing but these routes.
+fn on_actix(routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Result<()> {
+    actix_web::rt::System::new().block_on(async {
+        let server = HttpServer::new(move || App::new().configure(routes.clone()))
+            .workers(1)
+            .bind((Ipv4Addr::LOCALHOST, 0))?;
+        control::answer(server.addrs()[0]);
+        Ok(server.run().await?)
+    })
+}

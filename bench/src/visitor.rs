@@ -1,0 +1,125 @@
+//! A visitor: one keep-alive connection and the cookie a browser would hold.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::library::{START, VISITS_AT_START};
+
+pub(crate) struct Visitor {
+    stream: TcpStream,
+    cookie: String,
+    request: Vec<u8>,
+    response: Vec<u8>,
+}
+
+impl Visitor {
+    /// Connects and begins a session of two keys.
+    pub(crate) async fn arrive(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let mut visitor = Self {
+            stream,
+            cookie: String::new(),
+            request: Vec::with_capacity(1024),
+            response: Vec::with_capacity(4096),
+        };
+        visitor.visit(START).await?;
+        if visitor.cookie.is_empty() {
+            return Err(io::Error::other("the session began without a cookie"));
+        }
+        Ok(visitor)
+    }
+
+    /// One request and its whole response; anything but 200 is an error. A new cookie replaces the old.
+    pub(crate) async fn visit(&mut self, path: &str) -> io::Result<&str> {
+        self.request.clear();
+        for part in ["GET ", path, " HTTP/1.1\r\nHost: localhost\r\n"] {
+            self.request.extend_from_slice(part.as_bytes());
+        }
+        if !self.cookie.is_empty() {
+            for part in ["Cookie: ", &self.cookie, "\r\n"] {
+                self.request.extend_from_slice(part.as_bytes());
+            }
+        }
+        self.request.extend_from_slice(b"\r\n");
+        self.stream.write_all(&self.request).await?;
+
+        self.response.clear();
+        let (head, length) = loop {
+            if self.stream.read_buf(&mut self.response).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Some(end) = self
+                .response
+                .windows(4)
+                .position(|bytes| bytes == b"\r\n\r\n")
+            {
+                break (end, self.read_head(path, end)?);
+            }
+        };
+        let (begin, end) = (head + 4, head + 4 + length);
+        while self.response.len() < end {
+            if self.stream.read_buf(&mut self.response).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        std::str::from_utf8(&self.response[begin..end]).map_err(io::Error::other)
+    }
+
+    /// Checks the status, keeps a new cookie, gives the body's length.
+    fn read_head(&mut self, path: &str, end: usize) -> io::Result<usize> {
+        let head = std::str::from_utf8(&self.response[..end]).map_err(io::Error::other)?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap_or_default();
+        if !status.starts_with("HTTP/1.1 200") {
+            return Err(io::Error::other(format!("{path} answered {status:?}")));
+        }
+        let mut length = None;
+        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.parse().ok();
+            } else if name.eq_ignore_ascii_case("set-cookie") {
+                self.cookie.clear();
+                self.cookie
+                    .push_str(value.split(';').next().unwrap_or_default());
+            }
+        }
+        length.ok_or_else(|| io::Error::other(format!("{path} answered without a length")))
+    }
+}
+
+/// Goes once through every route of a server: figures of a server that does not keep its sessions
+/// would be worth nothing.
+pub(crate) async fn check(address: SocketAddr) -> io::Result<()> {
+    use crate::library::Route::{Bare, Login, Read, Write};
+
+    let mut visitor = Visitor::arrive(address).await?;
+    let same = format!("ann {VISITS_AT_START}");
+    let more = format!("ann {}", VISITS_AT_START + 1);
+    let steps = [
+        (Bare, same.as_str()),
+        (Read, &same),
+        (Write, &more),
+        (Read, &more),
+        (Login, &same),
+        (Read, &more),
+    ];
+    for (route, expected) in steps {
+        let before = visitor.cookie.clone();
+        let path = route.path();
+        let body = visitor.visit(path).await?;
+        if body != expected {
+            return Err(io::Error::other(format!(
+                "{path} answered {body:?}, not {expected:?}"
+            )));
+        }
+        if matches!(route, Login) && visitor.cookie == before {
+            return Err(io::Error::other("the id is the same after the login"));
+        }
+    }
+    Ok(())
+}

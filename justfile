@@ -1,0 +1,37 @@
+# What a change has to pass is .ci/run; these are its parts, and the comparison.
+
+_default:
+    @just --list
+
+# The tests of the library: unit, integration, trybuild, documentation
+test *ARGS:
+    cargo test --workspace {{ARGS}}
+
+# Formatting, clippy over everything, and what cargo-deny can check offline
+lint:
+    cargo fmt --all --check
+    cargo fmt --manifest-path bench/Cargo.toml --check
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cargo clippy --manifest-path bench/Cargo.toml --all-targets -- -D warnings
+    cargo deny check --hide-inclusion-graph bans licenses sources
+
+# The documentation, warnings denied
+doc *ARGS:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features {{ARGS}}
+
+# Runs an example
+example NAME="guestbook":
+    cargo run --example {{NAME}}
+
+# Measures bsession beside other libraries and prints Markdown (instructions need valgrind)
+compare *ARGS:
+    cargo run --release --manifest-path bench/Cargo.toml -- compare {{ARGS}}
+
+# Writes anew what the attribute expands to and what wrong code is told: read the difference
+bless:
+    SNAPSHOTS=overwrite cargo test -p bsession-macros
+    TRYBUILD=overwrite cargo test --test ui
+
+# All that CI runs
+ci:
+    .ci/run
