@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::contents::Contents;
+use crate::contents::{self, Contents};
 use crate::error::Result;
 
 /// The changes of one connection, between what it started from and what it ended with.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Changes {
     pub(crate) before: Arc<Contents>,
     pub(crate) after: Arc<Contents>,
@@ -24,6 +24,27 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
+    /// A purge and nothing else.
+    pub(crate) fn purge() -> Self {
+        Self::plain(contents::empty(), contents::empty(), true)
+    }
+
+    /// From one state to another.
+    pub(crate) fn between(before: Arc<Contents>, after: Arc<Contents>) -> Self {
+        Self::plain(before, after, false)
+    }
+
+    fn plain(before: Arc<Contents>, after: Arc<Contents>, purge: bool) -> Self {
+        Self {
+            before,
+            after,
+            updates: Vec::new(),
+            purge,
+            renew: false,
+            login: false,
+        }
+    }
+
     /// Whether what the session holds is different.
     pub(crate) fn edits(&self) -> bool {
         self.login || (!Arc::ptr_eq(&self.before, &self.after) && self.before != self.after)

@@ -1,5 +1,6 @@
 //! What a session holds, and how it is written before it is sealed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -19,6 +20,16 @@ pub(crate) struct Contents {
     pub(crate) deadline: Option<Timestamp>,
     /// When its cookie was last sent, to know when its `Max-Age` must move.
     pub(crate) cookie_sent: Timestamp,
+}
+
+thread_local! {
+    static EMPTY: Arc<Contents> = Arc::default();
+}
+
+/// Contents that hold nothing: one for each thread, so that a visitor without a session costs no
+/// allocation, and no two threads count its holders together.
+pub(crate) fn empty() -> Arc<Contents> {
+    EMPTY.with(Arc::clone)
 }
 
 /// Moments that are not there are written as zero: nothing happened in 1970.

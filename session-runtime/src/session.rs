@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::changes::{Changes, Start, Step, Update};
 use crate::clock::Timestamp;
-use crate::contents::Contents;
+use crate::contents::{self, Contents};
 use crate::data::Data;
 use crate::error::{Error, Result};
 use crate::record::Handle;
@@ -44,7 +44,6 @@ pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 ///
 /// `Session::default()` is an empty one that belongs to no request, for the tests of functions
 /// that take `&mut Session`.
-#[derive(Default)]
 pub struct Session {
     /// What the changes are told against.
     before: Arc<Contents>,
@@ -56,6 +55,12 @@ pub struct Session {
     logged_in: bool,
     facts: Facts,
     claims: Option<Arc<dyn Claims>>,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::connected(contents::empty(), Facts::default(), None)
+    }
 }
 
 /// What a session tells of its record.
@@ -83,9 +88,12 @@ impl Session {
         Self {
             before: Arc::clone(&contents),
             current: contents,
+            updates: Vec::new(),
+            purged: false,
+            renewed: false,
+            logged_in: false,
             facts,
             claims,
-            ..Self::default()
         }
     }
 
@@ -350,8 +358,8 @@ impl Session {
             .as_ref()
             .is_some_and(|other| *other != user)
         {
-            self.before = Arc::default();
-            self.current = Arc::default();
+            self.before = contents::empty();
+            self.current = contents::empty();
             self.updates.clear();
         }
         self.contents_mut().user = Some(user);

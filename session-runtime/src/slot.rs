@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::changes::Changes;
-use crate::contents::Contents;
+use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::service::{CookieChange, Presented, Sessions, Standing};
 use crate::session::{Claims, Facts, Session};
@@ -50,9 +50,9 @@ impl Slot {
     pub(crate) fn new(sessions: Sessions, presented: Presented) -> Self {
         let state = State {
             standing: Standing::Nothing,
-            contents: Arc::default(),
+            contents: contents::empty(),
             pending: Vec::new(),
-            view: Arc::default(),
+            view: contents::empty(),
             purges: 0,
             logins: 0,
             clash: false,
@@ -106,12 +106,10 @@ impl Slot {
     /// A session that begins where the others left off.
     pub(crate) fn open(self: &Arc<Self>) -> (Session, Opened) {
         let state = self.state();
-        let service = &self.sessions.0;
         let facts = match &state.standing {
-            Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
-                handle: Some(live.handle),
-                expires: Some(service.end(live, &state.contents, service.now())),
-            },
+            Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => {
+                Facts { handle: Some(live.handle), expires: Some(live.ends) }
+            }
             _ => Facts::default(),
         };
         let opened = Opened {
@@ -217,11 +215,7 @@ impl State {
     fn take_pending(&mut self, key: &str) -> Option<Value> {
         let before = Arc::clone(&self.view);
         let value = Arc::make_mut(&mut self.view).data.remove(key);
-        self.pending.push(Changes {
-            before,
-            after: Arc::clone(&self.view),
-            ..Changes::default()
-        });
+        self.pending.push(Changes::between(before, Arc::clone(&self.view)));
         value
     }
 }
@@ -244,10 +238,7 @@ impl Drop for Slot {
             let (sessions, presented) =
                 (self.sessions.clone(), std::mem::take(&mut self.presented));
             let (standing, contents) = (state.standing.clone(), Arc::clone(&state.contents));
-            let purge = vec![Changes {
-                purge: true,
-                ..Changes::default()
-            }];
+            let purge = vec![Changes::purge()];
             finish(Box::pin(async move {
                 if let Err(error) = sessions.0.save(&presented, standing, contents, purge).await {
                     tracing::error!(target: "bsession", %error, "purge_failed");

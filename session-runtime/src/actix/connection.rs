@@ -76,20 +76,13 @@ impl Connection {
     fn close(&mut self) -> Arc<Slot> {
         let session = std::mem::take(&mut self.session);
         let changes = if self.purges {
-            purge()
+            Changes::purge()
         } else {
             session.into_changes()
         };
         self.purges = false;
         self.slot.add(changes, self.opened);
         Arc::clone(&self.slot)
-    }
-}
-
-fn purge() -> Changes {
-    Changes {
-        purge: true,
-        ..Changes::default()
     }
 }
 

@@ -95,7 +95,10 @@ pub(crate) struct Live {
     pub(crate) id: Id,
     pub(crate) key: Key,
     pub(crate) revision: Revision,
+    /// When the store says that it ends.
     pub(crate) expires: Timestamp,
+    /// When it ends as far as this request knows.
+    pub(crate) ends: Timestamp,
     pub(crate) created: Timestamp,
     pub(crate) handle: Handle,
     pub(crate) user: Option<UserKey>,
@@ -253,7 +256,7 @@ impl Service {
 
     /// When a session ends as things stand: at the latest when it would if it were visited now, so
     /// that a store whose clock was wrong makes none immortal.
-    pub(crate) fn end(&self, live: &Live, contents: &Contents, now: Timestamp) -> Timestamp {
+    fn end(&self, live: &Live, contents: &Contents, now: Timestamp) -> Timestamp {
         live.expires.min(self.expiry(contents, now))
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Deadline, Live, Presented, Service, Standing};
-use crate::contents::Contents;
+use crate::clock::Timestamp;
+use crate::contents::{self, Contents};
 use crate::error::Result;
 use crate::id::Id;
 use crate::record::{Inner, Key, Record};
@@ -18,7 +19,7 @@ impl Service {
     /// Loads what can be loaded without waiting; `None` if it takes [`load`](Self::load).
     pub(crate) fn load_now(&self, presented: &Presented) -> Option<Result<Start>> {
         let token = match &*presented.tokens {
-            [] => return Some(Ok((Standing::Nothing, Arc::default()))),
+            [] => return Some(Ok((Standing::Nothing, contents::empty()))),
             [token] => token,
             _ => return None,
         };
@@ -29,11 +30,7 @@ impl Service {
         };
         self.counters.loads.count();
         Some(match answer {
-            Ok(Loaded::Live(record)) => Ok(self
-                .start(token, key, record)
-                .unwrap_or((Standing::Nothing, Arc::default()))),
-            Ok(Loaded::Retired) => Ok((Standing::Unkept, Arc::default())),
-            Ok(Loaded::Nothing) => Ok((Standing::Nothing, Arc::default())),
+            Ok(loaded) => Ok(self.start(token, key, loaded, now)),
             Err(error) => {
                 self.store_failed(&error);
                 Err(error.into())
@@ -51,36 +48,36 @@ impl Service {
                 (live @ Standing::Live(_), contents) if found.is_none() => {
                     found = Some((live, contents))
                 }
-                (Standing::Live(_), _) => return Ok((Standing::Unkept, Arc::default())),
+                (Standing::Live(_), _) => return Ok((Standing::Unkept, contents::empty())),
                 (Standing::Unkept, _) => otherwise = Standing::Unkept,
                 (Standing::Nothing, _) => {}
             }
         }
-        Ok(found.unwrap_or_else(|| (otherwise, Arc::default())))
+        Ok(found.unwrap_or_else(|| (otherwise, contents::empty())))
     }
 
     async fn load_one(&self, token: &Token, deadline: &mut Deadline<'_>) -> Result<Start> {
+        let now = self.now();
         let key = self.ring.store_key(&token.id);
         self.counters.loads.count();
-        Ok(
-            match deadline.wait(self.store.load(key, self.now())).await? {
-                Loaded::Live(record) => self
-                    .start(token, key, record)
-                    .unwrap_or((Standing::Nothing, Arc::default())),
-                Loaded::Retired => (Standing::Unkept, Arc::default()),
-                Loaded::Nothing => (Standing::Nothing, Arc::default()),
-            },
-        )
+        let loaded = deadline.wait(self.store.load(key, now)).await?;
+        Ok(self.start(token, key, loaded, now))
     }
 
-    fn start(&self, token: &Token, key: Key, record: Record) -> Option<Start> {
-        let (mut live, contents) = self.open(&token.id, key, record)?;
-        live.previous |= token.previous;
-        let now = self.now();
-        if self.end(&live, &contents, now) <= now {
-            return None;
+    fn start(&self, token: &Token, key: Key, loaded: Loaded, now: Timestamp) -> Start {
+        let record = match loaded {
+            Loaded::Live(record) => record,
+            Loaded::Retired => return (Standing::Unkept, contents::empty()),
+            Loaded::Nothing => return (Standing::Nothing, contents::empty()),
+        };
+        match self.open(&token.id, key, record) {
+            Some((mut live, contents)) if self.end(&live, &contents, now) > now => {
+                live.previous |= token.previous;
+                live.ends = self.end(&live, &contents, now);
+                (Standing::Live(live), contents)
+            }
+            _ => (Standing::Nothing, contents::empty()),
         }
-        Some((Standing::Live(live), contents))
     }
 
     /// Opens a record; nothing, with a line in the log, if it does not open.
@@ -117,6 +114,7 @@ impl Service {
                 key,
                 revision,
                 expires,
+                ends: expires,
                 created,
                 handle,
                 user,

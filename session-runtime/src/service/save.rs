@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{CookieChange, Live, Presented, Service, Standing};
 use crate::changes::Changes;
 use crate::clock::Timestamp;
-use crate::contents::Contents;
+use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::random;
@@ -88,7 +88,7 @@ impl Service {
         let cookie = shown.then_some(CookieChange::Remove);
         Ok(Outcome {
             standing: Standing::Nothing,
-            contents: Arc::default(),
+            contents: contents::empty(),
             cookie,
         })
     }
@@ -97,7 +97,7 @@ impl Service {
     pub(crate) async fn create(&self, changes: &[Changes]) -> Result<Outcome> {
         let mut deadline = self.deadline();
         let now = self.now();
-        let mut contents = self.apply(changes, Arc::default(), now);
+        let mut contents = self.apply(changes, contents::empty(), now);
         {
             let contents = Arc::make_mut(&mut contents);
             contents.created = now;
@@ -214,7 +214,7 @@ impl Service {
         self.late();
         Ok(Outcome {
             standing: Standing::Unkept,
-            contents: Arc::default(),
+            contents: contents::empty(),
             cookie: None,
         })
     }
@@ -273,7 +273,7 @@ impl Service {
             }
             let outcome = Outcome {
                 standing: Standing::Unkept,
-                contents: Arc::default(),
+                contents: contents::empty(),
                 cookie: None,
             };
             return Ok((outcome, None));
@@ -326,6 +326,7 @@ impl Service {
             key,
             revision,
             expires,
+            ends: expires,
             created: contents.created,
             handle,
             user,

@@ -1,6 +1,5 @@
 //! The contract of a store, and the stores that come with the library.
 
-#[path = "../file_stub.rs"]
 pub(crate) mod file;
 pub(crate) mod memory;
 
