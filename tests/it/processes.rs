@@ -16,8 +16,13 @@ const DIRECTORY: &str = "BSESSION_TEST_DIRECTORY";
 /// Run by the other tests, in processes of its own; by itself it does nothing.
 #[test]
 fn serve() {
-    let Ok(directory) = std::env::var(DIRECTORY) else { return };
-    let sessions = Sessions::builder(SECRET).mode(Mode::File).sessions_dir(directory).secure(Secure::Never);
+    let Ok(directory) = std::env::var(DIRECTORY) else {
+        return;
+    };
+    let sessions = Sessions::builder(SECRET)
+        .mode(Mode::File)
+        .sessions_dir(directory)
+        .secure(Secure::Never);
     let site = Site::open(sessions.build().expect("a service"));
     println!("\nserving at {}", site.address);
     std::io::stdout().flush().expect("the parent reads");
@@ -49,7 +54,11 @@ impl Server {
             .map_while(Result::ok)
             .find_map(|line| line.strip_prefix("serving at ")?.parse().ok())
             .expect("the server says where it is");
-        Self { child, address, _stdin: stdin }
+        Self {
+            child,
+            address,
+            _stdin: stdin,
+        }
     }
 
     fn visitor(&self) -> Visitor {
@@ -84,9 +93,13 @@ fn eight_processes_count_exactly() {
             })
         })
         .collect();
-    tabs.into_iter().for_each(|tab| drop(tab.join().expect("no failure")));
+    tabs.into_iter()
+        .for_each(|tab| drop(tab.join().expect("no failure")));
     for server in &servers {
-        assert_eq!(visitor.at(server.address).session()["data"], json!({"n": 400, "name": "joe"}));
+        assert_eq!(
+            visitor.at(server.address).session()["data"],
+            json!({"n": 400, "name": "joe"})
+        );
     }
 }
 
@@ -97,16 +110,27 @@ fn what_one_process_saved_the_others_see_at_once() {
     let visitor = servers[0].visitor();
     for round in 0..100 {
         let (writer, reader) = (&servers[round % 3], &servers[(round + 1) % 3]);
-        visitor.at(writer.address).post(&format!("/set/round/{round}"));
-        assert_eq!(visitor.at(reader.address).get("/get/round").body, format!("\"{round}\""));
+        visitor
+            .at(writer.address)
+            .post(&format!("/set/round/{round}"));
+        assert_eq!(
+            visitor.at(reader.address).get("/get/round").body,
+            format!("\"{round}\"")
+        );
     }
     visitor.at(servers[1].address).post("/login/joe");
     let token = visitor.token().expect("a cookie");
-    assert_eq!(visitor.at(servers[2].address).session()["user"], json!("joe"));
+    assert_eq!(
+        visitor.at(servers[2].address).session()["user"],
+        json!("joe")
+    );
     visitor.at(servers[2].address).post("/logout");
     for server in &servers {
         let replay = raw(server, &token);
-        assert!(replay.contains("\"user\":null") && replay.contains("\"data\":{}"), "{replay}");
+        assert!(
+            replay.contains("\"user\":null") && replay.contains("\"data\":{}"),
+            "{replay}"
+        );
     }
 }
 
@@ -114,10 +138,16 @@ fn what_one_process_saved_the_others_see_at_once() {
 fn raw(server: &Server, token: &str) -> String {
     use std::io::Read;
     let mut stream = std::net::TcpStream::connect(server.address).expect("the server listens");
-    let request = format!("GET /all HTTP/1.1\r\nHost: h\r\nConnection: close\r\nCookie: bsession={token}\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("the server reads");
+    let request = format!(
+        "GET /all HTTP/1.1\r\nHost: h\r\nConnection: close\r\nCookie: bsession={token}\r\n\r\n"
+    );
+    stream
+        .write_all(request.as_bytes())
+        .expect("the server reads");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("the server answers");
+    stream
+        .read_to_string(&mut answer)
+        .expect("the server answers");
     answer
 }
 
@@ -134,8 +164,14 @@ fn sessions_outlive_their_processes() {
     drop(first);
     let second = Server::start(&directory(&setup));
     assert_eq!(joe.at(second.address).session()["user"], json!("joe"));
-    assert_eq!(eve.at(second.address).session()["data"], json!({"name": "eve"}));
-    assert!(raw(&second, &token).contains("\"user\":null"), "a logout outlives them, too");
+    assert_eq!(
+        eve.at(second.address).session()["data"],
+        json!({"name": "eve"})
+    );
+    assert!(
+        raw(&second, &token).contains("\"user\":null"),
+        "a logout outlives them, too"
+    );
 }
 
 /// Kills a server in the middle of its saves, again and again: all that was answered is there, no
@@ -163,9 +199,13 @@ fn a_killed_process_leaves_every_answered_save() {
         client.join().expect("the client ends with its server");
         answered += enough + acknowledged.iter().count();
         let session = visitor.session();
-        let counted = usize::try_from(session["data"]["n"].as_u64().expect("a number")).expect("small");
+        let counted =
+            usize::try_from(session["data"]["n"].as_u64().expect("a number")).expect("small");
         assert_eq!(session["data"]["name"], json!("joe"));
-        assert!(counted == answered || counted == answered + 1, "{counted} for {answered} answers");
+        assert!(
+            counted == answered || counted == answered + 1,
+            "{counted} for {answered} answers"
+        );
         answered = counted;
     }
 }

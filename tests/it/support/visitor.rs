@@ -66,7 +66,8 @@ impl Visitor {
     /// The token in the jar.
     pub fn token(&self) -> Option<String> {
         let jar = self.agent.cookie_jar_lock();
-        jar.get("127.0.0.1", "/", "bsession").map(|cookie| cookie.value().to_owned())
+        jar.get("127.0.0.1", "/", "bsession")
+            .map(|cookie| cookie.value().to_owned())
     }
 
     /// Goes through with a request in a thread of its own.

@@ -1,0 +1,4 @@
+#[session]
+async fn index() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}

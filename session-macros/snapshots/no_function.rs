@@ -1,0 +1,4 @@
+#[session(purged)]
+pub struct Plain {
+    field: u32,
+}

@@ -1,0 +1,143 @@
+//! The rewrite.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, FnArg, Pat, PatType, ReturnType, Safety, Signature, Token, Type};
+
+use crate::args::Args;
+use crate::handler::Handler;
+use crate::output;
+
+// Input:
+//     async fn f(id: Path<u32>) -> impl Responder { body }
+//
+// Output:
+//     async fn f((id, mut __call): (Path<u32>, ::bsession::__private::Call))
+//         -> ::bsession::__private::Saved<impl Responder>
+//     {
+//         __call.purge();                          // `#[session(purge)]` only
+//         let __session: &mut ::bsession::Session = __call.session();
+//         let __response = async move {
+//             if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<_> { return __r; }
+//             let session = __session;
+//             let _ = &session;
+//             { body }
+//         }.await;
+//         __call.save(__response).await
+//     }
+pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
+    // Spans decide which lints see what, and what an editor makes of a name. User spans stay on
+    // the user's tokens; what is ours has the hygiene of `mixed_site`, so that no name of ours
+    // meets one of theirs.
+    let ours = Span::mixed_site();
+    let session = session(&handler);
+    let Handler {
+        attrs,
+        vis,
+        mut sig,
+        brace,
+        body,
+    } = handler;
+
+    let fix_type = fix_type(&sig);
+    let save = save(&sig);
+    rewrite_signature(&mut sig);
+    let purge = args.purge.then(|| quote_spanned!(ours=> __call.purge();));
+    // In the place of the user's braces, but ours: else `unused_braces` fires at a body on one line.
+    let inner = ours.located_at(brace.span.join());
+    let body = quote_spanned!(inner=> { #body });
+
+    let mut output = quote!(#(#attrs)* #vis #sig);
+    // The user's own braces: with others `dead_code` and its like take the function for generated
+    // code and keep silent.
+    brace.surround(&mut output, |block| {
+        // `let _`: a handler that only wants its session saved, or purged, need not name it. Not
+        // `#[allow(unused_variables)]`, which is an error where the user forbids that lint.
+        quote_spanned! {ours=>
+            #purge
+            let __session: &mut ::bsession::Session = __call.session();
+            let __response = async move {
+                #fix_type
+                let #session = __session;
+                let _ = &#session;
+                #body
+            }
+            .await;
+            #save
+        }
+        .to_tokens(block);
+    });
+    output
+}
+
+/// The binding `session`: found by the body's tokens, and leading from there to the attribute.
+fn session(handler: &Handler) -> Ident {
+    let visible = Span::call_site().resolved_at(handler.brace.span.open());
+    let taken = handler.parameter_named_session().is_some();
+    // When a parameter has the name (an error, reported), the body goes on meaning the parameter.
+    Ident::new("session", if taken { Span::mixed_site() } else { visible })
+}
+
+/// A return that is never taken: it comes first and so fixes what the `return`s and `?`s of the
+/// body are checked against. Without it the async block's type is a guess from whichever of them
+/// the compiler sees first.
+fn fix_type(sig: &Signature) -> TokenStream {
+    let (place, ty) = match &sig.output {
+        ReturnType::Default => (sig.paren_token.span.close(), quote!(())),
+        ReturnType::Type(arrow, ty) => (arrow.spans[0], output::inferred(ty).into_token_stream()),
+    };
+    quote_spanned! {Span::mixed_site().located_at(place)=>
+        if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<#ty> { return __r; }
+    }
+}
+
+/// In the place of the return type: if that is no `Responder`, the error is about it.
+fn save(sig: &Signature) -> Option<TokenStream> {
+    let ReturnType::Type(_, ty) = &sig.output else {
+        return None;
+    };
+    Some(quote_spanned!(Span::mixed_site().located_at(ty.span())=> __call.save(__response).await))
+}
+
+/// Adds the hidden extractor and wraps the return type; what a handler cannot have (an error,
+/// reported) is left out, so that no second error comes of it.
+fn rewrite_signature(sig: &mut Signature) {
+    let ours = Span::mixed_site();
+    sig.constness = None;
+    sig.asyncness
+        .get_or_insert(Token![async](sig.fn_token.span));
+    sig.safety = Safety::Default;
+    sig.abi = None;
+    sig.variadic = None;
+
+    // In a tuple with another extractor, so that a handler keeps the sixteen that actix-web gives
+    // it. Not with one that a `#[cfg]` may take away.
+    let companion = sig.inputs.iter_mut().rev().find_map(|input| match input {
+        FnArg::Typed(extractor) if !extractor.attrs.iter().any(is_conditional) => Some(extractor),
+        _ => None,
+    });
+    let call = quote_spanned!(ours=> mut __call);
+    let call_ty = quote_spanned!(ours=> ::bsession::__private::Call);
+    if let Some(PatType { pat, ty, .. }) = companion {
+        **pat = Pat::Verbatim(quote_spanned!(ours=> (#pat, #call)));
+        **ty = Type::Verbatim(quote_spanned!(ours=> (#ty, #call_ty)));
+    } else {
+        sig.inputs.push(FnArg::Typed(PatType {
+            attrs: Vec::new(),
+            pat: Box::new(Pat::Verbatim(call)),
+            colon_token: Token![:](ours),
+            ty: Box::new(Type::Verbatim(call_ty)),
+        }));
+    }
+
+    if let ReturnType::Type(_, ty) = &mut sig.output {
+        // In the place of the type, as `save` is.
+        let there = ours.located_at(ty.span());
+        **ty = Type::Verbatim(quote_spanned!(there=> ::bsession::__private::Saved<#ty>));
+    }
+}
+
+fn is_conditional(attr: &Attribute) -> bool {
+    attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr")
+}

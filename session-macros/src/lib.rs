@@ -1,0 +1,190 @@
+//! The `#[session]` attribute of the `bsession` crate, which re-exports it: depend on that one.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod args;
+mod check;
+mod expand;
+mod handler;
+mod output;
+mod pattern;
+#[cfg(test)]
+mod tests;
+
+use proc_macro::TokenStream;
+use quote::quote;
+
+use crate::args::Args;
+use crate::check::check;
+use crate::expand::expand;
+use crate::handler::Handler;
+
+/// Gives a handler its session, and saves it when the body has run.
+///
+/// In the body of an `async fn` under `#[session]` there is a binding `session`, of the type
+/// `&mut Session`. Whoever sent the request, it is theirs: it was loaded before the body, and what
+/// the body changes in it is saved before the response leaves.
+///
+/// ```
+/// use actix_web::{Responder, get, web::Path};
+/// use bsession::session;
+///
+/// #[get("/greet/{name}")]
+/// #[session]
+/// async fn greet(name: Path<String>) -> bsession::Result<impl Responder> {
+///     let visits = session.update("visits", |n: u64| n + 1)?;
+///     session["last"] = name.as_str().into();
+///     Ok(format!("Hello {name}, visit {visits}"))
+/// }
+/// # use actix_web::{App, test};
+/// # use bsession::{Mode, Sessions};
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sessions = Sessions::builder("a secret of at least thirty-two bytes").mode(Mode::Memory).build()?;
+/// # let app = test::init_service(App::new().app_data(sessions).service(greet)).await;
+/// # let request = test::TestRequest::with_uri("/greet/joe").to_request();
+/// # assert_eq!(test::call_and_read_body(&app, request).await, "Hello joe, visit 1");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Where to write it
+///
+/// Last, right above `async fn`. A route attribute (`#[get("/")]`), `#[tracing::instrument]` and
+/// others go above it. It works above them too, but then what they see is the handler with the
+/// session already in it.
+///
+/// # What can be a handler
+///
+/// Whatever actix-web takes: none to sixteen extractors with any patterns, generics, associated
+/// functions without `self`, and any return type that is a `Responder`: `impl Responder`,
+/// `HttpResponse`, `Result<impl Responder, E>`, and so on. `return` and `?` mean what they mean
+/// without the attribute, and end in a saved session just as well. No extractor may be called
+/// `session`, and none can be a reference.
+///
+/// ```
+/// use actix_web::{HttpResponse, Responder, error, web::Path};
+/// use bsession::session;
+///
+/// struct Cart;
+///
+/// impl Cart {
+///     const LIMIT: u32 = 100;
+///
+///     #[session]
+///     async fn add(count: Path<u32>) -> actix_web::Result<impl Responder> {
+///         if *count > Self::LIMIT {
+///             return Err(error::ErrorBadRequest("too many"));
+///         }
+///         session.insert("count", *count)?;
+///         Ok(HttpResponse::NoContent())
+///     }
+/// }
+/// ```
+///
+/// # What is saved, and when
+///
+/// | the handler | of the session |
+/// |---|---|
+/// | answers 2xx, 3xx or 4xx, also by `Err` | is saved, *before* the response leaves: a redirected request sees it |
+/// | answers 5xx | its removal (`purge`) and its new id (`renew`) happen; changes of data and user do not |
+/// | panics, or is dropped because the client has gone | only the removal by `#[session(purge)]` happens |
+/// | is not reached, as an extractor fails | nothing happens |
+///
+/// Nothing is written if nothing has changed, and who only reads a session that does not exist does
+/// not get one. If the store does not answer, the client is told 503, and not that there is no
+/// session.
+///
+/// # `#[session(purge)]`
+///
+/// For a logout. The body still reads the session; when it has run the session is gone, with what
+/// the body wrote into it, and with it the cookie. So it is when the body fails or panics.
+///
+/// ```
+/// use actix_web::{Responder, post, web::Redirect};
+/// use bsession::session;
+///
+/// #[post("/logout")]
+/// #[session(purge)]
+/// async fn logout() -> impl Responder {
+///     Redirect::to("/").see_other()
+/// }
+/// ```
+///
+/// A logout that may refuse, or leaves a message for the next page, is a `#[session]` that calls
+/// `session.purge()` itself.
+///
+/// # What is borrowed stays in the body
+///
+/// The session is borrowed for as long as the body runs, and is saved then. What outlives the body
+/// cannot hold on to it: a response, a streaming body, a spawned task. Copy it out first.
+///
+/// ```compile_fail,E0505
+/// # use bsession::session;
+/// #[session]
+/// async fn name() -> String {
+///     actix_web::rt::spawn(async move {
+///         println!("{:?} was here", session.user());
+///     });
+///     String::from("thank you")
+/// }
+/// ```
+///
+/// ```
+/// # use bsession::session;
+/// #[session]
+/// async fn name() -> String {
+///     let user = session.user().map(str::to_owned);
+///     actix_web::rt::spawn(async move {
+///         println!("{user:?} was here");
+///     });
+///     String::from("thank you")
+/// }
+/// ```
+///
+/// # A handler, and nothing else
+///
+/// A function under `#[session]` has one more parameter than is written and another return type. It
+/// is registered with actix-web; it is not called, and is no middleware for `from_fn`. What handlers
+/// have in common goes into a function that takes the session.
+///
+/// ```
+/// use bsession::{Session, session};
+///
+/// fn visit(session: &mut Session) -> bsession::Result<u64> {
+///     session.update("visits", |n: u64| n + 1)
+/// }
+///
+/// #[session]
+/// async fn index() -> bsession::Result<String> {
+///     Ok(format!("visit {}", visit(session)?))
+/// }
+/// ```
+///
+/// A `macro_rules!` macro that makes handlers takes their bodies as `$body:block`: `session` can be
+/// seen by whoever wrote the braces.
+#[proc_macro_attribute]
+pub fn session(args: TokenStream, item: TokenStream) -> TokenStream {
+    rewrite(args.into(), item.into()).into()
+}
+
+fn rewrite(
+    args: proc_macro2::TokenStream,
+    item: proc_macro2::TokenStream,
+) -> proc_macro2::TokenStream {
+    let mut errors = Vec::new();
+    let args = Args::parse(args, &mut errors);
+    let output = match syn::parse2::<Handler>(item.clone()) {
+        Ok(handler) => {
+            check(&handler, &mut errors);
+            expand(&args, handler)
+        }
+        Err(error) => {
+            errors.push(error);
+            item
+        }
+    };
+    let errors = errors.iter().map(syn::Error::to_compile_error);
+    quote!(#output #(#errors)*)
+}

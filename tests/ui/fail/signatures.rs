@@ -1,0 +1,80 @@
+// What a handler cannot have, each on its word, and no second error after it.
+
+use actix_web::web::{Path, Query};
+use bsession::session;
+
+#[session]
+fn not_async() -> &'static str {
+    "text"
+}
+
+#[session]
+const fn constant() -> &'static str {
+    "text"
+}
+
+#[session]
+unsafe fn careless() -> &'static str {
+    "text"
+}
+
+#[session]
+pub extern "C" fn foreign() -> &'static str {
+    "text"
+}
+
+#[session]
+unsafe extern "C" fn variadic(_: Path<u32>, _: ...) -> &'static str {
+    "text"
+}
+
+#[session]
+async fn without_response() {
+    session.purge();
+}
+
+#[session]
+async fn reference(name: &str, mut count: &mut u32) -> String {
+    count = Box::leak(Box::new(*count + 1));
+    format!("{name} {count}")
+}
+
+#[session]
+async fn named_session(session: Path<u32>) -> String {
+    session.into_inner().to_string()
+}
+
+#[session]
+async fn named_session_inside(Query((session, other)): Query<(u32, u32)>) -> String {
+    (session + other).to_string()
+}
+
+struct Handlers {
+    count: u32,
+}
+
+impl Handlers {
+    #[session]
+    async fn by_reference(&self) -> String {
+        self.count.to_string()
+    }
+
+    #[session]
+    async fn by_value(mut self, id: Path<u32>) -> String {
+        self.count += *id;
+        self.count.to_string()
+    }
+
+    #[session]
+    async fn boxed(self: Box<Self>) -> String {
+        self.count.to_string()
+    }
+
+    #[session]
+    const unsafe fn all_at_once(&mut self, name: &str, session: Path<u32>) {
+        self.count += 1;
+        let _ = (name, session.into_inner());
+    }
+}
+
+fn main() {}
