@@ -107,9 +107,10 @@ impl Slot {
     pub(crate) fn open(self: &Arc<Self>) -> (Session, Opened) {
         let state = self.state();
         let facts = match &state.standing {
-            Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => {
-                Facts { handle: Some(live.handle), expires: Some(live.ends) }
-            }
+            Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
+                handle: Some(live.handle),
+                expires: Some(live.ends),
+            },
             _ => Facts::default(),
         };
         let opened = Opened {
@@ -215,7 +216,8 @@ impl State {
     fn take_pending(&mut self, key: &str) -> Option<Value> {
         let before = Arc::clone(&self.view);
         let value = Arc::make_mut(&mut self.view).data.remove(key);
-        self.pending.push(Changes::between(before, Arc::clone(&self.view)));
+        self.pending
+            .push(Changes::between(before, Arc::clone(&self.view)));
         value
     }
 }

@@ -281,12 +281,12 @@ for_each_store! {
             let begin = call_service(&app, TestRequest::get().uri("/by-hand").to_request()).await;
             let cookie = begin.response().cookies().next().expect("a cookie").into_owned();
             let send = |path: &str| TestRequest::get().uri(path).cookie(cookie.clone()).to_request();
-            let error = try_call_service(&app, send("/unsaved")).await.err().expect("an error");
+            let Err(error) = try_call_service(&app, send("/unsaved")).await else { panic!("an error") };
             assert_eq!(error.error_response().status(), 418);
             assert!(!error.error_response().headers().contains_key("set-cookie"));
             let seen = read_body(call_service(&app, send("/all")).await).await;
             assert_eq!(serde_json::from_slice::<serde_json::Value>(&seen).expect("JSON")["data"], json!({"visits": 1}));
-            let error = try_call_service(&app, send("/unsaved-purge")).await.err().expect("an error");
+            let Err(error) = try_call_service(&app, send("/unsaved-purge")).await else { panic!("an error") };
             let response = error.error_response();
             assert_eq!(response.status(), 418);
             let cookie = response.cookies().next().expect("the removal").into_owned();

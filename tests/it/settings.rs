@@ -17,7 +17,8 @@ fn refused(set: impl FnOnce(Builder) -> Builder) -> String {
 
 #[test]
 fn contradictions_say_what_to_write() {
-    let cases: &[(fn(Builder) -> Builder, &str)] = &[
+    type Set = fn(Builder) -> Builder;
+    let cases: &[(Set, &str)] = &[
         (|b| b.days(0), "write `days(30)`"),
         (|b| b.days(401), "between a second and 400 days"),
         (|b| b.days(u32::MAX), "between a second and 400 days"),

@@ -58,7 +58,14 @@ impl Service {
             let touch = self.store.touch(live.key, live.revision, expires, now);
             if self.deadline().wait(touch).await.is_ok() {
                 self.counters.touches.count();
-                return unchanged(Live { expires, ends: expires, ..live }, contents);
+                return unchanged(
+                    Live {
+                        expires,
+                        ends: expires,
+                        ..live
+                    },
+                    contents,
+                );
             }
         }
         unchanged(live, contents)

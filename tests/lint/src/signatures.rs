@@ -158,15 +158,15 @@ async fn mutable(mut id: Path<u32>) -> String {
 }
 
 #[session]
-async fn conditional(id: Path<u32>, #[cfg(feature = "never")] other: Path<u32>) -> String {
-    #[cfg(feature = "never")]
+async fn conditional(id: Path<u32>, #[cfg(any())] other: Path<u32>) -> String {
+    #[cfg(any())]
     return other.to_string();
-    #[cfg(not(feature = "never"))]
+    #[cfg(not(any()))]
     id.to_string()
 }
 
 #[session]
-async fn only_conditional(#[cfg(not(feature = "never"))] id: Path<u32>) -> String {
+async fn only_conditional(#[cfg(all())] id: Path<u32>) -> String {
     id.to_string()
 }
 
