@@ -166,7 +166,7 @@ async fn conditional(id: Path<u32>, #[cfg(any())] other: Path<u32>) -> String {
 }
 
 #[session]
-async fn only_conditional(#[cfg(all())] id: Path<u32>) -> String {
+async fn only_conditional(#[cfg(not(any()))] id: Path<u32>) -> String {
     id.to_string()
 }
 

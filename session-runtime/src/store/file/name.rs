@@ -1,0 +1,175 @@
+//! The names of files, relative to the directory of the sessions.
+//!
+//! ```text
+//! 3f/3f9c…              a session: its key, in a directory named by the key's first byte
+//! 3f/3f9c….0a44…        the same session while it moves into another file: key and revision's tag
+//! users/b1/b17e…/3f9c…  an empty file for each session of a user
+//! damaged/3f9c…         what was a session once
+//! ```
+
+use std::fmt;
+
+use crate::record::{Key, UserKey};
+
+/// The directory that lists sessions by user.
+pub(super) const USERS: &str = "users";
+/// The directory for what cannot be read any more.
+pub(super) const DAMAGED: &str = "damaged";
+
+/// A path of this store, kept without an allocation: every load makes one.
+#[derive(Clone, Copy)]
+pub(super) struct Name {
+    bytes: [u8; 80],
+    len: usize,
+}
+
+impl Name {
+    pub(super) fn session(key: Key) -> Self {
+        Self::new("").hex(&key.0[..1]).text("/").hex(&key.0)
+    }
+
+    /// The directory number `bucket` of 256 that hold sessions.
+    pub(super) fn bucket(bucket: u8) -> Self {
+        Self::new("").hex(&[bucket])
+    }
+
+    /// The directory of a session.
+    pub(super) fn bucket_of(key: Key) -> Self {
+        Self::bucket(key.0[0])
+    }
+
+    pub(super) fn moving(key: Key, tag: u64) -> Self {
+        Self::session(key).text(".").hex(&tag.to_be_bytes())
+    }
+
+    pub(super) fn damaged(key: Key) -> Self {
+        Self::new(DAMAGED).text("/").hex(&key.0)
+    }
+
+    /// The directory number `bucket` of 256 that hold users.
+    pub(super) fn users_bucket(bucket: u8) -> Self {
+        Self::new(USERS).text("/").hex(&[bucket])
+    }
+
+    pub(super) fn user(user: UserKey) -> Self {
+        Self::users_bucket(user.0[0]).text("/").hex(&user.0)
+    }
+
+    pub(super) fn user_session(user: UserKey, key: Key) -> Self {
+        Self::user(user).text("/").hex(&key.0)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        // Hexadecimal digits, dots and slashes: never the empty name, which no file has.
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+
+    fn new(text: &str) -> Self {
+        Self {
+            bytes: [0; 80],
+            len: 0,
+        }
+        .text(text)
+    }
+
+    fn text(mut self, text: &str) -> Self {
+        self.bytes[self.len..self.len + text.len()].copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        self
+    }
+
+    /// By hand: `Display` of a key takes fifty times as many instructions, at every load.
+    fn hex(mut self, bytes: &[u8]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for byte in bytes {
+            self.bytes[self.len] = DIGITS[usize::from(byte >> 4)];
+            self.bytes[self.len + 1] = DIGITS[usize::from(byte & 15)];
+            self.len += 2;
+        }
+        self
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a name in a directory of sessions stands for; `None` is nothing of ours.
+pub(super) enum Entry {
+    Session(Key),
+    Moving(Key, u64),
+}
+
+impl Entry {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let Some((key, tag)) = name.split_once('.') else {
+            return name.parse().ok().map(Self::Session);
+        };
+        let is_tag = tag.len() == 16
+            && tag
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let tag = is_tag
+            .then(|| u64::from_str_radix(tag, 16).ok())
+            .flatten()?;
+        Some(Self::Moving(key.parse().ok()?, tag))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_back_as_what_it_was_made_of() {
+        let key = Key(std::array::from_fn(|i| 0xF0 | i as u8));
+        assert_eq!(
+            Name::session(key).as_str(),
+            "f0/f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
+        );
+        assert_eq!(
+            Name::moving(key, 0xAB).as_str(),
+            "f0/f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff.00000000000000ab"
+        );
+        let user = UserKey([0x1B; 16]);
+        assert_eq!(
+            Name::user_session(user, key).as_str(),
+            "users/1b/1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b/f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
+        );
+        let in_bucket = |name: Name| name.as_str()[3..].to_owned();
+        assert!(
+            matches!(Entry::parse(&in_bucket(Name::session(key))), Some(Entry::Session(k)) if k == key)
+        );
+        assert!(
+            matches!(Entry::parse(&in_bucket(Name::moving(key, 0xAB))), Some(Entry::Moving(k, 0xAB)) if k == key)
+        );
+    }
+
+    #[test]
+    fn what_is_not_ours_is_nothing() {
+        let digits = "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff";
+        for other in [
+            "",
+            ".",
+            "..",
+            "README",
+            &digits[1..],
+            &digits.to_uppercase(),
+        ] {
+            assert!(Entry::parse(other).is_none(), "{other}");
+        }
+        for tail in [
+            ".",
+            ".0",
+            ".+0000000000000ab",
+            ".00000000000000AB",
+            ".00000000000000ab.",
+            "0",
+            "~",
+        ] {
+            assert!(Entry::parse(&format!("{digits}{tail}")).is_none(), "{tail}");
+        }
+    }
+}

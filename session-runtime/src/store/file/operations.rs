@@ -1,0 +1,392 @@
+//! What a store does, each once and without waiting; a lock that is held stops it.
+
+use std::fs::File;
+use std::io;
+
+use super::buffer::Buffer;
+use super::dir::For;
+use super::layout::{self, Content, Live, Read, Tombstone};
+use super::name::Name;
+use super::session::{
+    ONCE, PATIENT, Place, Session, fill, lock, open, report_stranger, sync_names,
+};
+use super::stop::{Doing, Stop, Try};
+use super::{Durability, Files, index};
+use crate::clock::Timestamp;
+use crate::record::{Key, RETIRED, Record, Revision, UserKey};
+use crate::store::{Commit, Listing, Loaded, StoreError};
+
+/// How many renewals a removal follows. One visitor does not log in a thousand times before the
+/// first tombstone is swept; a file that somebody made to name itself would be followed forever.
+const RENEWALS: usize = 1000;
+
+/// Hands what is in a session's file to `see`: without the lock, unless it seems to be torn.
+///
+/// Four calls: open, look whose file it is and how long, read, close.
+pub(super) fn peek<T>(files: Files<'_>, key: Key, see: impl FnOnce(Content<'_>) -> T) -> Try<T> {
+    let name = Name::session(key);
+    let file = open(files, &name, For::Reading)?;
+    let facts = files.dir.facts(&file).doing("looking at a session file")?;
+    if let Some(what) = facts.stranger {
+        return Err(report_stranger(&name, what));
+    }
+    let mut buffer = Buffer::take();
+    let bytes = buffer
+        .read(&file, facts.len)
+        .doing("reading a session file")?;
+    match layout::read(bytes, Read::Freely) {
+        Content::Doubtful => {
+            drop(file);
+            let session = Session::hold(files, key, PATIENT)?;
+            Ok(see(session.content(&mut buffer)?))
+        }
+        content => Ok(see(content)),
+    }
+}
+
+pub(super) fn load(files: Files<'_>, key: Key, now: Timestamp) -> Try<Loaded> {
+    peek(files, key, |content| match content {
+        Content::Live(live) if live.expires > now => Loaded::Live(live.record()),
+        Content::Tombstone(tombstone) if now.since(tombstone.since) < RETIRED => Loaded::Retired,
+        Content::Newer => {
+            tracing::warn!(
+                target: "bsession",
+                "a session file is of a newer version of this library; its visitor has no session here"
+            );
+            Loaded::Nothing
+        }
+        _ => Loaded::Nothing,
+    })
+}
+
+pub(super) fn create(files: Files<'_>, key: Key, record: &Record) -> Try<bool> {
+    check(record)?;
+    let name = Name::session(key);
+    let file = match create_file(files, key, &name)? {
+        Some(file) => file,
+        None => return Ok(false),
+    };
+    // With the file there and empty, and its lock held, so that the entry is not taken for stale.
+    let written = fill_new(files, key, &file, record);
+    if written.is_err() {
+        let _ = files.dir.remove_file(name.as_str());
+        if let Some(user) = record.user {
+            index::remove(files, user, key);
+        }
+    }
+    written.map(|()| true)
+}
+
+fn fill_new(files: Files<'_>, key: Key, file: &File, record: &Record) -> Try<()> {
+    // Free, but for a sweeper that looks at it this moment.
+    lock(file, PATIENT)?;
+    if let Some(user) = record.user {
+        index::add(files, user, key)?;
+    }
+    fill(files, file, record, &mut Buffer::take())?;
+    Ok(sync_names(files, key)?)
+}
+
+/// `None` if there is one.
+fn create_file(files: Files<'_>, key: Key, name: &Name) -> Try<Option<File>> {
+    let mut result = files.dir.create_file(name.as_str());
+    if matches!(&result, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        match files.dir.make_dir(Name::bucket_of(key).as_str()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Stop::Missing),
+            Ok(true) if files.durability == Durability::Disk => files.dir.sync("."),
+            made => made.map(drop),
+        }
+        .doing("making a directory for session files")?;
+        result = files.dir.create_file(name.as_str());
+    }
+    match result {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Ok(Err(error).doing("creating a session file")?),
+    }
+}
+
+pub(super) fn commit(
+    files: Files<'_>,
+    key: Key,
+    over: Revision,
+    record: &Record,
+    now: Timestamp,
+) -> Try<Commit> {
+    check(record)?;
+    let session = Session::hold(files, key, PATIENT)?;
+    let mut buffer = Buffer::take();
+    let (place, user) = match session.content(&mut buffer)? {
+        Content::Live(live) if live.expires > now => {
+            match refusal(&live, over, Some(record.revision)) {
+                Some(refusal) => return Ok(refusal),
+                None => (Place::from(&live), live.user),
+            }
+        }
+        _ => return Ok(Commit::Gone),
+    };
+    if record.revision.number <= over.number {
+        // The higher number is the record: this one would be written and never read.
+        let text = "a commit needs a revision that follows the one it replaces";
+        return Err(StoreError::Io(io::Error::new(io::ErrorKind::InvalidInput, text)).into());
+    }
+    if let Some(new) = record.user.filter(|_| record.user != user) {
+        index::add(files, new, key)?;
+    }
+    if !session.write(place, record, &mut buffer)? {
+        return Ok(Commit::Gone);
+    }
+    if let Some(old) = user.filter(|_| record.user != user) {
+        index::remove(files, old, key);
+    }
+    Ok(Commit::Saved)
+}
+
+/// Why a live record is not written over, if it is not.
+fn refusal(live: &Live<'_>, over: Revision, own: Option<Revision>) -> Option<Commit> {
+    if own == Some(live.revision) {
+        return Some(Commit::Saved);
+    }
+    (live.revision != over).then(|| Commit::Conflict(live.record()))
+}
+
+/// A lock that is held is not waited for: its holder commits or removes, and either leaves
+/// nothing for a touch to do; or touches, and this moves the expiry by no more than a window.
+pub(super) fn touch(
+    files: Files<'_>,
+    key: Key,
+    revision: Revision,
+    expires: Timestamp,
+    now: Timestamp,
+) -> Try<()> {
+    let session = match Session::hold(files, key, ONCE) {
+        Err(Stop::Busy) => return Ok(()),
+        result => result?,
+    };
+    match session.content(&mut Buffer::take())? {
+        Content::Live(live) if live.expires > now && live.revision == revision => {
+            Ok(session.touch(revision, expires)?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The old key is locked first, so that a renewal which is refused creates nothing.
+pub(super) fn renew(
+    files: Files<'_>,
+    old: Key,
+    over: Revision,
+    new: Key,
+    record: &Record,
+    now: Timestamp,
+) -> Try<Commit> {
+    let session = Session::hold(files, old, PATIENT)?;
+    let mut buffer = Buffer::take();
+    let (place, user) = match session.content(&mut buffer)? {
+        Content::Live(live) if live.expires > now => match refusal(&live, over, None) {
+            Some(refusal) => return Ok(refusal),
+            None => (Place::from(&live), live.user),
+        },
+        // The reply to this very renewal was lost.
+        Content::Tombstone(Tombstone {
+            successor: Some(successor),
+            ..
+        }) if successor == new => {
+            let saved = is_at(files, new, record.revision)?;
+            return Ok(if saved { Commit::Saved } else { Commit::Gone });
+        }
+        _ => return Ok(Commit::Gone),
+    };
+    // One that is there was left by this very renewal, which was stopped here; or is not ours.
+    if !create(files, new, record)? && !is_at(files, new, record.revision)? {
+        return Ok(Commit::Gone);
+    }
+    if let Err(error) = session.bury(
+        place,
+        Tombstone {
+            since: now,
+            successor: Some(new),
+        },
+    ) {
+        let _ = files.dir.remove_file(Name::session(new).as_str());
+        if let Some(user) = record.user {
+            index::remove(files, user, new);
+        }
+        return Err(error.into());
+    }
+    // From here on the new one is the session, so an error does not take it back.
+    if let Some(user) = user {
+        index::remove(files, user, old);
+    }
+    session.sync()?;
+    Ok(Commit::Saved)
+}
+
+fn is_at(files: Files<'_>, key: Key, revision: Revision) -> Try<bool> {
+    match peek(
+        files,
+        key,
+        |content| matches!(content, Content::Live(live) if live.revision == revision),
+    ) {
+        Err(Stop::Missing) => Ok(false),
+        result => result,
+    }
+}
+
+/// Which sessions a removal is for.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Only {
+    pub(super) user: Option<UserKey>,
+    pub(super) but: Option<Key>,
+}
+
+/// Removes a session, or the one that it was renewed to; answers whether that was live.
+pub(super) fn remove(files: Files<'_>, key: Key, now: Timestamp, only: Only) -> Try<bool> {
+    let mut key = key;
+    for _ in 0..RENEWALS {
+        if only.but == Some(key) {
+            return Ok(false);
+        }
+        let session = Session::hold(files, key, PATIENT)?;
+        let mut buffer = Buffer::take();
+        let (place, user, was_live) = match session.content(&mut buffer)? {
+            Content::Live(live) if only.user.is_some() && only.user != live.user => {
+                return Ok(false);
+            }
+            Content::Live(live) => (Place::from(&live), live.user, live.expires > now),
+            Content::Tombstone(Tombstone {
+                successor: Some(successor),
+                ..
+            }) => {
+                key = successor;
+                continue;
+            }
+            _ => return Ok(false),
+        };
+        // An expired one too, lest a clock that is set back revives what was logged out of.
+        session.bury(
+            place,
+            Tombstone {
+                since: now,
+                successor: None,
+            },
+        )?;
+        if let Some(user) = user {
+            index::remove(files, user, key);
+        }
+        session.sync()?;
+        return Ok(was_live);
+    }
+    Ok(false)
+}
+
+pub(super) fn of_user(files: Files<'_>, user: UserKey, now: Timestamp) -> Try<Vec<Listing>> {
+    let mut listings = Vec::new();
+    for key in index::keys(files, user)? {
+        match look_up(files, user, key)? {
+            Entry::Of(listing) if listing.expires > now => listings.push(listing),
+            Entry::Of(_) | Entry::Unclear => {}
+            Entry::Stale => drop(unlist(files, user, key)?),
+        }
+    }
+    Ok(listings)
+}
+
+pub(super) fn remove_user(
+    files: Files<'_>,
+    user: UserKey,
+    but: Option<Key>,
+    now: Timestamp,
+    count: &mut usize,
+) -> Try<()> {
+    let only = Only {
+        user: Some(user),
+        but,
+    };
+    for key in index::keys(files, user)? {
+        match remove(files, key, now, only) {
+            Ok(was_live) => *count += usize::from(was_live),
+            Err(Stop::Missing) => {}
+            Err(stop) => return Err(stop),
+        }
+    }
+    Ok(())
+}
+
+/// What an entry in a user's list is worth.
+enum Entry {
+    Of(Listing),
+    /// The file is there and says otherwise, or it is not there.
+    Stale,
+    /// The session is being created, or is too new to be read.
+    Unclear,
+}
+
+fn look_up(files: Files<'_>, user: UserKey, key: Key) -> Try<Entry> {
+    match peek(files, key, |content| judge(&content, user, key)) {
+        Err(Stop::Missing) => Ok(Entry::Stale),
+        result => result,
+    }
+}
+
+fn judge(content: &Content<'_>, user: UserKey, key: Key) -> Entry {
+    match *content {
+        Content::Live(Live {
+            user: Some(whose),
+            handle,
+            created,
+            expires,
+            ..
+        }) if whose == user => Entry::Of(Listing {
+            key,
+            handle,
+            created,
+            expires,
+        }),
+        Content::Live(_) | Content::Tombstone(_) => Entry::Stale,
+        Content::Empty | Content::Newer | Content::Doubtful => Entry::Unclear,
+    }
+}
+
+/// Removes an entry from a user's list if it is stale, and answers whether it did.
+pub(super) fn unlist_if_stale(files: Files<'_>, user: UserKey, key: Key) -> Try<bool> {
+    match look_up(files, user, key)? {
+        Entry::Stale => unlist(files, user, key),
+        Entry::Of(_) | Entry::Unclear => Ok(false),
+    }
+}
+
+/// Removes an entry that seems to be stale. Under the lock, since it is made under the lock a
+/// moment before the record says the same.
+fn unlist(files: Files<'_>, user: UserKey, key: Key) -> Try<bool> {
+    // Kept until the entry is gone.
+    let _session = match Session::hold(files, key, ONCE) {
+        Ok(session) => match session.content(&mut Buffer::take()) {
+            Ok(content) if matches!(judge(&content, user, key), Entry::Stale) => Some(session),
+            Ok(_) => return Ok(false),
+            Err(Stop::Missing) => None,
+            Err(stop) => return Err(stop),
+        },
+        // The file is made before the entry, and its key is never used again.
+        Err(Stop::Missing) => None,
+        Err(Stop::Busy) => return Ok(false),
+        Err(stop) => return Err(stop),
+    };
+    index::remove(files, user, key);
+    Ok(true)
+}
+
+fn check(record: &Record) -> Result<(), StoreError> {
+    let len = record.body.as_bytes().len();
+    if len <= layout::LONGEST_BODY {
+        return Ok(());
+    }
+    let text = format!(
+        "a session of {len} bytes is too large for a file, which takes {}",
+        layout::LONGEST_BODY
+    );
+    Err(StoreError::Io(io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        text,
+    )))
+}

@@ -1,0 +1,243 @@
+//! The removal of what has expired, in slices.
+
+use std::io;
+use std::time::Duration;
+
+use super::buffer::Buffer;
+use super::dir::Names;
+use super::layout::{Content, Tombstone};
+use super::name::{DAMAGED, Entry, Name};
+use super::operations::{peek, unlist_if_stale};
+use super::session::{ONCE, Session};
+use super::stop::{Doing, Stop, Try};
+use super::{Files, index};
+use crate::clock::Timestamp;
+use crate::record::{Key, TOMBSTONE, UserKey};
+use crate::store::{StoreError, Swept};
+
+/// How old, by the clock that stamps files, is a file that its maker cannot still be at.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// How many damaged files are kept to be looked into: enough to find a cause, and few enough for
+/// any disk.
+pub(super) const DAMAGED_KEPT: usize = 100;
+
+/// Where the last slice stopped: open directories rather than lists of names, since a million
+/// names would take a hundred megabytes.
+#[derive(Default)]
+pub(super) struct Cursor {
+    opened: Option<Opened>,
+    next: Stage,
+}
+
+enum Opened {
+    Sessions {
+        bucket: u8,
+        names: Names,
+    },
+    Users {
+        users: Names,
+    },
+    User {
+        users: Names,
+        user: UserKey,
+        entries: Names,
+    },
+}
+
+/// Which directory is to be opened next.
+#[derive(Clone, Copy, Default)]
+enum Stage {
+    #[default]
+    Start,
+    Sessions(u8),
+    Users(u8),
+    Damaged,
+    End,
+}
+
+impl Stage {
+    fn next(self) -> Self {
+        match self {
+            Self::Start => Self::Sessions(0),
+            Self::Sessions(bucket) => bucket.checked_add(1).map_or(Self::Users(0), Self::Sessions),
+            Self::Users(bucket) => bucket.checked_add(1).map_or(Self::Damaged, Self::Users),
+            Self::Damaged | Self::End => Self::End,
+        }
+    }
+}
+
+/// Looks at about `budget` files. One that cannot be looked at does not keep the others.
+pub(super) fn slice(
+    cursor: &mut Cursor,
+    files: Files<'_>,
+    now: Timestamp,
+    budget: usize,
+) -> Result<Swept, StoreError> {
+    let mut swept = Swept::default();
+    let mut failed = None;
+    for _ in 0..budget {
+        match cursor.step(files, now) {
+            Ok(Some(deleted)) => swept.deleted += deleted,
+            Ok(None) => {
+                *cursor = Cursor::default();
+                swept.finished = true;
+                break;
+            }
+            Err(Stop::Busy | Stop::Missing) => {}
+            Err(Stop::Failed(error)) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(swept), Err)
+}
+
+impl Cursor {
+    /// Looks at one file and says how many were deleted; `None` at the end of a pass.
+    fn step(&mut self, files: Files<'_>, now: Timestamp) -> Try<Option<usize>> {
+        const LISTING: &str = "listing a directory of the sessions";
+        loop {
+            // What stays open is put back below, so that an error means going on behind it.
+            match self.opened.take() {
+                Some(Opened::Sessions { bucket, mut names }) => {
+                    let Some(name) = names.next() else { continue };
+                    self.opened = Some(Opened::Sessions { bucket, names });
+                    return sweep_file(files, bucket, &name.doing(LISTING)?, now).map(Some);
+                }
+                Some(Opened::Users { mut users }) => {
+                    let Some(name) = users.next() else { continue };
+                    let user = name.doing(LISTING)?.parse::<UserKey>();
+                    let entries =
+                        user.map(|user| (user, files.dir.list(Name::user(user).as_str())));
+                    self.opened = Some(match entries {
+                        Ok((user, Ok(Some(entries)))) => Opened::User {
+                            users,
+                            user,
+                            entries,
+                        },
+                        _ => Opened::Users { users },
+                    });
+                }
+                Some(Opened::User {
+                    users,
+                    user,
+                    mut entries,
+                }) => {
+                    let Some(name) = entries.next() else {
+                        // Refused if there is an entry, be it one made a moment ago.
+                        let _ = files.dir.remove_dir(Name::user(user).as_str());
+                        self.opened = Some(Opened::Users { users });
+                        continue;
+                    };
+                    self.opened = Some(Opened::User {
+                        users,
+                        user,
+                        entries,
+                    });
+                    return match name.doing(LISTING)?.parse::<Key>() {
+                        Ok(key) => {
+                            unlist_if_stale(files, user, key).map(|stale| Some(usize::from(stale)))
+                        }
+                        Err(_) => Ok(Some(0)),
+                    };
+                }
+                None => {
+                    self.next = self.next.next();
+                    match self.next {
+                        Stage::Sessions(bucket) => {
+                            let names = files
+                                .dir
+                                .list(Name::bucket(bucket).as_str())
+                                .doing(LISTING)?;
+                            self.opened = names.map(|names| Opened::Sessions { bucket, names });
+                        }
+                        Stage::Users(bucket) => {
+                            let users = files
+                                .dir
+                                .list(Name::users_bucket(bucket).as_str())
+                                .doing(LISTING)?;
+                            self.opened = users.map(|users| Opened::Users { users });
+                        }
+                        Stage::Damaged => {
+                            return Ok(Some(
+                                prune_damaged(files).doing("deleting old damaged files")?,
+                            ));
+                        }
+                        Stage::Start | Stage::End => return Ok(None),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn sweep_file(files: Files<'_>, bucket: u8, name: &str, now: Timestamp) -> Try<usize> {
+    match Entry::parse(name) {
+        Some(Entry::Session(key)) if key.0[0] == bucket => sweep_session(files, key, now),
+        Some(Entry::Moving(key, tag)) if key.0[0] == bucket => sweep_moving(files, key, tag),
+        _ => Ok(0),
+    }
+}
+
+/// Deletes a session's file if it is of no use any more.
+fn sweep_session(files: Files<'_>, key: Key, now: Timestamp) -> Try<usize> {
+    // Without its lock first: nearly all of them stay, and nobody is to find them locked.
+    if !peek(files, key, |content| is_over(&content, now))? {
+        return Ok(0);
+    }
+    let session = Session::hold(files, key, ONCE)?;
+    let mut buffer = Buffer::take();
+    let content = session.content(&mut buffer)?;
+    // Again, under the lock: it may have been touched.
+    if !is_over(&content, now) || (matches!(content, Content::Empty) && session.age()? < ABANDONED)
+    {
+        return Ok(0);
+    }
+    session.delete()?;
+    if let Content::Live(live) = content
+        && let Some(user) = live.user
+    {
+        index::remove(files, user, key);
+    }
+    Ok(1)
+}
+
+fn is_over(content: &Content<'_>, now: Timestamp) -> bool {
+    match content {
+        Content::Live(live) => live.expires <= now,
+        Content::Tombstone(Tombstone { since, .. }) => now.since(*since) >= TOMBSTONE,
+        Content::Empty => true,
+        Content::Newer | Content::Doubtful => false,
+    }
+}
+
+/// Deletes what a program left that was stopped while it moved a session into another file.
+fn sweep_moving(files: Files<'_>, key: Key, tag: u64) -> Try<usize> {
+    // Its maker holds the lock as long as it needs the file, from a moment after it was made.
+    Session::hold_moving(files, key, tag, ONCE).and_then(|file| {
+        if file.age()? < ABANDONED {
+            return Ok(0);
+        }
+        file.delete()?;
+        Ok(1)
+    })
+}
+
+/// Deletes all damaged files but those set aside last.
+fn prune_damaged(files: Files<'_>) -> io::Result<usize> {
+    let mut kept = std::collections::BinaryHeap::new();
+    let mut deleted = 0;
+    for name in files.dir.list(DAMAGED)?.into_iter().flatten() {
+        let name = format!("{DAMAGED}/{}", name?);
+        // By when it was renamed, which is when it came here.
+        let Ok(changed) = files.dir.changed(&name) else {
+            continue;
+        };
+        kept.push(std::cmp::Reverse((changed, name)));
+        if kept.len() > DAMAGED_KEPT
+            && let Some(std::cmp::Reverse((_, oldest))) = kept.pop()
+        {
+            deleted += usize::from(files.dir.remove_file(&oldest).is_ok());
+        }
+    }
+    Ok(deleted)
+}

@@ -1,0 +1,224 @@
+//! Every sentence of the contract that concerns a file, and every way a file can be wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
+
+mod concurrency;
+mod contract;
+mod damage;
+#[cfg(unix)]
+mod directory;
+mod layout;
+mod moving;
+#[cfg(unix)]
+mod outage;
+mod sweeping;
+mod users;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::name::Name;
+use super::{Durability, FileStore};
+use crate::clock::Timestamp;
+use crate::record::{Body, Handle, Key, Record, Revision, UserKey};
+use crate::store::{Answer, Commit, Loaded, Store, StoreError, Swept};
+
+/// The moment at which tests happen, unless they say otherwise.
+const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A store in a directory of its own.
+struct Fixture {
+    dir: tempfile::TempDir,
+    store: FileStore,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::with(Durability::Process)
+    }
+
+    fn with(durability: Durability) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::open(&dir.path().join("sessions"), durability).unwrap();
+        Self { dir, store }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.dir.path().join("sessions")
+    }
+
+    fn path(&self, key: Key) -> PathBuf {
+        self.root().join(Name::session(key).as_str())
+    }
+
+    fn create(&self, key: Key, record: &Record) {
+        assert!(now(self.store.create(key, record.clone(), NOW)));
+    }
+
+    fn live(&self, key: Key) -> Record {
+        match now(self.store.load(key, NOW)) {
+            Loaded::Live(record) => record,
+            other => panic!("{key} is not live: {other:?}"),
+        }
+    }
+
+    fn commit(&self, key: Key, over: &Record, body: &[u8]) -> Record {
+        let record = after(over, body);
+        let committed = now(self.store.commit(key, over.revision, record.clone(), NOW));
+        assert!(matches!(committed, Commit::Saved), "{committed:?}");
+        record
+    }
+
+    /// A whole pass, in slices.
+    fn sweep(&self, at: Timestamp) -> usize {
+        let mut deleted = 0;
+        loop {
+            let Swept {
+                deleted: here,
+                finished,
+            } = self.store.sweep(at, 16).unwrap();
+            deleted += here;
+            if finished {
+                return deleted;
+            }
+        }
+    }
+
+    /// All files, by their names relative to the directory.
+    fn files(&self) -> Vec<String> {
+        fn add(dir: &Path, root: &Path, names: &mut Vec<String>) {
+            for entry in fs::read_dir(dir).unwrap() {
+                let entry = entry.unwrap();
+                match entry.file_type().unwrap().is_dir() {
+                    true => add(&entry.path(), root, names),
+                    false => names.push(
+                        entry
+                            .path()
+                            .strip_prefix(root)
+                            .unwrap()
+                            .to_str()
+                            .unwrap()
+                            .to_owned(),
+                    ),
+                }
+            }
+        }
+        let mut names = Vec::new();
+        add(&self.root(), &self.root(), &mut names);
+        names.sort();
+        names
+    }
+}
+
+fn key(n: u8) -> Key {
+    Key(std::array::from_fn(|i| {
+        n.wrapping_mul(37).wrapping_add(i as u8)
+    }))
+}
+
+fn user(n: u8) -> UserKey {
+    UserKey([n; 16])
+}
+
+fn record(body: &[u8]) -> Record {
+    Record {
+        revision: Revision::first(),
+        expires: NOW + HOUR,
+        created: NOW,
+        handle: Handle([7; 12]),
+        user: None,
+        body: Body::from_bytes(body),
+    }
+}
+
+fn of(who: u8, body: &[u8]) -> Record {
+    Record {
+        user: Some(user(who)),
+        ..record(body)
+    }
+}
+
+/// The same session, one revision later.
+fn after(record: &Record, body: &[u8]) -> Record {
+    Record {
+        revision: record.revision.next(),
+        body: Body::from_bytes(body),
+        ..record.clone()
+    }
+}
+
+#[track_caller]
+fn assert_same(found: &Record, expected: &Record) {
+    let fields = |record: &Record| {
+        let Record {
+            revision,
+            expires,
+            created,
+            handle,
+            user,
+            ref body,
+        } = *record;
+        (
+            revision,
+            expires,
+            created,
+            handle,
+            user,
+            body.as_bytes().to_vec(),
+        )
+    };
+    assert_eq!(fields(found), fields(expected));
+}
+
+/// An answer that needs no waiting.
+#[track_caller]
+fn now<T>(answer: Answer<'_, T>) -> T {
+    match answer {
+        Answer::Now(result) => result.unwrap(),
+        Answer::Later(_) => panic!("it waits"),
+    }
+}
+
+#[track_caller]
+fn error<T: std::fmt::Debug>(answer: Answer<'_, T>) -> StoreError {
+    match answer {
+        Answer::Now(result) => result.unwrap_err(),
+        Answer::Later(_) => panic!("it waits"),
+    }
+}
+
+/// An answer that may have to be waited for.
+fn wait<T: Unpin>(answer: Answer<'_, T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(answer).unwrap()
+}
+
+/// Runs a test of this module again, in a process of its own; `name` is relative to it.
+#[cfg(unix)]
+fn in_child(name: &str, argument: &str) -> std::process::Command {
+    let module = module_path!().split_once("::").unwrap().1;
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args([
+            "--exact",
+            &format!("{module}::{name}"),
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(CHILD, argument);
+    command
+}
+
+/// What `in_child` was told, in that process.
+#[cfg(unix)]
+fn child_argument() -> Option<String> {
+    std::env::var(CHILD).ok()
+}
+
+#[cfg(unix)]
+const CHILD: &str = "BSESSION_FILE_STORE_CHILD";
