@@ -9,6 +9,10 @@ pub use bsession_runtime::{
     TOMBSTONE, Timestamp, UserKey, connect, init,
 };
 
+#[cfg(feature = "testing")]
+#[doc(inline)]
+pub use bsession_runtime::testing;
+
 /// What the attribute's expansion calls. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {

@@ -20,6 +20,8 @@ mod session;
 mod slot;
 mod stats;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token;
 
 pub use ::cookie::SameSite;

@@ -1,12 +1,11 @@
 //! Ids: from the operating system, never shared, never adopted, never shown.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
+use bsession::testing::Fault;
 use bsession::{Mode, Sessions};
 
-use crate::support::{Faulty, SECRET, Setup, Site, for_each_store};
+use crate::support::{Faults, SECRET, Setup, Site, for_each_store};
 
 fn tokens(count: usize) -> Vec<String> {
     let sessions = Sessions::builder(SECRET)
@@ -89,14 +88,22 @@ fn a_hundred_thousand_ids_of_four_processes_are_different_and_unbiased() {
 
 #[test]
 fn an_id_that_is_taken_is_not_shared() {
-    let store = Faulty::default();
-    let faults = store.faults.clone();
-    let sessions = Sessions::builder(SECRET)
-        .mode(Mode::Custom(Arc::new(store)))
-        .build()
-        .expect("a service");
-    let site = Site::open(sessions);
-    faults.taken.store(2, SeqCst);
+    let (mode, faults) = Faults::mode();
+    let site = Site::open(
+        Sessions::builder(SECRET)
+            .mode(mode)
+            .secure(bsession::Secure::Never)
+            .build()
+            .expect("a service"),
+    );
+    let mut taken = 2;
+    faults.say(move |operation| {
+        if operation != "create" || taken == 0 {
+            return Fault::None;
+        }
+        taken -= 1;
+        Fault::Refuses
+    });
     let visitor = site.visitor();
     assert_eq!(
         visitor.post("/set/a/b").status,
@@ -104,7 +111,7 @@ fn an_id_that_is_taken_is_not_shared() {
         "tried again with another id"
     );
     assert_eq!(visitor.get("/get/a").body, "\"b\"");
-    faults.taken.store(usize::MAX, SeqCst);
+    faults.always(Fault::Refuses);
     let reply = site.visitor().post("/set/a/b");
     assert_eq!((reply.status, reply.set_cookies()), (503, vec![]));
 }

@@ -9,6 +9,7 @@ mod support;
 
 mod concurrency;
 mod connections;
+mod contract;
 mod cookies;
 mod dictionary;
 mod events;

@@ -1,18 +1,18 @@
 //! A store that is down, slow or full: 503 and nothing lost, never "no session".
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use bsession::testing::Fault;
 use bsession::{Builder, Mode, Sessions};
 use serde_json::json;
 
-use crate::support::{Faults, Faulty, SECRET, Site};
+use crate::support::{Faults, SECRET, Site};
 
 fn site_with(build: impl FnOnce(Builder) -> Builder) -> (Site, Faults) {
-    let store = Faulty::default();
-    let faults = store.faults.clone();
-    let builder = Sessions::builder(SECRET).mode(Mode::Custom(Arc::new(store)));
+    let (mode, faults) = Faults::mode();
+    let builder = Sessions::builder(SECRET)
+        .mode(mode)
+        .secure(bsession::Secure::Never);
     (
         Site::open(build(builder).build().expect("a service")),
         faults,
@@ -28,7 +28,7 @@ fn a_store_that_is_down_answers_503_and_comes_back() {
     let (site, faults) = site();
     let visitor = site.visitor();
     visitor.post("/set/name/joe");
-    faults.down.store(true, SeqCst);
+    faults.always(Fault::Fails);
     for path in ["/add/n", "/logout", "/login/joe", "/renew"] {
         let reply = visitor.post(path);
         assert_eq!(
@@ -51,7 +51,7 @@ fn a_store_that_is_down_answers_503_and_comes_back() {
     );
     let reply = newcomer.post("/set/a/b");
     assert_eq!((reply.status, reply.set_cookies()), (503, vec![]));
-    faults.down.store(false, SeqCst);
+    faults.always(Fault::None);
     assert_eq!(visitor.session()["data"], json!({"name": "joe"}));
     assert!(site.sessions.stats().store_errors >= 6);
 }
@@ -61,7 +61,13 @@ fn a_store_that_reads_and_does_not_write_promises_nothing() {
     let (site, faults) = site();
     let visitor = site.visitor();
     visitor.post("/set/name/joe");
-    faults.read_only.store(true, SeqCst);
+    faults.say(|operation| {
+        if operation == "load" {
+            Fault::None
+        } else {
+            Fault::Fails
+        }
+    });
     for path in ["/add/n", "/set/name/eve", "/logout", "/login/joe", "/renew"] {
         let reply = visitor.post(path);
         assert_eq!((reply.status, reply.set_cookies()), (503, vec![]), "{path}");
@@ -78,7 +84,7 @@ fn a_store_that_does_not_answer_is_waited_for_no_longer_than_it_may_be() {
     let (site, faults) = site_with(|builder| builder.store_timeout(Duration::from_millis(50)));
     let visitor = site.visitor();
     visitor.post("/set/name/joe");
-    faults.black_hole.store(true, SeqCst);
+    faults.always(Fault::Hangs);
     let begin = std::time::Instant::now();
     assert_eq!(visitor.get("/all").status, 503);
     assert_eq!(site.visitor().post("/set/a/b").status, 503);
@@ -86,14 +92,14 @@ fn a_store_that_does_not_answer_is_waited_for_no_longer_than_it_may_be() {
         begin.elapsed() < Duration::from_secs(10),
         "far below the client's patience"
     );
-    faults.black_hole.store(false, SeqCst);
+    faults.always(Fault::None);
     assert_eq!(visitor.session()["data"], json!({"name": "joe"}));
 }
 
 #[test]
 fn a_store_that_waits_keeps_every_promise() {
     let (site, faults) = site();
-    faults.waits.store(true, SeqCst);
+    faults.always(Fault::Waits);
     let visitor = site.visitor();
     visitor.post("/set/name/joe");
     let held: Vec<_> = (0..20)
@@ -114,10 +120,9 @@ fn a_store_that_waits_keeps_every_promise() {
 #[test]
 fn a_save_that_has_begun_comes_to_its_end() {
     use actix_web::FromRequest;
-    let store = Arc::new(Faulty::default());
-    let faults = store.faults.clone();
+    let (mode, faults) = Faults::mode();
     let sessions = Sessions::builder(SECRET)
-        .mode(Mode::Custom(store))
+        .mode(mode)
         .build()
         .expect("a service");
     actix_web::rt::System::new().block_on(async {
@@ -136,7 +141,7 @@ fn a_save_that_has_begun_comes_to_its_end() {
             .await
             .expect("a session");
         connection.session()["n"] = 2.into();
-        faults.waits.store(true, SeqCst);
+        faults.always(Fault::Waits);
         {
             let mut save = std::pin::pin!(connection.save(&first, "saved"));
             let poll = std::future::poll_fn(|cx| {
@@ -145,7 +150,7 @@ fn a_save_that_has_begun_comes_to_its_end() {
             assert!(!poll.await, "it waits for the store");
             // And here the request is dropped.
         }
-        faults.waits.store(false, SeqCst);
+        faults.always(Fault::None);
         let patience = tokio::time::Instant::now() + Duration::from_secs(20);
         loop {
             let second = request();
@@ -162,6 +167,28 @@ fn a_save_that_has_begun_comes_to_its_end() {
             tokio::task::yield_now().await;
         }
     });
+}
+
+/// A reply that is lost is no reason to do a thing twice, nor to say that it was not done.
+#[test]
+fn a_lost_reply_is_an_error_and_loses_nothing() {
+    let (site, faults) = site();
+    let visitor = site.visitor();
+    visitor.post("/set/name/joe");
+    faults.say(|operation| {
+        if operation == "load" {
+            Fault::None
+        } else {
+            Fault::LosesReply
+        }
+    });
+    assert_eq!(visitor.post("/add/n").status, 503);
+    faults.always(Fault::None);
+    assert_eq!(
+        visitor.session()["data"],
+        json!({"n": 1, "name": "joe"}),
+        "it was done, once"
+    );
 }
 
 #[test]

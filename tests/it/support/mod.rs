@@ -3,16 +3,17 @@
 mod app;
 mod gate;
 mod site;
-mod store;
 mod visitor;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bsession::testing::{Fault, FaultyStore, memory_store};
 use bsession::{Builder, Clock, Mode, Secure, Sessions};
 use tempfile::TempDir;
 
 pub use app::{Extra, configure};
 pub use gate::Gate;
 pub use site::{Reply, Site};
-pub use store::{Faults, Faulty};
 pub use visitor::Visitor;
 
 /// A secret for tests; another one is [`secret`].
@@ -70,6 +71,35 @@ impl Setup {
 
     pub fn site(&self) -> Site {
         Site::open(self.sessions())
+    }
+}
+
+/// A store that does as a test says, at any time.
+#[derive(Clone)]
+pub struct Faults(Arc<Mutex<Says>>);
+
+type Says = Box<dyn FnMut(&'static str) -> Fault + Send>;
+
+impl Faults {
+    /// A mode with such a store in it.
+    pub fn mode() -> (Mode, Self) {
+        let faults = Self(Arc::new(Mutex::new(Box::new(|_| Fault::None))));
+        let asked = faults.clone();
+        let store = FaultyStore::new(memory_store(), move |operation, _| {
+            let mut says = asked.0.lock().unwrap_or_else(PoisonError::into_inner);
+            says(operation)
+        });
+        (Mode::Custom(Arc::new(store)), faults)
+    }
+
+    /// Says what becomes of each operation from now on.
+    pub fn say(&self, says: impl FnMut(&'static str) -> Fault + Send + 'static) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(says);
+    }
+
+    /// Says that of all operations.
+    pub fn always(&self, fault: Fault) {
+        self.say(move |_| fault);
     }
 }
 

@@ -31,6 +31,21 @@
 //! | 76 | 4 | zeros |
 //! | 80 | | the body |
 //!
+//! # Why a reader needs no lock
+//!
+//! The slot with the higher number is the record, and a save writes the other one. A reader gets
+//! all of the file with one `pread`. A slot that is being written meanwhile either reads as the
+//! higher number, and then its checksum is wrong and the reader asks again under the lock; or as
+//! the lower one, and then the other slot is taken, which is right: the save is not over. If so
+//! many saves fall into one `pread` that the slot read first is being written again, the other one
+//! holds a whole record that is newer than the `pread`. Which of the two is taken, it was current
+//! at some moment between the reader's beginning and its end.
+//!
+//! Head and touch have checksums of their own for the same reason: a touch read half would make
+//! an expiry of long ago the valid one, a tombstone read half one of 1970.
+//!
+//! # Checksum and versions
+//!
 //! The checksum is XXH64. The first 48 bytes stay as they are in every version to come, so that a
 //! program can tell a file that is too new for it from a damaged one.
 

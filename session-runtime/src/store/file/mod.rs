@@ -1,8 +1,8 @@
 //! The file store: one file a session, two slots a file, one lock for those who write.
 //!
 //! `layout` says what is in a file and why a reader needs no lock, `session` how one is locked
-//! and written, `operations` what the store does, `index` who has which sessions, `sweep` what is
-//! deleted, and `dir` how everything is opened.
+//! and written, `operations` what the store does, `index` and `listing` who has which sessions,
+//! `sweep` what is deleted, and `dir` how everything is opened.
 //!
 //! What it costs, in system calls; a directory entry for the user comes on top where it changes:
 //!
@@ -22,6 +22,7 @@ mod checksum;
 mod dir;
 mod index;
 mod layout;
+mod listing;
 mod name;
 mod operations;
 mod session;
@@ -247,7 +248,7 @@ impl Store for FileStore {
     }
 
     fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
-        self.answer(Vec::new, move |files| operations::of_user(files, user, now))
+        self.answer(Vec::new, move |files| listing::of_user(files, user, now))
     }
 
     fn remove_user(&self, user: UserKey, but: Option<Key>, now: Timestamp) -> Answer<'_, usize> {
@@ -256,7 +257,7 @@ impl Store for FileStore {
         self.answer(
             || 0,
             move |files| {
-                operations::remove_user(files, user, but, now, &mut count)?;
+                listing::remove_user(files, user, but, now, &mut count)?;
                 Ok(count)
             },
         )

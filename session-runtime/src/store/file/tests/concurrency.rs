@@ -209,6 +209,55 @@ fn a_removal_does_not_lose_against_a_renewal() {
 }
 
 #[test]
+fn a_removal_of_all_sessions_of_a_user_does_not_lose_against_renewals() {
+    let fixture = Fixture::new();
+    let place = |n: u8, step: u8| Key(std::array::from_fn(|i| if i == 0 { n } else { step }));
+    let first = of(1, b"");
+    (0..20).for_each(|n| fixture.create(place(n, 0), &first));
+    let renewed = AtomicU8::new(0);
+    std::thread::scope(|scope| {
+        for half in [0..10, 10..20] {
+            let (fixture, first, renewed) = (&fixture, &first, &renewed);
+            scope.spawn(move || {
+                for n in half.cycle().take(1000) {
+                    let step = (0..)
+                        .find(|&step| !fixture.path(place(n, step + 1)).exists())
+                        .unwrap();
+                    let (old, new) = (place(n, step), place(n, step + 1));
+                    let over = first.revision;
+                    let next = Record {
+                        revision: over,
+                        ..first.clone()
+                    };
+                    if !matches!(
+                        wait(fixture.store.renew(old, over, new, next, NOW)),
+                        Commit::Saved
+                    ) {
+                        return;
+                    }
+                    renewed.fetch_add(1, Ordering::Relaxed);
+                }
+                panic!("it was never logged out");
+            });
+        }
+        while renewed.load(Ordering::Relaxed) < 20 {
+            std::thread::yield_now();
+        }
+        wait(fixture.store.remove_user(user(1), None, NOW));
+    });
+    assert!(now(fixture.store.of_user(user(1), NOW)).is_empty());
+    for n in 0..20 {
+        let live = (0..=255).filter(|&step| {
+            matches!(
+                now(fixture.store.load(place(n, step), NOW)),
+                Loaded::Live(_)
+            )
+        });
+        assert_eq!(live.count(), 0);
+    }
+}
+
+#[test]
 fn two_renewals_of_one_revision_make_one_session() {
     let fixture = Fixture::new();
     for n in 0..100 {

@@ -210,7 +210,8 @@ fn in_child(name: &str, argument: &str) -> std::process::Command {
             "--nocapture",
             "--test-threads=1",
         ])
-        .env(CHILD, argument);
+        .env(CHILD, argument)
+        .stdout(std::process::Stdio::null());
     command
 }
 

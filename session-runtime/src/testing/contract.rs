@@ -1,0 +1,666 @@
+//! The contract of a store, sentence by sentence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::record::{HOUR, NOW, after, fields, key, of_user, record, user};
+use crate::clock::Timestamp;
+use crate::record::{Key, RETIRED, Record, TOMBSTONE};
+use crate::store::{Commit, Loaded, Store};
+
+/// Runs every sentence of the contract of [`Store`] against a store.
+///
+/// `make` is called once for each check and gives a store that nobody else uses. The checks say
+/// what time it is, so they need no clock and do not wait.
+///
+/// # Panics
+/// A sentence does not hold; the message is the sentence.
+pub async fn contract<F>(mut make: F)
+where
+    F: FnMut() -> Arc<dyn Store>,
+{
+    a_record_is_read_back_as_it_was_written(&make()).await;
+    what_was_never_created_is_nothing(&make()).await;
+    no_key_is_shared(&make()).await;
+    an_expired_record_is_nothing(&make()).await;
+    a_commit_writes_over_its_revision_alone(&make()).await;
+    a_lost_reply_does_no_harm(&make()).await;
+    a_touch_moves_the_expiry_alone(&make()).await;
+    a_renewal_moves_the_session(&make()).await;
+    a_renewal_that_comes_too_late_leaves_nothing(&make()).await;
+    nothing_revives_what_was_removed(&make()).await;
+    a_removal_follows_renewals(&make()).await;
+    tombstones_end(&make()).await;
+    a_users_sessions_are_listed(&make()).await;
+    a_users_sessions_are_removed(&make()).await;
+    the_sweeper_deletes_what_has_expired_alone(&make()).await;
+    racing_commits_lose_nothing(&make()).await;
+    a_removal_among_racing_commits_stays(&make()).await;
+    racing_renewals_leave_one(&make()).await;
+}
+
+/// Asks a store and expects an answer.
+macro_rules! ask {
+    ($store:expr, $operation:ident($($argument:expr),*)) => {
+        $store.$operation($($argument),*).await.unwrap_or_else(|error| panic!(concat!(stringify!($operation), " failed: {}"), error))
+    };
+}
+
+async fn live(store: &Arc<dyn Store>, key: Key, now: Timestamp) -> Record {
+    match ask!(store, load(key, now)) {
+        Loaded::Live(record) => record,
+        other => panic!("a live record is loaded, and not {other:?}"),
+    }
+}
+
+async fn is_nothing(store: &Arc<dyn Store>, key: Key, now: Timestamp) -> bool {
+    matches!(ask!(store, load(key, now)), Loaded::Nothing)
+}
+
+async fn is_retired(store: &Arc<dyn Store>, key: Key, now: Timestamp) -> bool {
+    matches!(ask!(store, load(key, now)), Loaded::Retired)
+}
+
+async fn created(store: &Arc<dyn Store>, key: Key, record: Record) -> Record {
+    assert!(
+        ask!(store, create(key, record.clone(), NOW)),
+        "a free key is taken"
+    );
+    record
+}
+
+fn is_gone(commit: &Commit) -> bool {
+    matches!(commit, Commit::Gone)
+}
+
+fn is_saved(commit: &Commit) -> bool {
+    matches!(commit, Commit::Saved)
+}
+
+async fn a_record_is_read_back_as_it_was_written(store: &Arc<dyn Store>) {
+    for (number, length) in (0..).zip([0, 1, 300, 4096, 70_000]) {
+        let body: Vec<u8> = (0..length).map(|place: u32| (place % 251) as u8).collect();
+        let body = if store.in_process() { &[] } else { &*body };
+        for (place, record) in [(number, record(body)), (number + 100, of_user(3, body))] {
+            let record = created(store, key(place), record).await;
+            let loaded = live(store, key(place), NOW).await;
+            assert_eq!(
+                fields(&loaded),
+                fields(&record),
+                "a created record is read back whole"
+            );
+            let next = after(&record, &body[..body.len() / 2]);
+            assert!(is_saved(&ask!(
+                store,
+                commit(key(place), record.revision, next.clone(), NOW)
+            )));
+            let loaded = live(store, key(place), NOW).await;
+            assert_eq!(
+                fields(&loaded),
+                fields(&next),
+                "a committed record is read back whole"
+            );
+        }
+    }
+}
+
+async fn what_was_never_created_is_nothing(store: &Arc<dyn Store>) {
+    let record = record(b"");
+    assert!(
+        is_nothing(store, key(1), NOW).await,
+        "an unknown key is nothing"
+    );
+    assert!(
+        is_gone(&ask!(
+            store,
+            commit(key(1), record.revision, after(&record, b""), NOW)
+        )),
+        "a commit creates nothing"
+    );
+    assert!(
+        is_gone(&ask!(
+            store,
+            renew(key(1), record.revision, key(2), after(&record, b""), NOW)
+        )),
+        "a renewal of nothing is gone"
+    );
+    ask!(store, touch(key(1), record.revision, NOW + HOUR, NOW));
+    assert!(
+        !ask!(store, remove(key(1), NOW)),
+        "there is nothing to remove"
+    );
+    for number in [1, 2] {
+        assert!(
+            is_nothing(store, key(number), NOW).await,
+            "only `create` and `renew` bring a key to life"
+        );
+    }
+}
+
+async fn no_key_is_shared(store: &Arc<dyn Store>) {
+    let first = created(store, key(1), record(b"first")).await;
+    assert!(
+        !ask!(store, create(key(1), record(b"second"), NOW)),
+        "a live key is taken"
+    );
+    assert_eq!(
+        fields(&live(store, key(1), NOW).await),
+        fields(&first),
+        "a refused `create` changes nothing"
+    );
+    assert!(ask!(store, remove(key(1), NOW)));
+    assert!(
+        !ask!(store, create(key(1), record(b"second"), NOW)),
+        "a retired key is taken"
+    );
+    assert!(is_retired(store, key(1), NOW).await);
+}
+
+async fn an_expired_record_is_nothing(store: &Arc<dyn Store>) {
+    let record = created(store, key(1), of_user(1, b"")).await;
+    let end = record.expires;
+    let before = Timestamp::from_millis(end.as_millis() - 1);
+    assert_eq!(
+        fields(&live(store, key(1), before).await),
+        fields(&record),
+        "a record lives until its expiry"
+    );
+    assert!(
+        is_nothing(store, key(1), end).await,
+        "and not at it, swept or not"
+    );
+    assert!(
+        is_gone(&ask!(
+            store,
+            commit(key(1), record.revision, after(&record, b"x"), end)
+        )),
+        "a commit revives nothing"
+    );
+    assert!(is_gone(&ask!(
+        store,
+        renew(key(1), record.revision, key(2), after(&record, b"x"), end)
+    )));
+    ask!(store, touch(key(1), record.revision, end + HOUR, end));
+    assert!(
+        is_nothing(store, key(1), end).await,
+        "a touch revives nothing"
+    );
+    assert!(
+        is_nothing(store, key(2), end).await,
+        "a renewal that is gone leaves nothing"
+    );
+    assert_eq!(
+        ask!(store, of_user(user(1), end)),
+        [],
+        "what has expired is not listed"
+    );
+}
+
+async fn a_commit_writes_over_its_revision_alone(store: &Arc<dyn Store>) {
+    let first = created(store, key(1), record(b"first")).await;
+    let (mine, theirs) = (after(&first, b"mine"), after(&first, b"theirs"));
+    assert!(is_saved(&ask!(
+        store,
+        commit(key(1), first.revision, theirs.clone(), NOW)
+    )));
+    match ask!(store, commit(key(1), first.revision, mine.clone(), NOW)) {
+        Commit::Conflict(latest) => assert_eq!(
+            fields(&latest),
+            fields(&theirs),
+            "a conflict brings the latest record"
+        ),
+        other => {
+            panic!("a revision is written over once, and then there is a conflict, not {other:?}")
+        }
+    }
+    assert_eq!(
+        fields(&live(store, key(1), NOW).await),
+        fields(&theirs),
+        "a conflict writes nothing"
+    );
+    let again = after(&theirs, b"mine again");
+    assert!(is_saved(&ask!(
+        store,
+        commit(key(1), theirs.revision, again.clone(), NOW)
+    )));
+    assert_eq!(fields(&live(store, key(1), NOW).await), fields(&again));
+    match ask!(store, renew(key(1), first.revision, key(2), mine, NOW)) {
+        Commit::Conflict(latest) => assert_eq!(fields(&latest), fields(&again)),
+        other => panic!("a renewal of another revision is a conflict, not {other:?}"),
+    }
+    assert!(
+        is_nothing(store, key(2), NOW).await,
+        "a renewal in conflict leaves nothing"
+    );
+}
+
+async fn a_lost_reply_does_no_harm(store: &Arc<dyn Store>) {
+    let first = created(store, key(1), record(b"first")).await;
+    let next = after(&first, b"next");
+    for _ in 0..2 {
+        let commit = ask!(store, commit(key(1), first.revision, next.clone(), NOW));
+        assert!(
+            is_saved(&commit),
+            "a commit that finds its own revision is saved"
+        );
+    }
+    let renewed = after(&next, b"renewed");
+    for _ in 0..2 {
+        let renewal = ask!(
+            store,
+            renew(key(1), next.revision, key(2), renewed.clone(), NOW)
+        );
+        assert!(
+            is_saved(&renewal),
+            "a renewal that finds its own revision is saved"
+        );
+    }
+    assert_eq!(fields(&live(store, key(2), NOW).await), fields(&renewed));
+}
+
+async fn a_touch_moves_the_expiry_alone(store: &Arc<dyn Store>) {
+    let first = created(store, key(1), of_user(1, b"first")).await;
+    ask!(store, touch(key(1), first.revision, NOW + 2 * HOUR, NOW));
+    let touched = Record {
+        expires: NOW + 2 * HOUR,
+        ..first.clone()
+    };
+    assert_eq!(
+        fields(&live(store, key(1), NOW + HOUR).await),
+        fields(&touched),
+        "a touch carries no data"
+    );
+    assert_eq!(
+        ask!(store, of_user(user(1), NOW))[0].expires,
+        NOW + 2 * HOUR,
+        "the list knows of it"
+    );
+    let next = Record {
+        expires: NOW + HOUR,
+        ..after(&first, b"next")
+    };
+    assert!(
+        is_saved(&ask!(
+            store,
+            commit(key(1), first.revision, next.clone(), NOW)
+        )),
+        "a touch is no new revision"
+    );
+    assert_eq!(
+        live(store, key(1), NOW).await.expires,
+        NOW + HOUR,
+        "a commit has its own expiry"
+    );
+    ask!(store, touch(key(1), first.revision, NOW + 3 * HOUR, NOW));
+    assert_eq!(
+        live(store, key(1), NOW).await.expires,
+        NOW + HOUR,
+        "a touch of an older revision does nothing"
+    );
+}
+
+async fn a_renewal_moves_the_session(store: &Arc<dyn Store>) {
+    let first = created(store, key(1), of_user(1, b"first")).await;
+    let renewed = Record {
+        user: Some(user(2)),
+        ..after(&first, b"renewed")
+    };
+    assert!(is_saved(&ask!(
+        store,
+        renew(key(1), first.revision, key(2), renewed.clone(), NOW)
+    )));
+    assert_eq!(fields(&live(store, key(2), NOW).await), fields(&renewed));
+    assert!(
+        is_retired(store, key(1), NOW).await,
+        "the old key is retired"
+    );
+    assert!(
+        is_gone(&ask!(
+            store,
+            commit(key(1), first.revision, after(&first, b"late"), NOW)
+        )),
+        "and nothing is committed to it"
+    );
+    ask!(store, touch(key(1), first.revision, NOW + 9 * HOUR, NOW));
+    assert!(is_retired(store, key(1), NOW).await);
+    assert_eq!(ask!(store, of_user(user(1), NOW)), [], "the index moves");
+    assert_eq!(ask!(store, of_user(user(2), NOW))[0].key, key(2));
+}
+
+async fn a_renewal_that_comes_too_late_leaves_nothing(store: &Arc<dyn Store>) {
+    let first = created(store, key(1), of_user(1, b"first")).await;
+    assert!(ask!(store, remove(key(1), NOW)));
+    assert!(is_gone(&ask!(
+        store,
+        renew(key(1), first.revision, key(2), after(&first, b"late"), NOW)
+    )));
+    assert!(
+        !matches!(ask!(store, load(key(2), NOW)), Loaded::Live(_)),
+        "what was removed is not renewed"
+    );
+    assert_eq!(ask!(store, of_user(user(1), NOW)), []);
+}
+
+async fn nothing_revives_what_was_removed(store: &Arc<dyn Store>) {
+    let first = created(store, key(1), record(b"first")).await;
+    assert!(
+        ask!(store, remove(key(1), NOW)),
+        "a live record was removed"
+    );
+    assert!(!ask!(store, remove(key(1), NOW)), "once");
+    for minute in 0..20 {
+        let now = NOW + Duration::from_secs(60) * minute;
+        assert!(is_gone(&ask!(
+            store,
+            commit(key(1), first.revision, after(&first, b"late"), now)
+        )));
+        ask!(store, touch(key(1), first.revision, now + HOUR, now));
+        assert!(
+            !matches!(ask!(store, load(key(1), now)), Loaded::Live(_)),
+            "what was removed stays removed"
+        );
+    }
+}
+
+async fn a_removal_follows_renewals(store: &Arc<dyn Store>) {
+    let mut latest = created(store, key(1), record(b"first")).await;
+    for number in 1..5 {
+        let next = after(&latest, b"renewed");
+        assert!(is_saved(&ask!(
+            store,
+            renew(
+                key(number),
+                latest.revision,
+                key(number + 1),
+                next.clone(),
+                NOW
+            )
+        )));
+        latest = next;
+    }
+    assert!(
+        ask!(store, remove(key(1), NOW)),
+        "removing a renewed key removes its successor"
+    );
+    assert!(is_retired(store, key(5), NOW).await);
+}
+
+async fn tombstones_end(store: &Arc<dyn Store>) {
+    created(store, key(1), record(b"first")).await;
+    assert!(ask!(store, remove(key(1), NOW)));
+    let just_before = Timestamp::from_millis((NOW + RETIRED).as_millis() - 1);
+    assert!(
+        is_retired(store, key(1), just_before).await,
+        "retired for as long as it should be"
+    );
+    assert!(
+        is_nothing(store, key(1), NOW + RETIRED).await,
+        "and no longer"
+    );
+    let second = created(store, key(2), record(b"second")).await;
+    let renewed = after(&second, b"renewed");
+    assert!(is_saved(&ask!(
+        store,
+        renew(key(2), second.revision, key(3), renewed, NOW)
+    )));
+    let late = Timestamp::from_millis((NOW + TOMBSTONE).as_millis() - 1);
+    assert!(
+        ask!(store, remove(key(2), late)),
+        "a late removal still finds the successor"
+    );
+}
+
+async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
+    let listed = async |number, now| {
+        let mut keys: Vec<Key> = ask!(store, of_user(user(number), now))
+            .iter()
+            .map(|listing| listing.key)
+            .collect();
+        keys.sort();
+        keys
+    };
+    let sorted = |mut keys: Vec<Key>| {
+        keys.sort();
+        keys
+    };
+    let first = created(store, key(1), of_user(1, b"")).await;
+    created(store, key(2), of_user(1, b"")).await;
+    created(store, key(3), of_user(2, b"")).await;
+    let anonymous = created(store, key(4), record(b"")).await;
+    assert_eq!(
+        listed(1, NOW).await,
+        sorted(vec![key(1), key(2)]),
+        "every session of the user and no other"
+    );
+    let listing = ask!(store, of_user(user(2), NOW))[0];
+    assert_eq!(
+        (listing.handle.0, listing.created, listing.expires),
+        ([2; 12], NOW, NOW + HOUR)
+    );
+    let login = Record {
+        user: Some(user(1)),
+        ..after(&anonymous, b"")
+    };
+    assert!(is_saved(&ask!(
+        store,
+        commit(key(4), anonymous.revision, login, NOW)
+    )));
+    assert_eq!(
+        listed(1, NOW).await,
+        sorted(vec![key(1), key(2), key(4)]),
+        "a commit moves the index"
+    );
+    let other = Record {
+        user: Some(user(2)),
+        ..after(&first, b"")
+    };
+    assert!(is_saved(&ask!(
+        store,
+        commit(key(1), first.revision, other, NOW)
+    )));
+    assert_eq!(listed(1, NOW).await, sorted(vec![key(2), key(4)]));
+    assert_eq!(listed(2, NOW).await, sorted(vec![key(1), key(3)]));
+    assert!(ask!(store, remove(key(2), NOW)));
+    assert_eq!(
+        listed(1, NOW).await,
+        [key(4)],
+        "what was removed is not listed"
+    );
+    assert_eq!(listed(9, NOW).await, [], "an unknown user has no sessions");
+}
+
+async fn a_users_sessions_are_removed(store: &Arc<dyn Store>) {
+    for number in 1..=4 {
+        created(store, key(number), of_user(1, b"")).await;
+    }
+    created(store, key(5), of_user(2, b"")).await;
+    assert_eq!(
+        ask!(store, remove_user(user(1), Some(key(2)), NOW)),
+        3,
+        "all but one"
+    );
+    assert!(matches!(ask!(store, load(key(2), NOW)), Loaded::Live(_)));
+    for number in [1, 3, 4] {
+        assert!(is_retired(store, key(number), NOW).await);
+    }
+    assert_eq!(
+        ask!(store, remove_user(user(1), None, NOW)),
+        1,
+        "and then all"
+    );
+    assert_eq!(ask!(store, remove_user(user(1), None, NOW)), 0);
+    assert!(
+        matches!(ask!(store, load(key(5), NOW)), Loaded::Live(_)),
+        "of nobody else"
+    );
+}
+
+/// Sweeps until a whole round was made; a store may be in the middle of one.
+fn sweep(store: &Arc<dyn Store>, now: Timestamp) -> usize {
+    let (mut deleted, mut ends) = (0, 0);
+    for _ in 0..100_000 {
+        let swept = store
+            .sweep(now, 7)
+            .unwrap_or_else(|error| panic!("sweep failed: {error}"));
+        deleted += swept.deleted;
+        ends += usize::from(swept.finished);
+        if ends == 2 {
+            return deleted;
+        }
+    }
+    panic!("a sweep comes to its end");
+}
+
+async fn the_sweeper_deletes_what_has_expired_alone(store: &Arc<dyn Store>) {
+    for number in 0..50 {
+        let expires = NOW + HOUR * (1 + u32::from(number % 2));
+        created(
+            store,
+            key(number),
+            Record {
+                expires,
+                ..of_user(1, b"")
+            },
+        )
+        .await;
+    }
+    for number in 50..60 {
+        created(store, key(number), record(b"")).await;
+        assert!(ask!(store, remove(key(number), NOW)));
+    }
+    assert_eq!(sweep(store, NOW), 0, "what is live or retired stays");
+    let swept = sweep(store, NOW + HOUR);
+    // A store that lets its server expire things need not count them.
+    assert!(
+        swept == 35 || swept == 0,
+        "25 expired records and 10 tombstones, not {swept}"
+    );
+    for number in 0..50 {
+        let is_live = matches!(ask!(store, load(key(number), NOW + HOUR)), Loaded::Live(_));
+        assert_eq!(is_live, number % 2 == 1, "what has not expired stays");
+    }
+    assert_eq!(ask!(store, of_user(user(1), NOW + HOUR)).len(), 25);
+}
+
+/// How many threads race, and how often each.
+const THREADS: u8 = 4;
+const ROUNDS: u8 = 25;
+
+/// Runs `work` in threads of its own at once, each with a runtime.
+fn race(store: &Arc<dyn Store>, work: impl AsyncFn(&Arc<dyn Store>, u8) + Clone + Send + 'static) {
+    let threads: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let (store, work) = (Arc::clone(store), work.clone());
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_time()
+                    .build();
+                let runtime = runtime.unwrap_or_else(|error| panic!("a runtime: {error}"));
+                runtime.block_on(work(&store, thread));
+            })
+        })
+        .collect();
+    for thread in threads {
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+async fn racing_commits_lose_nothing(store: &Arc<dyn Store>) {
+    // The count is kept in the creation time, which every store keeps, in process or not.
+    created(
+        store,
+        key(1),
+        Record {
+            created: Timestamp::from_millis(0),
+            ..record(b"")
+        },
+    )
+    .await;
+    race(store, async |store, _| {
+        for _ in 0..ROUNDS {
+            let mut latest = live(store, key(1), NOW).await;
+            loop {
+                let created = Timestamp::from_millis(latest.created.as_millis() + 1);
+                let next = Record {
+                    created,
+                    ..after(&latest, b"")
+                };
+                match ask!(store, commit(key(1), latest.revision, next, NOW)) {
+                    Commit::Saved => break,
+                    Commit::Conflict(record) => latest = record,
+                    Commit::Gone => panic!("nobody removed it"),
+                }
+            }
+        }
+    });
+    let count = live(store, key(1), NOW).await.created.as_millis();
+    assert_eq!(
+        count,
+        u64::from(THREADS) * u64::from(ROUNDS),
+        "no acknowledged commit is lost"
+    );
+}
+
+async fn a_removal_among_racing_commits_stays(store: &Arc<dyn Store>) {
+    for round in 0..ROUNDS {
+        let first = created(store, key(round), record(b"")).await;
+        race(store, async move |store, thread| {
+            if thread == 0 {
+                ask!(store, remove(key(round), NOW));
+                assert!(
+                    is_retired(store, key(round), NOW).await,
+                    "an acknowledged removal is seen at once"
+                );
+                return;
+            }
+            let mut latest = first.clone();
+            loop {
+                match ask!(
+                    store,
+                    commit(key(round), latest.revision, after(&latest, b"late"), NOW)
+                ) {
+                    Commit::Saved => {
+                        latest = match ask!(store, load(key(round), NOW)) {
+                            Loaded::Live(record) => record,
+                            _ => break,
+                        }
+                    }
+                    Commit::Conflict(record) => latest = record,
+                    Commit::Gone => break,
+                }
+            }
+        });
+        assert!(
+            is_retired(store, key(round), NOW).await,
+            "no commit revives what was removed"
+        );
+    }
+}
+
+async fn racing_renewals_leave_one(store: &Arc<dyn Store>) {
+    for round in 0..ROUNDS {
+        let old = key(round);
+        let first = created(store, old, of_user(1, b"")).await;
+        race(store, async move |store, thread| {
+            let new = key(100 + thread * ROUNDS + round);
+            let renewal = ask!(
+                store,
+                renew(old, first.revision, new, after(&first, b""), NOW)
+            );
+            let is_live = matches!(ask!(store, load(new, NOW)), Loaded::Live(_));
+            assert_eq!(
+                is_live,
+                is_saved(&renewal),
+                "a renewal that lost leaves nothing, one that won is there"
+            );
+        });
+        assert_eq!(
+            ask!(store, of_user(user(1), NOW)).len(),
+            1,
+            "of racing renewals one wins"
+        );
+        assert!(ask!(store, remove(old, NOW)));
+    }
+}
