@@ -16,6 +16,9 @@ use crate::store::Store;
 use crate::store::file::{Durability, FileStore};
 use crate::store::memory::MemoryStore;
 
+/// Longer than any client waits, and short enough to be added to any clock.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
 /// Where sessions are kept.
 #[derive(Clone, Default)]
 #[non_exhaustive]
@@ -202,7 +205,8 @@ impl Builder {
         self
     }
 
-    /// How many bytes the dictionary of a session may take as JSON. Default: 65,536.
+    /// How many bytes the dictionary of a session may take as JSON, with the user's name. Default:
+    /// 65,536.
     pub fn max_size(mut self, bytes: usize) -> Self {
         self.max_size = bytes;
         self
@@ -210,8 +214,9 @@ impl Builder {
 
     /// How many sessions [`Mode::Memory`] keeps at most. Default: no limit.
     ///
-    /// When it is reached, the longest idle anonymous session goes; when only logged-in ones
-    /// remain, a new one is refused with 503.
+    /// When it is reached, the anonymous session that would expire first goes, which is the longest
+    /// idle one unless some have an expiry of their own; when only logged-in ones remain, a new
+    /// one is refused with 503.
     pub fn max_sessions(mut self, count: usize) -> Self {
         self.max_sessions = Some(count);
         self
@@ -309,6 +314,9 @@ impl Builder {
             return refuse(
                 "`max_sessions` is for memory alone: use `mode(Mode::Memory)`, or leave it out",
             );
+        }
+        if self.store_timeout > LONGEST_WAIT {
+            return refuse("`store_timeout` is at most an hour: a request should not wait longer");
         }
         if self.max_sessions == Some(0) || self.max_size < 2 || self.store_timeout.is_zero() {
             return refuse(

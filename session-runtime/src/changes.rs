@@ -21,6 +21,8 @@ pub(crate) struct Changes {
     pub(crate) renew: bool,
     /// Somebody logged in: `after` names them. Brings a new id, too.
     pub(crate) login: bool,
+    /// A login took away what was another user's: it does so again on whatever is stored.
+    pub(crate) emptied: bool,
 }
 
 impl Changes {
@@ -42,12 +44,13 @@ impl Changes {
             purge,
             renew: false,
             login: false,
+            emptied: false,
         }
     }
 
-    /// Whether what the session holds is different.
+    /// Whether what the session holds is different: else the two states are one.
     pub(crate) fn edits(&self) -> bool {
-        self.login || (!Arc::ptr_eq(&self.before, &self.after) && self.before != self.after)
+        self.login || !Arc::ptr_eq(&self.before, &self.after)
     }
 
     /// Whether there is nothing to do for them.
@@ -81,7 +84,7 @@ impl Changes {
         };
         if self.login {
             let other = contents.user.is_some() && contents.user != self.after.user;
-            if other {
+            if other || self.emptied {
                 contents = Contents {
                     created: contents.created,
                     ..Contents::default()
@@ -102,7 +105,7 @@ impl Changes {
         for (key, value) in self.after.data.iter() {
             let replayed = self.updates.iter().any(|update| &*update.key == key);
             if !replayed && self.before.data.get(key) != Some(value) {
-                contents.data.insert(key, value.clone());
+                set(contents, key, value.clone());
             }
         }
         for (key, _) in self.before.data.iter() {
@@ -112,14 +115,19 @@ impl Changes {
         }
         for update in &self.updates {
             match update.replay(contents.data.get(&update.key)) {
-                Ok(value) => {
-                    contents.data.insert(&*update.key, value);
-                }
+                Ok(value) => set(contents, &update.key, value),
                 Err(error) => {
                     tracing::warn!(target: "bsession", key = &*update.key, %error, "update_not_replayed");
                 }
             }
         }
+    }
+}
+
+/// A Null in the place of nothing is no change.
+fn set(contents: &mut Contents, key: &str, value: Value) {
+    if !value.is_null() || contents.data.contains_key(key) {
+        contents.data.insert(key, value);
     }
 }
 

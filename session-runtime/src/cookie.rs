@@ -84,7 +84,9 @@ impl Settings {
             cookie = cookie.domain(domain.clone());
         }
         let mut cookie = cookie.finish();
-        let seconds = max_age.map(|span| i64::try_from(span.as_secs()).unwrap_or(i64::MAX));
+        // Rounded up: a cookie may outlast its session, and not the other way round.
+        let seconds = max_age.map(|span| span.as_secs() + u64::from(span.subsec_nanos() > 0));
+        let seconds = seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         cookie.set_max_age(seconds.map(cookie::time::Duration::seconds));
         cookie
     }
@@ -99,9 +101,9 @@ impl Settings {
         match self.secure {
             Secure::Never => false,
             Secure::Auto => {
-                !cfg!(debug_assertions)
-                    || self.has_prefix("__Secure-")
-                    || self.has_prefix("__Host-")
+                // Browsers drop these without `Secure`, wherever they come from.
+                let must = self.has_prefix("__Secure-") || self.has_prefix("__Host-");
+                must || self.same_site == SameSite::None || !cfg!(debug_assertions)
             }
             Secure::Always => true,
         }

@@ -21,10 +21,21 @@ pub enum Error {
          or give the application one with `App::app_data(sessions.clone())`"
     )]
     NotInitialised,
-    /// A value could not be turned into what a session keeps, or back.
-    #[error("session key `{key}`: {source}")]
-    Value {
-        /// Under which key.
+    /// A session key holds something else than was asked for. What it holds is not told: the
+    /// [`source`](std::error::Error::source) knows, for who wants to show it.
+    #[error("session key `{key}` holds no `{wanted}`")]
+    Type {
+        /// Which key.
+        key: String,
+        /// The type that was asked for.
+        wanted: &'static str,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+    /// A value cannot be written as JSON, which is what a session keeps.
+    #[error("the value for session key `{key}` cannot be written as JSON")]
+    Json {
+        /// For which key.
         key: String,
         /// What serde says.
         source: serde_json::Error,
@@ -48,9 +59,6 @@ pub enum Error {
     /// Two parts of one request logged in two different users.
     #[error("two parts of one request log in as different users")]
     TwoLogins,
-    /// The session belongs to no request, so there is nothing to claim from.
-    #[error("`claim` needs a session that is connected to a request, not `Session::default()`")]
-    NotConnected,
     /// The store failed.
     #[error("the session store failed: {0}")]
     Store(#[from] StoreError),
@@ -60,16 +68,9 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn random(cause: getrandom::Error) -> Self {
-        Self::Random(std::io::Error::other(cause.to_string()))
-    }
-
-    /// Whether it is the loading or the saving that failed.
-    pub(crate) fn is_of_the_store(&self) -> bool {
-        !matches!(
-            self,
-            Self::NotInitialised | Self::Value { .. } | Self::NotConnected
-        )
+    /// Whether the session could not be loaded or saved, whoever is at fault.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        !matches!(self, Self::NotInitialised | Self::Type { .. } | Self::Json { .. })
     }
 }
 

@@ -1,14 +1,14 @@
 //! Random bytes from the operating system.
 
-use crate::error::Error;
+use std::io;
 
 /// `N` bytes from the operating system's generator.
 ///
 /// # Errors
 /// The operating system has none to give.
-pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Error> {
+pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(Error::random)?;
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(bytes)
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn seal(
     contents: &Contents,
 ) -> Result<Arc<[u8]>, Error> {
     let keys = ring.current();
-    let nonce: [u8; NONCE] = random::bytes()?;
+    let nonce: [u8; NONCE] = random::bytes().map_err(Error::Random)?;
     let plain = contents.encode();
     let mut sealed = Vec::with_capacity(HEAD + plain.len() + TAG);
     sealed.extend_from_slice(&[FORMAT, keys.key_id]);

@@ -46,7 +46,7 @@ impl Secret {
     /// The operating system gives no random bytes.
     pub fn random() -> Result<Self, InitError> {
         let bytes =
-            random::bytes::<48>().map_err(|error| InitError::Random(io::Error::other(error)))?;
+            random::bytes::<48>().map_err(InitError::Random)?;
         Ok(Self::from(bytes))
     }
 
@@ -57,7 +57,7 @@ impl Secret {
     /// service is built.
     pub fn from_env(name: &str) -> Result<Self, InitError> {
         let problem = match env::var(name) {
-            Ok(text) => return Ok(Self::from(text)),
+            Ok(text) => return Ok(Self::from(text.trim_ascii())),
             Err(env::VarError::NotPresent) => "is not set",
             Err(env::VarError::NotUnicode(_)) => "is not UTF-8",
         };
@@ -99,8 +99,8 @@ impl Secret {
     /// Writes a new secret beside `path` and links it there whole, so that nobody reads half of it
     /// and, of several processes, the first one wins.
     fn create(path: &Path) -> io::Result<()> {
-        let unique: [u8; 8] = random::bytes().map_err(io::Error::other)?;
-        let bytes = Zeroizing::new(random::bytes::<48>().map_err(io::Error::other)?);
+        let unique: [u8; 8] = random::bytes()?;
+        let bytes = Zeroizing::new(random::bytes::<48>()?);
         let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
         let mut name = path
             .file_name()
@@ -178,6 +178,12 @@ macro_rules! secret_from {
 }
 
 secret_from!(&str, String, &[u8], Vec<u8>);
+
+impl From<&String> for Secret {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
 
 impl<const N: usize> From<[u8; N]> for Secret {
     fn from(bytes: [u8; N]) -> Self {
@@ -333,5 +339,5 @@ impl fmt::Debug for KeyRing {
 
 /// A new id from the operating system.
 pub(crate) fn new_id() -> Result<Id, Error> {
-    random::bytes().map(Id::new)
+    random::bytes().map(Id::new).map_err(Error::Random)
 }

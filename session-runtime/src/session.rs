@@ -53,6 +53,8 @@ pub struct Session {
     purged: bool,
     renewed: bool,
     logged_in: bool,
+    /// A login took away what was another user's.
+    emptied: bool,
     facts: Facts,
     claims: Option<Arc<dyn Claims>>,
 }
@@ -67,6 +69,7 @@ impl Default for Session {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) handle: Option<Handle>,
+    pub(crate) created: Option<Timestamp>,
     pub(crate) expires: Option<Timestamp>,
 }
 
@@ -92,6 +95,7 @@ impl Session {
             purged: false,
             renewed: false,
             logged_in: false,
+            emptied: false,
             facts,
             claims,
         }
@@ -102,22 +106,16 @@ impl Session {
         let before = &self.before;
         if !Arc::ptr_eq(before, &self.current) {
             // Asking `session["key"]` mutably makes a Null; that alone is no change.
-            let left_null =
-                |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
-            if self
-                .current
-                .data
-                .iter()
-                .any(|(key, value)| left_null(key, value))
-            {
-                Arc::make_mut(&mut self.current)
-                    .data
-                    .retain(|key, value| !left_null(key, value));
+            let left_null = |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
+            if self.current.data.iter().any(|(key, value)| left_null(key, value)) {
+                Arc::make_mut(&mut self.current).data.retain(|key, value| !left_null(key, value));
+            }
+            if self.current == *before {
+                self.current = Arc::clone(before);
             }
         }
         let current = &self.current;
-        self.updates
-            .retain(|update| current.data.get(&update.key) == Some(&update.result));
+        self.updates.retain(|update| current.data.get(&update.key) == Some(&update.result));
         Changes {
             before: self.before,
             after: self.current,
@@ -125,6 +123,7 @@ impl Session {
             purge: self.purged,
             renew: self.renewed,
             login: self.logged_in,
+            emptied: self.emptied,
         }
     }
 
@@ -142,10 +141,10 @@ impl Session {
     /// `T` may borrow from the session, as `&str` does.
     ///
     /// # Errors
-    /// [`Error::Value`] if there is a value and it is no `T`.
+    /// [`Error::Type`] if there is a value and it is no `T`.
     pub fn get<'s, T: Deserialize<'s>>(&'s self, key: &str) -> Result<Option<T>> {
         self.present(key)
-            .map(|value| T::deserialize(value).map_err(|error| bad_value(key, error)))
+            .map(|value| T::deserialize(value).map_err(|error| wrong_type::<T>(key, error)))
             .transpose()
     }
 
@@ -159,10 +158,10 @@ impl Session {
     /// follows from the old one, use [`update`](Session::update).
     ///
     /// # Errors
-    /// [`Error::Value`] if it cannot be serialised; the session is as it was.
+    /// [`Error::Json`] if it cannot be serialised; the session is as it was.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Serialize) -> Result<()> {
         let key = key.into();
-        let value = serde_json::to_value(value).map_err(|error| bad_value(&key, error))?;
+        let value = serde_json::to_value(value).map_err(|error| no_json(&key, error))?;
         self.forget_updates(&key);
         if self.current.data.get(&key) != Some(&value) {
             self.contents_mut().data.insert(key, value);
@@ -177,11 +176,12 @@ impl Session {
     /// exact, the returned one is what this request saw. So `f` should do nothing but compute.
     ///
     /// If this request has set the key before, `f` starts from that, whatever others saved; if it
-    /// sets the key afterwards, that is what is stored.
+    /// sets the key afterwards, that is what is stored. A key that was set back to what was loaded
+    /// counts as not set.
     ///
     /// # Errors
-    /// [`Error::Value`] if there is a value that is no `T`, or the new one cannot be serialised;
-    /// the session is as it was. A value that is no `T` only when `f` runs again stays, and is
+    /// [`Error::Type`] if there is a value that is no `T`, and [`Error::Json`] if the new one cannot
+    /// be serialised; the session is as it was. A value that is no `T` only when `f` runs again stays, and is
     /// logged.
     pub fn update<T>(
         &mut self,
@@ -193,7 +193,7 @@ impl Session {
     {
         let key = key.into();
         let new = updated(&key, self.current.data.get(&key), f.clone())?;
-        let result = serde_json::to_value(&new).map_err(|error| bad_value(&key, error))?;
+        let result = serde_json::to_value(&new).map_err(|error| no_json(&key, error))?;
         self.keep_update(&key, f, result.clone());
         if self.current.data.get(&key) != Some(&result) {
             self.contents_mut().data.insert(key, result);
@@ -212,7 +212,7 @@ impl Session {
         let name: Box<str> = key.into();
         let step: Step = Arc::new(move |value| {
             let new = updated(&name, value, f.clone())?;
-            serde_json::to_value(new).map_err(|error| bad_value(&name, error))
+            serde_json::to_value(new).map_err(|error| no_json(&name, error))
         });
         let current = self.current.data.get(key);
         if let Some(update) = self.updates.iter_mut().find(|update| &*update.key == key) {
@@ -252,10 +252,10 @@ impl Session {
     /// Two requests at once may both take it; see [`claim`](Session::claim).
     ///
     /// # Errors
-    /// [`Error::Value`] if there is a value and it is no `T`; it stays.
+    /// [`Error::Type`] if there is a value and it is no `T`; it stays.
     pub fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
         let value = self.present(key).map(T::deserialize).transpose();
-        let value = value.map_err(|error| bad_value(key, error))?;
+        let value = value.map_err(|error| wrong_type::<T>(key, error))?;
         self.remove(key);
         Ok(value)
     }
@@ -266,9 +266,11 @@ impl Session {
     /// the other changes of the request are saved at its end, as ever. Use it for what must be
     /// used once: a one-time code, a message to show.
     ///
+    /// A key that this request has changed itself is only taken, as by [`take`](Session::take).
+    ///
     /// # Errors
-    /// [`Error::Value`] if the value is no `T`, [`Error::Store`] if the store fails, and
-    /// [`Error::NotConnected`] for a session that belongs to no request.
+    /// [`Error::Type`] if the value is no `T`; it stays, unless another request changed its type
+    /// since this one loaded it. [`Error::Store`] if the store fails.
     pub async fn claim<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
         if self.current.data.get(key) != self.before.data.get(key) {
             return self.take(key);
@@ -276,13 +278,16 @@ impl Session {
         if self.get::<T>(key)?.is_none() {
             return Ok(None);
         }
-        let claims = self.claims.clone().ok_or(Error::NotConnected)?;
+        // Without a request there is nothing loaded, and no key gets this far.
+        let Some(claims) = self.claims.clone() else {
+            return self.take(key);
+        };
         let value = claims.claim(key).await?;
         self.forget_updates(key);
         self.contents_mut().data.remove(key);
         Arc::make_mut(&mut self.before).data.remove(key);
         value
-            .map(|value| serde_json::from_value(value).map_err(|error| bad_value(key, error)))
+            .map(|value| serde_json::from_value(value).map_err(|error| wrong_type::<T>(key, error)))
             .transpose()
     }
 
@@ -361,6 +366,7 @@ impl Session {
             self.before = contents::empty();
             self.current = contents::empty();
             self.updates.clear();
+            self.emptied = true;
         }
         self.contents_mut().user = Some(user);
         self.logged_in = true;
@@ -407,7 +413,7 @@ impl Session {
     /// When the session was created; `None` for a new one.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
-        self.facts.handle.map(|_| self.current.created.into())
+        self.facts.created.map(SystemTime::from)
     }
 
     /// When the session ends unless it is visited again; `None` for a new one.
@@ -425,11 +431,12 @@ impl Session {
     }
 }
 
-fn bad_value(key: &str, source: serde_json::Error) -> Error {
-    Error::Value {
-        key: key.to_owned(),
-        source,
-    }
+fn no_json(key: &str, source: serde_json::Error) -> Error {
+    Error::Json { key: key.to_owned(), source }
+}
+
+fn wrong_type<T>(key: &str, source: serde_json::Error) -> Error {
+    Error::Type { key: key.to_owned(), wanted: std::any::type_name::<T>(), source }
 }
 
 fn updated<T: DeserializeOwned + Default>(
@@ -438,7 +445,7 @@ fn updated<T: DeserializeOwned + Default>(
     f: impl FnOnce(T) -> T,
 ) -> Result<T> {
     let old = match value.filter(|value| !value.is_null()) {
-        Some(value) => T::deserialize(value).map_err(|error| bad_value(key, error))?,
+        Some(value) => T::deserialize(value).map_err(|error| wrong_type::<T>(key, error))?,
         None => T::default(),
     };
     Ok(f(old))

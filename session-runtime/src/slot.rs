@@ -3,11 +3,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::changes::Changes;
 use crate::contents::{self, Contents};
@@ -21,7 +21,9 @@ pub(crate) struct Slot {
     presented: Presented,
     /// Connections that come at once wait for one load.
     loaded: OnceCell<()>,
-    state: Mutex<State>,
+    /// Saves and claims of one request go one after the other: each begins where the last one led.
+    saving: Mutex<()>,
+    state: sync::Mutex<State>,
 }
 
 struct State {
@@ -61,11 +63,12 @@ impl Slot {
             sessions,
             presented,
             loaded: OnceCell::new(),
-            state: Mutex::new(state),
+            saving: Mutex::new(()),
+            state: sync::Mutex::new(state),
         }
     }
 
-    /// A poisoned lock guards a whole state: every change of it is the last step of its function.
+    /// A poisoned lock guards a whole state: nothing that can panic comes between two changes of it.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,9 +101,18 @@ impl Slot {
 
     fn begin(&self, (standing, contents): (Standing, Arc<Contents>)) {
         let mut state = self.state();
-        state.standing = standing;
-        state.view = Arc::clone(&contents);
-        state.contents = contents;
+        state.view = self.view(&contents, &state.pending);
+        (state.standing, state.contents) = (standing, contents);
+    }
+
+    /// What is stored, with what is pending put on it.
+    fn view(&self, contents: &Arc<Contents>, pending: &[Changes]) -> Arc<Contents> {
+        let contents = Arc::clone(contents);
+        if pending.is_empty() {
+            return contents;
+        }
+        let service = &self.sessions.0;
+        service.apply(pending, contents, service.now())
     }
 
     /// A session that begins where the others left off.
@@ -109,6 +121,7 @@ impl Slot {
         let facts = match &state.standing {
             Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
                 handle: Some(live.handle),
+                created: Some(live.created),
                 expires: Some(live.ends),
             },
             _ => Facts::default(),
@@ -125,24 +138,29 @@ impl Slot {
     }
 
     /// Takes over what a connection changed, as another request's changes would be taken over:
-    /// what was begun before a purge comes too late after it.
+    /// what was begun before a purge or as another user comes too late after it.
     pub(crate) fn add(&self, changes: Changes, opened: Opened) {
         if changes.is_empty() {
             return;
         }
         let mut state = self.state();
-        if opened.purges != state.purges && !changes.purge {
+        let before = &changes.before.user;
+        let of_another = before.is_some() && *before != state.view.user && !changes.login;
+        if !changes.purge && (opened.purges != state.purges || of_another) {
             self.sessions.0.late();
             return;
         }
+        // A closure of the application may run here, and panic: the fields come after it.
+        let view = self.view(&state.view, std::slice::from_ref(&changes));
         if changes.login {
-            let other = opened.logins != state.logins && state.view.user != changes.after.user;
-            state.clash |= other;
+            state.clash |= opened.logins != state.logins && state.view.user != changes.after.user;
             state.logins += 1;
         }
-        state.purges += u32::from(changes.purge);
-        let service = &self.sessions.0;
-        state.view = changes.apply(&state.view, service.now(), service.config.lifetime);
+        if changes.purge {
+            state.clash = false;
+            state.purges += 1;
+        }
+        state.view = view;
         state.pending.push(changes);
     }
 
@@ -161,6 +179,7 @@ impl Slot {
     /// with this status, only a purge and a renewal remain.
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
         let service = &self.sessions.0;
+        let _saving = self.saving.lock().await;
         let (standing, contents, mut pending) = {
             let mut state = self.state();
             let pending = std::mem::take(&mut state.pending);
@@ -177,9 +196,7 @@ impl Slot {
             }
             pending = pending.into_iter().map(Changes::without_edits).collect();
         }
-        let outcome = service
-            .save(&self.presented, standing, contents, pending)
-            .await?;
+        let outcome = service.save(&self.presented, standing, contents, pending).await?;
         self.begin((outcome.standing, outcome.contents));
         Ok(outcome.cookie)
     }
@@ -191,6 +208,7 @@ impl Claims for Slot {
         key: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>> {
         Box::pin(async move {
+            let _saving = self.saving.lock().await;
             let (standing, contents) = {
                 let mut state = self.state();
                 if state.view.data.get(key) != state.contents.data.get(key) {
@@ -203,10 +221,7 @@ impl Claims for Slot {
                 return Ok(None);
             };
             let (outcome, value) = self.sessions.0.claim(live, contents, key).await?;
-            let mut state = self.state();
-            state.standing = outcome.standing;
-            state.contents = outcome.contents;
-            Arc::make_mut(&mut state.view).data.remove(key);
+            self.begin((outcome.standing, outcome.contents));
             Ok(value)
         })
     }
@@ -232,7 +247,7 @@ impl Drop for Slot {
             self.sessions.0.counters.dropped.count();
             tracing::warn!(
                 target: "bsession",
-                hint = "return `connection.save(&req, response).await`, or wrap the app in `bsession::Hooks`",
+                hint = "unless the client hung up: return `connection.save(&req, response).await`, or wrap the app in `bsession::Hooks`",
                 "unsaved_changes_dropped"
             );
         }

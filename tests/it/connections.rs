@@ -322,3 +322,149 @@ fn the_service_is_an_extractor() {
         assert_eq!(format!("{extracted:?}"), format!("{sessions:?}"));
     });
 }
+
+/// A service and a cookie of a session in it, for requests that no server sees.
+async fn begun(setup: &crate::support::Setup, f: impl FnOnce(&mut bsession::Session)) -> (Sessions, TestRequest) {
+    let sessions = setup.sessions();
+    let cookie = sessions.cookie_for(f).await.expect("a session");
+    let request = TestRequest::default().app_data(sessions.clone()).cookie(cookie);
+    (sessions, request)
+}
+
+/// The session that a cookie stands for.
+async fn stored(sessions: &Sessions, request: &HttpRequest) -> serde_json::Value {
+    let cookie = request.headers().get("cookie").expect("a cookie").clone();
+    let request = TestRequest::default().app_data(sessions.clone()).insert_header(("cookie", cookie)).to_http_request();
+    let mut connection = connect(&request).await.expect("a session");
+    let session = connection.session();
+    json!({ "user": session.user(), "data": session.data() })
+}
+
+for_each_store! {
+    fn a_claim_gives_to_one_whatever_was_claimed_before_it(setup) {
+        in_system(async {
+            let (sessions, request) = begun(setup, |session| {
+                session["a"] = 1.into();
+                session["code"] = "once".into();
+            }).await;
+            let one = request.to_http_request();
+            let cookie = one.headers().get("cookie").expect("a cookie").clone();
+            let other = TestRequest::default().app_data(sessions.clone()).insert_header(("cookie", cookie)).to_http_request();
+            let mut first = connect(&one).await.expect("a session");
+            let mut second = connect(&other).await.expect("a session");
+            assert_eq!(first.session().claim::<String>("code").await.expect("a claim").as_deref(), Some("once"));
+            assert_eq!(second.session().claim::<u8>("a").await.expect("a claim"), Some(1));
+            assert_eq!(second.session().claim::<String>("code").await.expect("a claim"), None);
+        });
+    }
+
+    fn nothing_of_one_user_reaches_another_within_a_request(setup) {
+        in_system(async {
+            let (sessions, request) = begun(setup, |session| {
+                session.login("joe");
+                session["letter"] = "private".into();
+            }).await;
+            let request = request.to_http_request();
+            let mut guard = connect(&request).await.expect("a session");
+            let mut handler = connect(&request).await.expect("a session");
+            handler.session().login("eve");
+            drop(handler.save(&request, "in").await);
+            let letter = guard.session()["letter"].clone();
+            guard.session()["recent"] = letter;
+            drop(guard.save(&request, "late").await);
+            let list = sessions.of_user("eve").await.expect("the list");
+            assert_eq!(list.len(), 1);
+            assert_eq!(sessions.stats().late, 1);
+        });
+    }
+
+    fn a_purge_wins_over_two_logins(setup) {
+        in_system(async {
+            let (sessions, request) = begun(setup, |session| session["k"] = 1.into()).await;
+            let request = request.to_http_request();
+            let mut one = connect(&request).await.expect("a session");
+            let mut other = connect(&request).await.expect("a session");
+            one.session().login("joe");
+            other.session().login("eve");
+            drop((one, other));
+            let purge = connect(&request).await.expect("a session");
+            let response = purge.purge(&request, "out").await.into_response();
+            assert_eq!(response.status(), 200);
+            assert_eq!(stored(&sessions, &request).await, json!({"user": null, "data": {}}));
+        });
+    }
+
+    fn saves_of_one_request_at_once_make_one_session(setup) {
+        in_system(async {
+            let sessions = setup.sessions();
+            let request = TestRequest::default().app_data(sessions.clone()).to_http_request();
+            let mut one = connect(&request).await.expect("a visitor");
+            let mut other = connect(&request).await.expect("a visitor");
+            one.session()["one"] = 1.into();
+            other.session()["other"] = 2.into();
+            let (first, second) = futures_util::future::join(one.save(&request, "one"), other.save(&request, "other")).await;
+            assert_eq!(sessions.stats().creates, 1);
+            let cookies = [first.into_response(), second.into_response()]
+                .iter()
+                .filter(|response| response.headers().contains_key("set-cookie"))
+                .count();
+            assert_eq!(cookies, 1);
+        });
+    }
+
+    fn a_login_as_a_second_user_keeps_nothing_of_before(setup) {
+        in_system(async {
+            let (sessions, request) = begun(setup, |session| session["cart"] = "book".into()).await;
+            let request = request.to_http_request();
+            let mut connection = connect(&request).await.expect("a session");
+            let created = connection.session().created_at();
+            connection.session().login("joe");
+            connection.session().login("eve");
+            assert_eq!((connection.session().len(), connection.session().created_at()), (0, created));
+            let response = connection.save(&request, "in").await.into_response();
+            let cookie = response.cookies().next().expect("a cookie").into_owned();
+            let next = TestRequest::default().app_data(sessions.clone()).cookie(cookie).to_http_request();
+            assert_eq!(stored(&sessions, &next).await, json!({"user": "eve", "data": {}}));
+        });
+    }
+
+    fn of_two_services_under_hooks_one_may_fail_and_the_other_still_tells(setup) {
+        use bsession::testing::Fault;
+        in_system(async {
+            let (mode, faults) = crate::support::Faults::mode();
+            let (good, bad) = (setup.sessions(), Sessions::builder(crate::support::SECRET).mode(mode).cookie_name("bad").build().expect("a service"));
+            let cookie = good.cookie_for(|session| session["k"] = 1.into()).await.expect("a session");
+            // The handler sees the inner service; the guard around it the outer one.
+            let guard = from_fn(|mut connection: Connection, request: actix_web::dev::ServiceRequest, next: Next<_>| async move {
+                connection.session().renew();
+                drop(connection);
+                next.call(request).await
+            });
+            let inner = web::scope("/inner").app_data(bad).route("", web::get().to(unsaved));
+            let app = init_service(App::new().app_data(good.clone()).wrap(guard).wrap(Hooks).service(inner)).await;
+            faults.always(Fault::Fails);
+            let response = call_service(&app, TestRequest::get().uri("/inner").cookie(cookie).to_request()).await;
+            assert_eq!(response.status(), 503);
+            let told: Vec<_> = response.response().cookies().map(|cookie| cookie.name().to_owned()).collect();
+            assert_eq!(told, ["bsession"], "the renewed cookie is not lost");
+        });
+    }
+}
+
+/// A logout that is dropped where nothing can wait is an error in the log, and no panic.
+#[test]
+fn a_purge_that_must_wait_without_a_runtime_does_not_panic() {
+    let (mode, faults) = crate::support::Faults::mode();
+    let sessions = Sessions::builder(crate::support::SECRET).mode(mode).build().expect("a service");
+    let mut left = None;
+    in_system(async {
+        let cookie = sessions.cookie_for(|session| session["k"] = 1.into()).await.expect("a session");
+        let request = TestRequest::default().app_data(sessions.clone()).cookie(cookie).to_http_request();
+        let mut connection = connect(&request).await.expect("a session");
+        connection.session().purge();
+        left = Some((connection, request));
+    });
+    faults.always(bsession::testing::Fault::Waits);
+    drop(left);
+    assert_eq!(sessions.stats().store_errors, 1);
+}

@@ -125,6 +125,19 @@ for_each_store! {
         assert_eq!(visitor.session()["user"], json!(null));
     }
 
+    fn a_lifetime_that_is_set_later_binds_sessions_that_are_there(setup) {
+        if setup.kind == crate::support::Kind::Memory {
+            return; // its sessions end with the service that has the old setting
+        }
+        let site = setup.site();
+        let token = begin(&site);
+        let strict = Site::open(setup.builder().lifetime(10 * DAY).build().expect("a service"));
+        setup.clock.advance(9 * DAY);
+        assert!(is_alive(&strict, &token));
+        setup.clock.advance(DAY);
+        assert!(!is_alive(&strict, &token));
+    }
+
     fn one_session_may_last_longer_than_the_others(setup) {
         let site = Site::open_with(setup.builder().days(1).browser_session(true).build().expect("a service"), routes);
         let (forgotten, remembered) = (site.visitor(), site.visitor());

@@ -34,6 +34,7 @@ fn contradictions_say_what_to_write() {
         (|b| b.max_sessions(0), "raise them"),
         (|b| b.max_size(1), "raise them"),
         (|b| b.store_timeout(Duration::ZERO), "raise them"),
+        (|b| b.store_timeout(Duration::MAX), "at most an hour"),
         (|b| b.cookie_name(""), "is no cookie name"),
         (|b| b.cookie_name("a b"), "is no cookie name"),
         (|b| b.cookie_name("a;b"), "is no cookie name"),

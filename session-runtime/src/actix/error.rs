@@ -7,7 +7,7 @@ use crate::error::Error;
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
-        if self.is_of_the_store() {
+        if self.is_unavailable() {
             StatusCode::SERVICE_UNAVAILABLE
         } else {
             StatusCode::INTERNAL_SERVER_ERROR

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
@@ -12,6 +13,8 @@ use actix_web::{HttpResponse, ResponseError};
 
 use super::connect::Slots;
 use super::respond;
+use crate::service::CookieChange;
+use crate::slot::Slot;
 
 /// Middleware that saves what connections leave: the original's `before_request` and
 /// `after_request` hooks.
@@ -93,15 +96,14 @@ async fn save_after<B: MessageBody>(
     response: ServiceResponse<B>,
 ) -> ServiceResponse<EitherBody<B>> {
     let failed = respond::failure(response.status());
-    let mut response = response.map_into_left_body();
-    for slot in slots.all() {
-        match respond::settle(&slot, failed).await {
-            Ok(change) => {
-                let request = response.request().clone();
-                respond::tell(&slot, change, &request, response.headers_mut());
-            }
-            Err(error) => return response.into_response(respond::failed(error)),
-        }
+    let (told, error) = settle_all(slots, failed).await;
+    let mut response = match error {
+        None => response.map_into_left_body(),
+        Some(error) => response.into_response(respond::failed(error)),
+    };
+    let request = response.request().clone();
+    for (slot, change) in told {
+        respond::tell(&slot, change, &request, response.headers_mut());
     }
     response
 }
@@ -109,21 +111,35 @@ async fn save_after<B: MessageBody>(
 /// The hook after an inner middleware failed: its error, with the cookie that a purge or a renewal
 /// has to send.
 async fn end_after(slots: &Slots, error: actix_web::Error, loopback: bool) -> actix_web::Error {
-    let mut cookies = Vec::new();
     // Whatever its status: the response that the changes belonged to is not the one that leaves.
-    let failed = Some(error.as_response_error().status_code().as_u16());
-    for slot in slots.all() {
-        match respond::settle(&slot, failed).await {
-            Ok(Some(change)) => cookies.push(slot.sessions.0.cookie(change, loopback)),
-            Ok(None) => {}
-            Err(error) => return error.into(),
-        }
-    }
+    let status = error.as_response_error().status_code().as_u16();
+    let (told, failed) = settle_all(slots, Some(status)).await;
+    let error = failed.map_or(error, Into::into);
+    let cookie = |(slot, change): (Arc<Slot>, Option<CookieChange>)| {
+        Some(slot.sessions.0.cookie(change?, loopback))
+    };
+    let cookies: Vec<_> = told.into_iter().filter_map(cookie).collect();
     if cookies.is_empty() {
         error
     } else {
         WithCookies { error, cookies }.into()
     }
+}
+
+/// Saves all sessions of a request, each whatever became of the others: what one has to tell must
+/// be told, or its visitor is left with a dead cookie.
+async fn settle_all(
+    slots: &Slots,
+    failed: Option<u16>,
+) -> (Vec<(Arc<Slot>, Option<CookieChange>)>, Option<crate::Error>) {
+    let (mut told, mut failure) = (Vec::new(), None);
+    for slot in slots.all() {
+        match respond::settle(&slot, failed).await {
+            Ok(change) => told.push((slot, change)),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    (told, failure)
 }
 
 /// An error that answers as it did, and sets cookies.

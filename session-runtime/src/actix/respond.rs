@@ -1,5 +1,6 @@
 //! From a saved session to the headers of its response.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,7 +24,6 @@ use crate::slot::{self, Slot};
 /// response it is given.
 ///
 /// [`Connection::save`]: crate::Connection::save
-#[derive(Debug)]
 #[must_use = "a response does nothing unless it is returned"]
 pub struct Saved<R: Responder> {
     response: HttpResponse<EitherBody<R::Body>>,
@@ -33,6 +33,13 @@ impl<R: Responder> Saved<R> {
     /// The finished response.
     pub fn into_response(self) -> HttpResponse<EitherBody<R::Body>> {
         self.response
+    }
+}
+
+/// The status alone: the headers may carry the session's cookie.
+impl<R: Responder> fmt::Debug for Saved<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Saved").field("status", &self.response.status()).finish_non_exhaustive()
     }
 }
 
@@ -193,12 +200,12 @@ fn host(req: &HttpRequest) -> Option<&str> {
 /// The names of RFC 6761 §6.3 and the addresses of this machine.
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    let name = host.trim_end_matches('.').to_ascii_lowercase();
-    address
-        .parse::<std::net::IpAddr>()
-        .is_ok_and(|address| address.is_loopback())
-        || name == "localhost"
-        || name.ends_with(".localhost")
+    let name = host.trim_end_matches('.');
+    let last = name.rsplit('.').next().unwrap_or_default();
+    last.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// A browser drops a secure cookie that comes over plain http: the log says so, once.

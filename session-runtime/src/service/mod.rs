@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use cookie::Cookie;
 use once_cell::sync::OnceCell;
+use tokio::runtime;
 use tokio::time::Instant;
 
 use crate::builder::{Builder, Mode};
@@ -82,9 +83,11 @@ pub(crate) struct Presented {
 pub(crate) enum Standing {
     /// A visitor without a session; a change creates one.
     Nothing,
-    /// A visitor whose session is not known for sure, the id being retired or one of two: what is
-    /// changed is not kept, so that it cannot overwrite a better cookie.
+    /// The id was removed or renewed a moment ago: what is changed is not kept, so that it cannot
+    /// overwrite a better cookie.
     Unkept,
+    /// Two live sessions were shown: whose changes these are is not known, and they are not kept.
+    Ambiguous,
     /// A session.
     Live(Live),
 }
@@ -107,7 +110,7 @@ pub(crate) struct Live {
 }
 
 /// What a response has to tell the browser.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum CookieChange {
     Set {
         token: String,
@@ -214,8 +217,11 @@ impl Service {
         for value in crate::cookie::values(headers, self.config.cookie.name.as_bytes()) {
             presented.any = true;
             match token::decode(&self.ring, value) {
-                Some(token) if presented.tokens.iter().any(|other| other.id == token.id) => {}
-                Some(token) => presented.tokens.push(token),
+                Some(token) => match presented.tokens.iter_mut().find(|other| other.id == token.id) {
+                    // One id under two secrets has moved over already.
+                    Some(other) => other.previous &= token.previous,
+                    None => presented.tokens.push(token),
+                },
                 None => {
                     self.counters.bad_cookies.count();
                     tracing::debug!(target: "bsession", "bad_cookie");
@@ -251,7 +257,15 @@ impl Service {
     /// When a session ends that is visited now.
     fn expiry(&self, contents: &Contents, now: Timestamp) -> Timestamp {
         let idle = now + self.idle(contents);
-        contents.deadline.map_or(idle, |end| end.min(idle))
+        self.last(contents).map_or(idle, |end| end.min(idle))
+    }
+
+    /// The end of a session's absolute lifetime: the one it was given, or an earlier one that the
+    /// settings say by now.
+    fn last(&self, contents: &Contents) -> Option<Timestamp> {
+        let begun = contents.authenticated.unwrap_or(contents.created);
+        let set = self.config.lifetime.map(|span| begun + span);
+        contents.deadline.into_iter().chain(set).min()
     }
 
     /// When a session ends as things stand: at the latest when it would if it were visited now, so
@@ -267,7 +281,7 @@ impl Service {
         let lasting = !self.config.browser_session || contents.idle.is_some();
         let max_age = lasting.then(|| {
             let age = (idle + idle / 10).min(crate::session::LONGEST);
-            contents.deadline.map_or(age, |end| age.min(end.since(now)))
+            self.last(contents).map_or(age, |end| age.min(end.since(now)))
         });
         CookieChange::Set {
             token: token::encode(&self.ring, id),
@@ -305,6 +319,8 @@ impl Deadline<'_> {
     async fn wait<T: Unpin>(&mut self, answer: Answer<'_, T>) -> Result<T, StoreError> {
         let result = match answer {
             Answer::Now(result) => result,
+            // A timer needs a runtime, and panics without one.
+            Answer::Later(_) if runtime::Handle::try_current().is_err() => Err(StoreError::Stopped),
             Answer::Later(future) => within(self.at(), future).await,
         };
         result.inspect_err(|error| self.service.store_failed(error))
@@ -334,5 +350,15 @@ impl fmt::Debug for Sessions {
         f.debug_struct("Sessions")
             .field("cookie", &self.0.config.cookie.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whoever has the token has the session, so it is never shown.
+impl fmt::Debug for CookieChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Set { .. } => "Set { .. }",
+            Self::Remove => "Remove",
+        })
     }
 }

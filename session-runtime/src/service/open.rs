@@ -48,8 +48,8 @@ impl Service {
                 (live @ Standing::Live(_), contents) if found.is_none() => {
                     found = Some((live, contents))
                 }
-                (Standing::Live(_), _) => return Ok((Standing::Unkept, contents::empty())),
-                (Standing::Unkept, _) => otherwise = Standing::Unkept,
+                (Standing::Live(_), _) => return Ok((Standing::Ambiguous, contents::empty())),
+                (Standing::Unkept | Standing::Ambiguous, _) => otherwise = Standing::Unkept,
                 (Standing::Nothing, _) => {}
             }
         }

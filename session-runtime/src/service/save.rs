@@ -51,15 +51,20 @@ impl Service {
         match outcome.standing {
             Standing::Nothing if edits => self.create(&changes).await,
             Standing::Unkept if login => self.create(&changes).await,
+            // Both go, as the one would: else they would be two again at the next request.
+            Standing::Ambiguous if login => {
+                self.purge(presented, &outcome.standing).await?;
+                self.create(&changes).await
+            }
             Standing::Live(live) if edits || renew => {
                 self.commit(live, outcome.contents, &changes, renew).await
             }
             Standing::Live(live) => Ok(self.keep(live, outcome.contents).await),
-            Standing::Unkept if edits => {
+            Standing::Unkept | Standing::Ambiguous if edits => {
                 self.late();
                 Ok(outcome)
             }
-            Standing::Nothing | Standing::Unkept => Ok(outcome),
+            Standing::Nothing | Standing::Unkept | Standing::Ambiguous => Ok(outcome),
         }
     }
 
@@ -105,7 +110,7 @@ impl Service {
             contents.deadline = self.config.lifetime.map(|span| now + span);
         }
         self.check(&contents)?;
-        let handle = Handle(random::bytes()?);
+        let handle = Handle(random::bytes().map_err(Error::Random)?);
         let user = contents
             .user
             .as_deref()
@@ -288,7 +293,7 @@ impl Service {
         Some((latest, contents))
     }
 
-    fn apply(&self, changes: &[Changes], base: Arc<Contents>, now: Timestamp) -> Arc<Contents> {
+    pub(crate) fn apply(&self, changes: &[Changes], base: Arc<Contents>, now: Timestamp) -> Arc<Contents> {
         changes.iter().fold(base, |contents, changes| {
             changes.apply(&contents, now, self.config.lifetime)
         })
@@ -298,7 +303,8 @@ impl Service {
         if !contents.data.is_shallow() {
             return Err(Error::TooDeep);
         }
-        let (size, max) = (contents.data.size(), self.config.max_size);
+        let user = contents.user.as_deref().map_or(0, str::len);
+        let (size, max) = (contents.data.size() + user, self.config.max_size);
         if size > max {
             Err(Error::TooLarge { size, max })
         } else {

@@ -27,8 +27,8 @@ pub(crate) struct MemoryStore {
 #[derive(Default)]
 struct Shard {
     entries: Map<Key, Entry>,
-    /// With `max_sessions`, whom to throw out first: anonymous before logged-in, then the longest
-    /// idle.
+    /// With `max_sessions`, whom to throw out first: anonymous before logged-in, then those that
+    /// expire first, which are the longest idle ones unless they have an expiry of their own.
     queue: BTreeSet<(bool, Timestamp, Key)>,
 }
 
@@ -47,6 +47,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn place_in_queue(key: Key, record: &Record) -> (bool, Timestamp, Key) {
     (record.user.is_some(), record.expires, key)
+}
+
+impl Shard {
+    /// Whom to throw out first: anonymous sessions, and logged-in ones that have expired.
+    fn first_to_go(&self, now: Timestamp) -> Option<(bool, Timestamp, Key)> {
+        let first_of = |user: bool| {
+            let from = (user, Timestamp::default(), Key([0; 16]));
+            self.queue.range(from..).next().copied()
+        };
+        let anonymous = first_of(false).filter(|(user, ..)| !user);
+        let expired = first_of(true).filter(|(_, expires, _)| *expires <= now);
+        anonymous.into_iter().chain(expired).min_by_key(|&(_, expires, key)| (expires, key))
+    }
 }
 
 impl Entry {
@@ -161,28 +174,16 @@ impl MemoryStore {
             return Ok(());
         };
         while self.live.load(Ordering::Relaxed) >= max {
-            let first = |shard: &Mutex<Shard>| {
-                let shard = lock(shard);
-                let first_of = |user: bool| {
-                    shard
-                        .queue
-                        .range((user, Timestamp::default(), Key([0; 16]))..)
-                        .next()
-                        .copied()
-                };
-                first_of(false)
-                    .filter(|(user, ..)| !user)
-                    .into_iter()
-                    .chain(first_of(true).filter(|(_, expires, _)| *expires <= now))
-                    .min_by_key(|&(_, expires, key)| (expires, key))
-            };
-            let victim = self
-                .shards
-                .iter()
-                .filter_map(first)
-                .min_by_key(|&(_, expires, key)| (expires, key));
+            let first = self.shards.iter().filter_map(|shard| lock(shard).first_to_go(now));
+            let victim = first.min_by_key(|&(_, expires, key)| (expires, key));
             let (.., key) = victim.ok_or(StoreError::Full)?;
             let mut shard = self.shard(key);
+            // Between the two locks it may have been visited, logged in or removed: then it is
+            // no victim any more.
+            let stays = victim.is_none_or(|victim| !shard.queue.contains(&victim));
+            if stays {
+                continue;
+            }
             if let Some(Entry::Live(old)) = shard.entries.remove(&key) {
                 self.forget(&mut shard, key, &old);
             }
@@ -190,24 +191,19 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn remove_now(&self, mut key: Key, now: Timestamp) -> bool {
+    /// Removes what is under a key, or has followed it, if it is of this user.
+    fn remove_now(&self, mut key: Key, of: Option<UserKey>, now: Timestamp) -> bool {
         loop {
             let mut shard = self.shard(key);
             match shard.entries.get(&key) {
-                Some(Entry::Live(_)) => {}
-                Some(Entry::Tombstone {
-                    successor: Some(successor),
-                    ..
-                }) => {
+                Some(Entry::Live(record)) if of.is_none() || record.user == of => {}
+                Some(Entry::Tombstone { successor: Some(successor), .. }) => {
                     key = *successor;
                     continue;
                 }
                 _ => return false,
             }
-            let tombstone = Entry::Tombstone {
-                since: now,
-                successor: None,
-            };
+            let tombstone = Entry::Tombstone { since: now, successor: None };
             let Some(Entry::Live(old)) = shard.entries.insert(key, tombstone) else {
                 return false;
             };
@@ -345,7 +341,7 @@ impl Store for MemoryStore {
     }
 
     fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
-        Answer::Now(Ok(self.remove_now(key, now)))
+        Answer::Now(Ok(self.remove_now(key, None, now)))
     }
 
     fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
@@ -358,7 +354,7 @@ impl Store for MemoryStore {
             .into_iter()
             .filter(|listing| Some(listing.key) != but);
         Answer::Now(Ok(others
-            .filter(|listing| self.remove_now(listing.key, now))
+            .filter(|listing| self.remove_now(listing.key, Some(user), now))
             .count()))
     }
 

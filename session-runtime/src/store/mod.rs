@@ -78,7 +78,7 @@ pub trait Store: Send + Sync + 'static {
     /// Moves a session to a new key, which nobody else knows yet.
     ///
     /// Creates `new` with `record`, then retires `old` if it is live and at revision `over`,
-    /// naming `new` as its successor; if it is not, removes `new` again and answers as
+    /// naming `new` as its successor; if it is not, removes `new` again, as if it had never been, and answers as
     /// [`commit`](Store::commit) does. Stopped in between, it leaves `old` live and at `new` an
     /// orphan that expires.
     fn renew(

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::store::file::layout::{
-    Content, HEAD_LEN, Read, capacity_for, file_len, read, slot_len, wants_other_file, write_file,
+    Content, HEAD_LEN, Read, capacity_for, file_len, len_by_head, read, slot_len, wants_other_file,
+    write_file,
 };
 
 /// A file of version 1 with a record, a commit over it and a touch of that. Never to be changed:
@@ -335,15 +336,24 @@ fn noise_is_no_session() {
 fn lengths_that_a_file_claims_are_not_believed() {
     let mut whole = vec![0; file_len(capacity_for(0))];
     write_file(&record(b"body"), capacity_for(0), &mut whole);
+    // 905 is one more than the slot has room for; the file has room, and the checksum is right.
     for len in [0, 904, 905, 2000, u32::MAX - 80, u32::MAX] {
-        whole[HEAD_LEN + 72..HEAD_LEN + 76].copy_from_slice(&u32::to_le_bytes(len));
-        assert!(matches!(read(&whole, Read::UnderLock), Content::Doubtful));
+        let mut bytes = whole.clone();
+        bytes[HEAD_LEN + 72..HEAD_LEN + 76].copy_from_slice(&u32::to_le_bytes(len));
+        assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
+        if len == 905 {
+            let sum = crate::store::file::checksum::of(&bytes[HEAD_LEN + 8..][..72 + 905]);
+            bytes[HEAD_LEN..HEAD_LEN + 8].copy_from_slice(&sum.to_le_bytes());
+            assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
+        }
     }
     for capacity in [0, 80, capacity_for(0) - 1, u32::MAX] {
         let state =
             crate::store::file::layout::state(capacity, crate::store::file::layout::State::Live);
         whole[..48].copy_from_slice(&state);
         assert!(matches!(read(&whole, Read::UnderLock), Content::Doubtful));
+        // Or as much would be allocated for a file of holes.
+        assert_eq!(len_by_head(&whole), None);
     }
 }
 

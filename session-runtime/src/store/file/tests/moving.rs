@@ -149,43 +149,73 @@ fn who_waited_for_a_file_that_is_gone_is_told() {
     assert!(fixture.files().is_empty());
 }
 
-/// The race itself: who has opened the old file and locks it after it was replaced. A file whose
-/// lock nobody holds and that is not under its name any more is just that.
+/// The race itself: who has opened the old file and locks it after it was replaced or deleted.
 #[test]
 #[cfg(unix)]
 fn a_lock_on_a_file_that_was_replaced_is_no_lock() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use crate::store::file::Files;
+    use crate::store::file::buffer::Buffer;
     use crate::store::file::dir::Dir;
+    use crate::store::file::layout::{Content, Read, capacity_for, file_len, read, write_file};
     use crate::store::file::session::{PATIENT, Session};
     use crate::store::file::stop::Stop;
 
+    fn tag(content: Content<'_>) -> Option<u64> {
+        match content {
+            Content::Live(live) => Some(live.revision.tag),
+            _ => None,
+        }
+    }
+
     let fixture = Fixture::new();
-    let first = record(b"first");
-    fixture.create(key(1), &first);
+    fixture.create(key(1), &record(b""));
     let dir = Dir::open(&fixture.root(), Durability::Process).unwrap();
     let files = Files {
         dir: &dir,
         durability: Durability::Process,
     };
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (path, other) = (fixture.path(key(1)), fixture.dir.path().join("other"));
+    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Replaces the file without its lock, as fast as it can.
+        // Replaces the file or deletes it, in turns, under its lock as everybody does.
         scope.spawn(|| {
-            let copy = fixture.dir.path().join("copy");
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                fs::copy(fixture.path(key(1)), &copy).unwrap();
-                fs::rename(&copy, fixture.path(key(1))).unwrap();
+            for turn in 0_u64.. {
+                let mut bytes = vec![0; file_len(capacity_for(0))];
+                write_file(&record(b""), capacity_for(0), &mut bytes);
+                fs::write(&other, bytes).unwrap();
+                let there = fs::File::open(&path);
+                if let Ok(file) = &there {
+                    file.lock().unwrap();
+                }
+                match turn % 3 {
+                    0 => fs::remove_file(&path).unwrap(),
+                    _ => fs::rename(&other, &path).unwrap(),
+                }
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
             }
         });
         let mut held = 0;
-        while held < 200 {
+        while held < 1000 {
             match Session::hold(files, key(1), PATIENT) {
-                Ok(_) => held += 1,
-                Err(Stop::Busy) => {}
+                Ok(session) => {
+                    let found = tag(session.content(&mut Buffer::take()).unwrap());
+                    let named = fs::read(&path).ok();
+                    let named = named.and_then(|bytes| tag(read(&bytes, Read::UnderLock)));
+                    if found.is_none() || found != named {
+                        over.store(true, Ordering::Relaxed);
+                        panic!("what is held is not what is there");
+                    }
+                    held += 1;
+                }
+                Err(Stop::Busy | Stop::Missing) => {}
                 Err(stop) => panic!("{stop:?}"),
             }
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        over.store(true, Ordering::Relaxed);
     });
 }
 
