@@ -70,7 +70,10 @@ pub enum Error {
 impl Error {
     /// Whether the session could not be loaded or saved, whoever is at fault.
     pub(crate) fn is_unavailable(&self) -> bool {
-        !matches!(self, Self::NotInitialised | Self::Type { .. } | Self::Json { .. })
+        !matches!(
+            self,
+            Self::NotInitialised | Self::Type { .. } | Self::Json { .. }
+        )
     }
 }
 

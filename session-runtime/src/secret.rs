@@ -45,8 +45,7 @@ impl Secret {
     /// # Errors
     /// The operating system gives no random bytes.
     pub fn random() -> Result<Self, InitError> {
-        let bytes =
-            random::bytes::<48>().map_err(InitError::Random)?;
+        let bytes = random::bytes::<48>().map_err(InitError::Random)?;
         Ok(Self::from(bytes))
     }
 

@@ -106,16 +106,25 @@ impl Session {
         let before = &self.before;
         if !Arc::ptr_eq(before, &self.current) {
             // Asking `session["key"]` mutably makes a Null; that alone is no change.
-            let left_null = |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
-            if self.current.data.iter().any(|(key, value)| left_null(key, value)) {
-                Arc::make_mut(&mut self.current).data.retain(|key, value| !left_null(key, value));
+            let left_null =
+                |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
+            if self
+                .current
+                .data
+                .iter()
+                .any(|(key, value)| left_null(key, value))
+            {
+                Arc::make_mut(&mut self.current)
+                    .data
+                    .retain(|key, value| !left_null(key, value));
             }
             if self.current == *before {
                 self.current = Arc::clone(before);
             }
         }
         let current = &self.current;
-        self.updates.retain(|update| current.data.get(&update.key) == Some(&update.result));
+        self.updates
+            .retain(|update| current.data.get(&update.key) == Some(&update.result));
         Changes {
             before: self.before,
             after: self.current,
@@ -432,11 +441,18 @@ impl Session {
 }
 
 fn no_json(key: &str, source: serde_json::Error) -> Error {
-    Error::Json { key: key.to_owned(), source }
+    Error::Json {
+        key: key.to_owned(),
+        source,
+    }
 }
 
 fn wrong_type<T>(key: &str, source: serde_json::Error) -> Error {
-    Error::Type { key: key.to_owned(), wanted: std::any::type_name::<T>(), source }
+    Error::Type {
+        key: key.to_owned(),
+        wanted: std::any::type_name::<T>(),
+        source,
+    }
 }
 
 fn updated<T: DeserializeOwned + Default>(

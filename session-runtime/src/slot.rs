@@ -196,7 +196,9 @@ impl Slot {
             }
             pending = pending.into_iter().map(Changes::without_edits).collect();
         }
-        let outcome = service.save(&self.presented, standing, contents, pending).await?;
+        let outcome = service
+            .save(&self.presented, standing, contents, pending)
+            .await?;
         self.begin((outcome.standing, outcome.contents));
         Ok(outcome.cookie)
     }

@@ -324,17 +324,25 @@ fn the_service_is_an_extractor() {
 }
 
 /// A service and a cookie of a session in it, for requests that no server sees.
-async fn begun(setup: &crate::support::Setup, f: impl FnOnce(&mut bsession::Session)) -> (Sessions, TestRequest) {
+async fn begun(
+    setup: &crate::support::Setup,
+    f: impl FnOnce(&mut bsession::Session),
+) -> (Sessions, TestRequest) {
     let sessions = setup.sessions();
     let cookie = sessions.cookie_for(f).await.expect("a session");
-    let request = TestRequest::default().app_data(sessions.clone()).cookie(cookie);
+    let request = TestRequest::default()
+        .app_data(sessions.clone())
+        .cookie(cookie);
     (sessions, request)
 }
 
 /// The session that a cookie stands for.
 async fn stored(sessions: &Sessions, request: &HttpRequest) -> serde_json::Value {
     let cookie = request.headers().get("cookie").expect("a cookie").clone();
-    let request = TestRequest::default().app_data(sessions.clone()).insert_header(("cookie", cookie)).to_http_request();
+    let request = TestRequest::default()
+        .app_data(sessions.clone())
+        .insert_header(("cookie", cookie))
+        .to_http_request();
     let mut connection = connect(&request).await.expect("a session");
     let session = connection.session();
     json!({ "user": session.user(), "data": session.data() })
@@ -455,11 +463,20 @@ for_each_store! {
 #[test]
 fn a_purge_that_must_wait_without_a_runtime_does_not_panic() {
     let (mode, faults) = crate::support::Faults::mode();
-    let sessions = Sessions::builder(crate::support::SECRET).mode(mode).build().expect("a service");
+    let sessions = Sessions::builder(crate::support::SECRET)
+        .mode(mode)
+        .build()
+        .expect("a service");
     let mut left = None;
     in_system(async {
-        let cookie = sessions.cookie_for(|session| session["k"] = 1.into()).await.expect("a session");
-        let request = TestRequest::default().app_data(sessions.clone()).cookie(cookie).to_http_request();
+        let cookie = sessions
+            .cookie_for(|session| session["k"] = 1.into())
+            .await
+            .expect("a session");
+        let request = TestRequest::default()
+            .app_data(sessions.clone())
+            .cookie(cookie)
+            .to_http_request();
         let mut connection = connect(&request).await.expect("a session");
         connection.session().purge();
         left = Some((connection, request));

@@ -264,8 +264,18 @@ fn the_cookie_has_the_promised_attributes() {
         set_cookie(builder().secure(Secure::Never), "example.org").1,
         plain
     );
-    let loose = set_cookie(builder().same_site(SameSite::None).idle(std::time::Duration::from_secs(5)), "localhost").1;
-    assert_eq!(loose, ["HttpOnly", "Max-Age=6", "Path=/", "SameSite=None", "Secure"], "browsers ask for it, and 5.5 is rounded up");
+    let loose = set_cookie(
+        builder()
+            .same_site(SameSite::None)
+            .idle(std::time::Duration::from_secs(5)),
+        "localhost",
+    )
+    .1;
+    assert_eq!(
+        loose,
+        ["HttpOnly", "Max-Age=6", "Path=/", "SameSite=None", "Secure"],
+        "browsers ask for it, and 5.5 is rounded up"
+    );
     let (name, attributes) = set_cookie(
         builder()
             .cookie_name("shop")

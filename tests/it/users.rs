@@ -73,9 +73,14 @@ for_each_store! {
 fn the_name_of_a_user_counts_for_the_size() {
     let setup = crate::support::Setup::new(crate::support::Kind::Memory);
     let sessions = setup.builder().max_size(1000).build().expect("a service");
-    let login = |length: usize| System::new().block_on(sessions.cookie_for(|session| session.login("x".repeat(length))));
+    let login = |length: usize| {
+        System::new().block_on(sessions.cookie_for(|session| session.login("x".repeat(length))))
+    };
     assert!(login(900).is_ok());
-    assert!(matches!(login(5_000_000), Err(bsession::Error::TooLarge { max: 1000, .. })));
+    assert!(matches!(
+        login(5_000_000),
+        Err(bsession::Error::TooLarge { max: 1000, .. })
+    ));
 }
 
 fn routes(config: &mut actix_web::web::ServiceConfig) {

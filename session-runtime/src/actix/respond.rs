@@ -39,7 +39,9 @@ impl<R: Responder> Saved<R> {
 /// The status alone: the headers may carry the session's cookie.
 impl<R: Responder> fmt::Debug for Saved<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Saved").field("status", &self.response.status()).finish_non_exhaustive()
+        f.debug_struct("Saved")
+            .field("status", &self.response.status())
+            .finish_non_exhaustive()
     }
 }
 

@@ -217,7 +217,11 @@ impl Service {
         for value in crate::cookie::values(headers, self.config.cookie.name.as_bytes()) {
             presented.any = true;
             match token::decode(&self.ring, value) {
-                Some(token) => match presented.tokens.iter_mut().find(|other| other.id == token.id) {
+                Some(token) => match presented
+                    .tokens
+                    .iter_mut()
+                    .find(|other| other.id == token.id)
+                {
                     // One id under two secrets has moved over already.
                     Some(other) => other.previous &= token.previous,
                     None => presented.tokens.push(token),
@@ -281,7 +285,8 @@ impl Service {
         let lasting = !self.config.browser_session || contents.idle.is_some();
         let max_age = lasting.then(|| {
             let age = (idle + idle / 10).min(crate::session::LONGEST);
-            self.last(contents).map_or(age, |end| age.min(end.since(now)))
+            self.last(contents)
+                .map_or(age, |end| age.min(end.since(now)))
         });
         CookieChange::Set {
             token: token::encode(&self.ring, id),

@@ -293,7 +293,12 @@ impl Service {
         Some((latest, contents))
     }
 
-    pub(crate) fn apply(&self, changes: &[Changes], base: Arc<Contents>, now: Timestamp) -> Arc<Contents> {
+    pub(crate) fn apply(
+        &self,
+        changes: &[Changes],
+        base: Arc<Contents>,
+        now: Timestamp,
+    ) -> Arc<Contents> {
         changes.iter().fold(base, |contents, changes| {
             changes.apply(&contents, now, self.config.lifetime)
         })

@@ -13,6 +13,9 @@ use crate::record::{Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
 /// How many locks the map has: far more than a machine has threads that could meet at one.
 const SHARDS: usize = 128;
 
+/// How often a full store looks for a session to throw out before it refuses a new one.
+const LOOKS: usize = 16;
+
 type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// Keeps sessions in the memory of this process; they end with it.
@@ -58,7 +61,10 @@ impl Shard {
         };
         let anonymous = first_of(false).filter(|(user, ..)| !user);
         let expired = first_of(true).filter(|(_, expires, _)| *expires <= now);
-        anonymous.into_iter().chain(expired).min_by_key(|&(_, expires, key)| (expires, key))
+        anonymous
+            .into_iter()
+            .chain(expired)
+            .min_by_key(|&(_, expires, key)| (expires, key))
     }
 }
 
@@ -173,15 +179,26 @@ impl MemoryStore {
         let Some(max) = self.max_sessions else {
             return Ok(());
         };
+        // Looked for again a few times: while the shards are gone through one by one, sessions come
+        // in those that are done and go from those that are not.
+        let mut looks = 0;
         while self.live.load(Ordering::Relaxed) >= max {
-            let first = self.shards.iter().filter_map(|shard| lock(shard).first_to_go(now));
+            let first = self
+                .shards
+                .iter()
+                .filter_map(|shard| lock(shard).first_to_go(now));
             let victim = first.min_by_key(|&(_, expires, key)| (expires, key));
-            let (.., key) = victim.ok_or(StoreError::Full)?;
+            let Some(victim @ (.., key)) = victim else {
+                looks += 1;
+                if looks == LOOKS {
+                    return Err(StoreError::Full);
+                }
+                continue;
+            };
             let mut shard = self.shard(key);
             // Between the two locks it may have been visited, logged in or removed: then it is
             // no victim any more.
-            let stays = victim.is_none_or(|victim| !shard.queue.contains(&victim));
-            if stays {
+            if !shard.queue.contains(&victim) {
                 continue;
             }
             if let Some(Entry::Live(old)) = shard.entries.remove(&key) {
@@ -197,13 +214,19 @@ impl MemoryStore {
             let mut shard = self.shard(key);
             match shard.entries.get(&key) {
                 Some(Entry::Live(record)) if of.is_none() || record.user == of => {}
-                Some(Entry::Tombstone { successor: Some(successor), .. }) => {
+                Some(Entry::Tombstone {
+                    successor: Some(successor),
+                    ..
+                }) => {
                     key = *successor;
                     continue;
                 }
                 _ => return false,
             }
-            let tombstone = Entry::Tombstone { since: now, successor: None };
+            let tombstone = Entry::Tombstone {
+                since: now,
+                successor: None,
+            };
             let Some(Entry::Live(old)) = shard.entries.insert(key, tombstone) else {
                 return false;
             };
@@ -383,5 +406,104 @@ impl Store for MemoryStore {
             swept.finished = place == SHARDS - 1;
         }
         Ok(swept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::record::{Body, Handle};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_750_000_000_000);
+
+    fn record(lasting: u64) -> Record {
+        Record {
+            revision: Revision::first(),
+            expires: NOW + Duration::from_secs(lasting),
+            created: NOW,
+            handle: Handle([0; 12]),
+            user: None,
+            body: Body::from_bytes([]),
+        }
+    }
+
+    fn key(thread: u32, number: u32) -> Key {
+        let mut key = [0; 16];
+        key[..4].copy_from_slice(&number.to_le_bytes());
+        key[4..8].copy_from_slice(&thread.to_le_bytes());
+        Key(key)
+    }
+
+    fn done<T: std::fmt::Debug>(answer: Answer<'_, T>) -> Result<T, StoreError> {
+        match answer {
+            Answer::Now(result) => result,
+            Answer::Later(_) => panic!("memory does not wait"),
+        }
+    }
+
+    /// Who is thrown out is chosen under one lock and thrown out under another: meanwhile it may
+    /// have been logged out, and its tombstone has to stay.
+    #[test]
+    fn making_room_harms_no_tombstone_and_refuses_nobody() {
+        let store = MemoryStore::new(Some(2));
+        let (lost, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (store, lost, refused) = (&store, &lost, &refused);
+                scope.spawn(move || {
+                    for number in 0..20_000 {
+                        let key = key(thread, number);
+                        if done(store.create(key, record(60), NOW)).is_err() {
+                            refused.fetch_add(1, Ordering::Relaxed);
+                            continue;
+                        }
+                        let removed = done(store.remove(key, NOW)).unwrap();
+                        let retired = matches!(done(store.load(key, NOW)), Ok(Loaded::Retired));
+                        lost.fetch_add(usize::from(removed && !retired), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(lost.into_inner(), 0, "tombstones were thrown out");
+        assert_eq!(
+            refused.into_inner(),
+            0,
+            "there was always an anonymous one to throw out"
+        );
+        assert!(store.live.load(Ordering::Relaxed) <= 2);
+    }
+
+    #[test]
+    fn memory_is_given_back_after_a_flood() {
+        let store = MemoryStore::new(None);
+        for number in 0..100_000 {
+            assert!(done(store.create(key(0, number), record(60), NOW)).unwrap());
+        }
+        let capacity = |store: &MemoryStore| -> usize {
+            store
+                .shards
+                .iter()
+                .map(|shard| lock(shard).entries.capacity())
+                .sum()
+        };
+        let flooded = capacity(&store);
+        let swept = store
+            .sweep(NOW + Duration::from_secs(60), usize::MAX)
+            .unwrap();
+        assert_eq!(
+            swept,
+            Swept {
+                deleted: 100_000,
+                finished: true
+            }
+        );
+        assert!(
+            capacity(&store) < flooded / 10,
+            "{} of {flooded}",
+            capacity(&store)
+        );
+        assert_eq!(store.live.load(Ordering::Relaxed), 0);
     }
 }

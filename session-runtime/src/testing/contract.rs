@@ -37,6 +37,7 @@ where
     racing_commits_lose_nothing(&make()).await;
     a_removal_among_racing_commits_stays(&make()).await;
     racing_renewals_leave_one(&make()).await;
+    removing_a_users_sessions_spares_who_logged_in_meanwhile(&make()).await;
 }
 
 /// Asks a store and expects an answer.
@@ -662,5 +663,29 @@ async fn racing_renewals_leave_one(store: &Arc<dyn Store>) {
             "of racing renewals one wins"
         );
         assert!(ask!(store, remove(old, NOW)));
+    }
+}
+
+async fn removing_a_users_sessions_spares_who_logged_in_meanwhile(store: &Arc<dyn Store>) {
+    for round in 0..ROUNDS {
+        let (old, new) = (key(round), key(100 + round));
+        let first = created(store, old, of_user(1, b"")).await;
+        race(store, async move |store, thread| {
+            if thread > 0 {
+                ask!(store, remove_user(user(1), None, NOW));
+                return;
+            }
+            let other = Record {
+                user: Some(user(2)),
+                ..after(&first, b"")
+            };
+            let renewal = ask!(store, renew(old, first.revision, new, other, NOW));
+            let is_live = matches!(ask!(store, load(new, NOW)), Loaded::Live(_));
+            assert_eq!(
+                is_live,
+                is_saved(&renewal),
+                "a session that another user took over is not the first one's any more"
+            );
+        });
     }
 }

@@ -99,10 +99,10 @@ impl Cursor {
         loop {
             // What stays open is put back below, so that an error means going on behind it.
             match self.opened.take() {
-                Some(Opened::Sessions { bucket, mut names }) => {
+                Some(Opened::Sessions { mut names }) => {
                     let Some(name) = names.next() else { continue };
-                    self.opened = Some(Opened::Sessions { bucket, names });
-                    return sweep_file(files, bucket, &name.doing(LISTING)?, now).map(Some);
+                    self.opened = Some(Opened::Sessions { names });
+                    return sweep_file(files, &name.doing(LISTING)?, now).map(Some);
                 }
                 Some(Opened::Users { mut users }) => {
                     let Some(name) = users.next() else { continue };
@@ -149,7 +149,7 @@ impl Cursor {
                                 .dir
                                 .list(Name::bucket(bucket).as_str())
                                 .doing(LISTING)?;
-                            self.opened = names.map(|names| Opened::Sessions { bucket, names });
+                            self.opened = names.map(|names| Opened::Sessions { names });
                         }
                         Stage::Users(bucket) => {
                             let users = files
@@ -171,10 +171,10 @@ impl Cursor {
     }
 }
 
-fn sweep_file(files: Files<'_>, bucket: u8, name: &str, now: Timestamp) -> Try<usize> {
+fn sweep_file(files: Files<'_>, name: &str, now: Timestamp) -> Try<usize> {
     match Entry::parse(name) {
-        Some(Entry::Session(key)) if key.0[0] == bucket => sweep_session(files, key, now),
-        Some(Entry::Moving(key, tag)) if key.0[0] == bucket => sweep_moving(files, key, tag),
+        Some(Entry::Session(key)) => sweep_session(files, key, now),
+        Some(Entry::Moving(key, tag)) => sweep_moving(files, key, tag),
         _ => Ok(0),
     }
 }
