@@ -41,10 +41,12 @@ pub(crate) fn check(handler: &Handler, errors: &mut Vec<Error>) {
             }
             FnArg::Typed(parameter) => {
                 if let Type::Reference(reference) = &*parameter.ty {
-                    wrong(
-                        reference.and_token.span,
-                        "an extractor cannot be a reference: write its type without `&`",
-                    );
+                    let wanted = if is_session(&reference.elem) {
+                        "`#[session]` brings the session in as `session`: remove this parameter"
+                    } else {
+                        "an extractor cannot be a reference: write its type without `&`"
+                    };
+                    wrong(reference.and_token.span, wanted);
                 }
             }
         }
@@ -67,4 +69,9 @@ pub(crate) fn check(handler: &Handler, errors: &mut Vec<Error>) {
             "`session` is the session that `#[session]` brings in: give this extractor another name",
         );
     }
+}
+
+/// Whether a type is called `Session`, by whichever path.
+fn is_session(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Session"))
 }

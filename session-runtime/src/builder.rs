@@ -47,8 +47,8 @@ impl std::fmt::Debug for Mode {
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use bsession_runtime::{Mode, Sessions};
-/// # fn main() -> Result<(), bsession_runtime::InitError> {
+/// # use bsession::{Mode, Sessions};
+/// # fn main() -> Result<(), bsession::InitError> {
 /// let sessions = Sessions::builder("kept in the environment, not in the code")
 ///     .mode(Mode::Memory)
 ///     .cookie_name("__Host-shop")
@@ -132,7 +132,8 @@ impl Builder {
 
     /// How long a session lasts without a visit, a second to 400 days. Default: 30 days.
     ///
-    /// It is counted from the last visit, and the cookie's `Max-Age` follows.
+    /// It is counted from the last visit. The cookie's `Max-Age` follows, a tenth longer, so that it
+    /// need not be sent with every visit.
     pub fn idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
@@ -318,9 +319,19 @@ impl Builder {
         if self.store_timeout > LONGEST_WAIT {
             return refuse("`store_timeout` is at most an hour: a request should not wait longer");
         }
-        if self.max_sessions == Some(0) || self.max_size < 2 || self.store_timeout.is_zero() {
+        if self.max_sessions == Some(0) {
             return refuse(
-                "`max_sessions`, `max_size` and `store_timeout` must leave room for a session: raise them",
+                "`max_sessions(0)` leaves no room for a session: leave it out for no limit",
+            );
+        }
+        if self.max_size < 2 {
+            return refuse(
+                "`max_size` leaves no room for an empty session: give it in bytes, as in `max_size(65_536)`",
+            );
+        }
+        if self.store_timeout.is_zero() {
+            return refuse(
+                "`store_timeout` leaves the store no time: give it some, as in `Duration::from_secs(2)`",
             );
         }
         Ok(())

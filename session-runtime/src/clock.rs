@@ -57,7 +57,7 @@ impl From<Timestamp> for SystemTime {
 ///
 /// ```
 /// # use std::time::Duration;
-/// let clock = bsession_runtime::Clock::default();
+/// let clock = bsession::Clock::default();
 /// let before = clock.now();
 /// clock.advance(Duration::from_secs(3600));
 /// assert!(clock.now().since(before) >= Duration::from_secs(3600));

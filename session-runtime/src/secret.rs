@@ -30,7 +30,7 @@ const PLACEHOLDER: &[u8] = b"at-least-32-bytes-that-nobody-can-guess";
 /// forge cookies. `Debug` does not show it, and the memory is wiped when it is dropped.
 ///
 /// ```
-/// use bsession_runtime::Secret;
+/// use bsession::Secret;
 ///
 /// let secret = Secret::from("kept in the environment, not in the code");
 /// assert_eq!(format!("{secret:?}"), "Secret(..)");

@@ -29,8 +29,8 @@ pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 /// equal value, removing a missing key or a failed [`insert`](Session::insert) is no change.
 ///
 /// ```
-/// # use bsession_runtime::Session;
-/// # fn main() -> bsession_runtime::Result<()> {
+/// # use bsession::Session;
+/// # fn main() -> bsession::Result<()> {
 /// # let mut session = Session::default();
 /// session["user"] = "joe".into();                         // as a dictionary
 /// session.insert("visits", 41)?;                          // any `Serialize`
@@ -42,8 +42,9 @@ pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 ///
-/// `Session::default()` is an empty one that belongs to no request, for the tests of functions
-/// that take `&mut Session`.
+/// A handler has one through [`#[session]`](https://docs.rs/bsession/latest/bsession/attr.session.html)
+/// or from its [`Connection`](crate::Connection); it is no extractor. `Session::default()` is an
+/// empty one that belongs to no request, for the tests of functions that take `&mut Session`.
 pub struct Session {
     /// What the changes are told against.
     before: Arc<Contents>,
@@ -187,6 +188,21 @@ impl Session {
     /// If this request has set the key before, `f` starts from that, whatever others saved; if it
     /// sets the key afterwards, that is what is stored. A key that was set back to what was loaded
     /// counts as not set.
+    ///
+    /// What `f` needs it takes along, so move it in as a value of its own:
+    ///
+    /// ```
+    /// # #[derive(Default, serde::Serialize, serde::Deserialize)] struct Cart { items: Vec<String> }
+    /// # struct Item { name: String }
+    /// # fn add(item: Item, session: &mut bsession::Session) -> bsession::Result<()> {
+    /// let name = item.name; // from an extractor: `item.into_inner().name`
+    /// session.update("cart", move |mut cart: Cart| {
+    ///     cart.items.push(name);
+    ///     cart
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Type`] if there is a value that is no `T`, and [`Error::Json`] if the new one cannot
@@ -405,7 +421,8 @@ impl Session {
     }
 
     /// Gives this session an idle expiry of its own, in days, in place of the service's: between
-    /// 1 and 400, nearer values taken for others. `session.set_days(30)` is a "remember me".
+    /// 1 and 400, nearer values taken for others. With [`browser_session`](crate::Builder::browser_session), or a
+    /// short expiry for all, `session.set_days(30)` is a "remember me".
     pub fn set_days(&mut self, days: u32) {
         self.set_idle(Duration::from_secs(u64::from(days.max(1)) * 24 * 60 * 60));
     }
@@ -478,9 +495,12 @@ impl Index<&str> for Session {
 
 /// The value of a key, to be set. Left Null, a key that was not there is not stored.
 ///
-/// `session["a"]["b"] = …` is a change, too; like [`Value`]'s own, it panics if `session["a"]` is
-/// neither an object nor Null. Where the shape may have changed since it was stored, use
-/// [`get`](Session::get) and [`insert`](Session::insert).
+/// `session["a"]["b"] = …` is a change, too.
+///
+/// # Panics
+/// Setting `session["a"]["b"]` panics, as [`Value`] does, if `session["a"]` is neither an object nor
+/// Null. Where the shape may have changed since it was stored, use [`get`](Session::get) and
+/// [`insert`](Session::insert).
 impl IndexMut<&str> for Session {
     fn index_mut(&mut self, key: &str) -> &mut Value {
         self.forget_updates(key);

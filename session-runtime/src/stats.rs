@@ -12,8 +12,8 @@ macro_rules! counters {
         /// What a service did since it was built, in this process.
         ///
         /// ```
-        /// # use bsession_runtime::{Mode, Sessions};
-        /// # fn main() -> Result<(), bsession_runtime::InitError> {
+        /// # use bsession::{Mode, Sessions};
+        /// # fn main() -> Result<(), bsession::InitError> {
         /// let sessions = Sessions::builder("kept in the environment, not in the code").mode(Mode::Memory).build()?;
         /// assert_eq!(sessions.stats().loads, 0);
         /// # Ok(())

@@ -24,8 +24,8 @@ use crate::slot::Slot;
 /// ```
 /// use actix_web::{HttpRequest, Responder};
 ///
-/// async fn index(req: HttpRequest) -> bsession_runtime::Result<impl Responder> {
-///     let mut connection = bsession_runtime::connect(&req).await?;
+/// async fn index(req: HttpRequest) -> bsession::Result<impl Responder> {
+///     let mut connection = bsession::connect(&req).await?;
 ///     let visits = connection.session().update("visits", |n: u64| n + 1)?;
 ///     Ok(connection.save(&req, format!("visit {visits}")).await)
 /// }

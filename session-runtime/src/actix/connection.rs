@@ -17,7 +17,7 @@ use crate::slot::{Opened, Slot};
 ///
 /// ```
 /// use actix_web::{HttpRequest, Responder};
-/// use bsession_runtime::Connection;
+/// use bsession::Connection;
 ///
 /// async fn index(req: HttpRequest, mut connection: Connection) -> impl Responder {
 ///     connection.session()["last"] = "index".into();

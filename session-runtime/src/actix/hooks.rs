@@ -24,9 +24,9 @@ use crate::slot::Slot;
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, Responder, web};
-/// use bsession_runtime::{Connection, Hooks};
+/// use bsession::{Connection, Hooks};
 ///
-/// async fn index(mut connection: Connection) -> bsession_runtime::Result<impl Responder> {
+/// async fn index(mut connection: Connection) -> bsession::Result<impl Responder> {
 ///     let visits = connection.session().update("visits", |n: u64| n + 1)?;
 ///     Ok(format!("visit {visits}"))
 /// }

@@ -35,7 +35,8 @@ static GLOBAL: OnceCell<Sessions> = OnceCell::new();
 
 /// Sets up the global session service: once, before the server starts.
 ///
-/// It does no network I/O. [`Sessions::builder`] has the other settings.
+/// It does no network I/O. [`Sessions::builder`] has the other settings. Call it outside the closure
+/// that `HttpServer::new` is given, which every worker runs for itself.
 ///
 /// # Errors
 /// As [`Builder::init`].
@@ -173,7 +174,7 @@ impl Sessions {
     /// Makes a session and gives its cookie: for tests of applications, to begin logged in.
     ///
     /// ```
-    /// # use bsession_runtime::{Mode, Sessions};
+    /// # use bsession::{Mode, Sessions};
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let sessions = Sessions::builder("kept in the environment, not in the code").mode(Mode::Memory).build()?;

@@ -33,9 +33,9 @@ pub enum Fault {
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use bsession_runtime::testing::{Fault, FaultyStore, memory_store};
-/// # use bsession_runtime::{Mode, Sessions};
-/// # fn main() -> Result<(), bsession_runtime::InitError> {
+/// # use bsession::testing::{Fault, FaultyStore, memory_store};
+/// # use bsession::{Mode, Sessions};
+/// # fn main() -> Result<(), bsession::InitError> {
 /// let store = FaultyStore::new(memory_store(), |operation, _| match operation {
 ///     "commit" => Fault::Fails,
 ///     _ => Fault::None,

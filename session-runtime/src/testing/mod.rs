@@ -2,8 +2,8 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! use bsession_runtime::testing;
-//! # use bsession_runtime::{Mode, Store};
+//! use bsession::testing;
+//! # use bsession::{Mode, Store};
 //! # #[derive(Default)] struct YourStore;
 //! # impl YourStore { fn new() -> Arc<dyn Store> { testing::memory_store() } }
 //!

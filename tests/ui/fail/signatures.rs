@@ -34,6 +34,11 @@ async fn without_response() {
 }
 
 #[session]
+async fn brought_in(session: &mut bsession::Session) -> String {
+    session["key"].to_string()
+}
+
+#[session]
 async fn reference(name: &str, mut count: &mut u32) -> String {
     count = Box::leak(Box::new(*count + 1));
     format!("{name} {count}")

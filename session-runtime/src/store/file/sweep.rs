@@ -33,7 +33,6 @@ pub(super) struct Cursor {
 
 enum Opened {
     Sessions {
-        bucket: u8,
         names: Names,
     },
     Users {

@@ -63,6 +63,12 @@ impl Dir {
             // The umask took away what the owner needs.
             rustix::fs::fchmod(&fd, OWNER_ONLY)?;
         } else if mode.intersects(Mode::RWXG | Mode::RWXO) {
+            // Somebody's home or `.` may have been named by mistake: it is not ours to close.
+            if std::fs::read_dir(path)?.next().is_some() {
+                let text = "other users may open it, and there is something in it: close it with \
+                            `chmod 700`, or name a directory of its own";
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
             rustix::fs::fchmod(&fd, OWNER_ONLY)?;
             tracing::warn!(
                 target: "bsession",
