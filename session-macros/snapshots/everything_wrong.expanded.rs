@@ -36,7 +36,7 @@ async fn everything_wrong(
     "a handler has no `self`: write an associated function without it"
 }
 ::core::compile_error! {
-    "an extractor cannot be a reference: write its type without `&`"
+    "`#[session]` brings the session in as `session`: remove this parameter"
 }
 ::core::compile_error! {
     "a handler cannot be variadic: remove `...`"

@@ -66,7 +66,7 @@ pub(super) fn remove(files: Files<'_>, user: UserKey, key: Key) {
         .remove_file(Name::user_session(user, key).as_str())
         && error.kind() != io::ErrorKind::NotFound
     {
-        tracing::debug!(target: "bsession", %error, "a session stays listed under a user; the sweeper will see to it");
+        tracing::debug!(target: "bsession", %error, "index_entry_left");
     }
 }
 

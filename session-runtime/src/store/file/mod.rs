@@ -173,7 +173,8 @@ impl FileStore {
             tracing::warn!(
                 target: "bsession",
                 path = %self.path.display(),
-                "the sessions directory was deleted or replaced; what was in it is gone"
+                hint = "what was in it is gone",
+                "sessions_directory_replaced"
             );
         }
         Ok(true)

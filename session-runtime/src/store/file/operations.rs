@@ -51,7 +51,8 @@ pub(super) fn load(files: Files<'_>, key: Key, now: Timestamp) -> Try<Loaded> {
         Content::Newer => {
             tracing::warn!(
                 target: "bsession",
-                "a session file is of a newer version of this library; its visitor has no session here"
+                hint = "its visitor has no session here; bring this process up to the newer version",
+                "record_of_newer_version"
             );
             Loaded::Nothing
         }

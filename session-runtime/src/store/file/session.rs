@@ -211,7 +211,7 @@ impl<'d> Session<'d> {
         self.files.dir.make_dir(DAMAGED)?;
         let aside = Name::damaged(self.key);
         self.files.dir.rename(self.name.as_str(), aside.as_str())?;
-        tracing::warn!(target: "bsession", file = %aside, "a damaged session file was set aside; its visitor has no session");
+        tracing::warn!(target: "bsession", file = %aside, "session_file_damaged");
         Ok(())
     }
 }
@@ -246,7 +246,7 @@ pub(super) fn open(files: Files<'_>, name: &Name, what_for: For) -> Try<File> {
 }
 
 pub(super) fn report_stranger(name: &Name, what: &str) -> Stop {
-    tracing::warn!(target: "bsession", file = %name, what, "what is in the place of a session file is none; its visitor has no session");
+    tracing::warn!(target: "bsession", file = %name, what, "no_session_file");
     Stop::Missing
 }
 

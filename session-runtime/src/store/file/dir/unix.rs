@@ -73,7 +73,7 @@ impl Dir {
             tracing::warn!(
                 target: "bsession",
                 path = %path.display(),
-                "the sessions directory was open to other users; it is for its owner only now"
+                "sessions_directory_closed"
             );
         }
         rustix::fs::accessat(
