@@ -1,8 +1,9 @@
 //! Events and counters: what happened is told under names that last, and nothing else is.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use actix_web::App;
 use actix_web::test::{TestRequest, call_service, init_service};
@@ -12,8 +13,23 @@ use tracing::{Event, Metadata, Subscriber};
 
 use crate::support::{SECRET, for_each_store};
 
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// The events of this thread, while a test listens.
+    static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Hears all threads, because whether an event is heard is decided once for all of them.
+struct Collector;
+
+/// The events of what `run` does on this thread.
+fn events_of(run: impl FnOnce()) -> Vec<String> {
+    static LISTENING: Once = Once::new();
+    LISTENING
+        .call_once(|| tracing::subscriber::set_global_default(Collector).expect("the only one"));
+    LINES.set(Some(Vec::new()));
+    run();
+    LINES.take().expect("it was set above")
+}
 
 struct Line(String);
 
@@ -40,16 +56,19 @@ impl Subscriber for Collector {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
-        self.0.lock().expect("no panic under the lock").push(line.0);
+        LINES.with_borrow_mut(|lines| {
+            lines
+                .iter_mut()
+                .for_each(|lines| lines.push(line.0.clone()))
+        });
     }
 }
 
 for_each_store! {
     fn events_tell_what_happened_and_no_secret(setup) {
-        let collector = Collector::default();
         let sessions = setup.sessions();
         let mut tokens = Vec::new();
-        tracing::subscriber::with_default(collector.clone(), || {
+        let lines = events_of(|| {
             actix_web::rt::System::new().block_on(async {
                 let app = init_service(App::new().app_data(sessions.clone()).configure(crate::support::configure)).await;
                 let mut send = async |path: &str, token: &str| {
@@ -69,7 +88,6 @@ for_each_store! {
                 sessions.sweep().expect("a sweep");
             });
         });
-        let lines = collector.0.lock().expect("no panic under the lock").clone();
         let mut names = BTreeMap::<_, usize>::new();
         for line in &lines {
             let level = line.split(' ').next().expect("a level");
