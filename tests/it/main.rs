@@ -15,6 +15,7 @@ mod dictionary;
 mod events;
 mod expiry;
 mod ids;
+mod interleavings;
 mod outage;
 mod processes;
 mod requests;

@@ -333,6 +333,18 @@ for_each_store! {
         }
     }
 
+    fn an_upgraded_connection_saves_before_it_switches(setup) {
+        let sessions = setup.sessions();
+        actix_web::rt::System::new().block_on(async move {
+            use actix_web::test::{TestRequest, call_service, init_service};
+            let app = init_service(actix_web::App::new().app_data(sessions.clone()).configure(routes)).await;
+            let reply = call_service(&app, TestRequest::delete().uri("/empty/101").to_request()).await;
+            assert_eq!(reply.status(), 101);
+            assert!(reply.headers().contains_key("set-cookie"));
+            assert_eq!(sessions.stats().creates, 1);
+        });
+    }
+
     fn what_cannot_be_kept_changes_nothing(setup) {
         let (_site, visitor) = site(setup);
         visitor.post("/set/name/joe");
@@ -423,18 +435,6 @@ for_each_store! {
             let swapped = actix_web::cookie::Cookie::new("bsession", admin.value().to_owned());
             let reply = call_service(&app, TestRequest::get().uri("/get/who").cookie(swapped).to_request()).await;
             assert_eq!(at(reply).await, "null", "a token is worth nothing under another name");
-        });
-    }
-
-    fn without_a_service_the_log_names_the_call(_setup) {
-        actix_web::rt::System::new().block_on(async {
-            use actix_web::test::{TestRequest, call_service, init_service, read_body};
-            let app = init_service(actix_web::App::new().configure(crate::support::configure)).await;
-            let reply = call_service(&app, TestRequest::get().uri("/all").to_request()).await;
-            assert_eq!(reply.status(), 500);
-            assert_eq!(read_body(reply).await, "", "the client sees no cause");
-            let error = bsession::connect(&TestRequest::default().to_http_request()).await.expect_err("no service");
-            assert!(error.to_string().contains("bsession::init("), "{error}");
         });
     }
 }

@@ -100,39 +100,44 @@ fn what_can_be_is_built() {
 /// The global service belongs to the whole process, so this test is alone with it: every other
 /// test hands its service to its application.
 #[test]
-fn the_global_service_is_there_once() {
-    use actix_web::FromRequest;
-    assert!(Sessions::global().is_none());
-    assert!(matches!(
-        bsession::init("short", Mode::Memory),
-        Err(InitError::Secret { .. })
-    ));
-    assert!(
-        Sessions::global().is_none(),
-        "a failed init may be tried again"
-    );
-    bsession::init(SECRET, Mode::Memory).expect("the first");
-    let twice = bsession::init(SECRET, Mode::Memory).expect_err("the second");
-    assert!(matches!(twice, InitError::Twice), "{twice}");
-    assert!(
-        twice.to_string().contains("call `bsession::init` once"),
-        "{twice}"
-    );
+fn the_global_service_is_there_once_and_found_at_any_time() {
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    use actix_web::{App, FromRequest};
+
     actix_web::rt::System::new().block_on(async {
-        let request = actix_web::test::TestRequest::default().to_http_request();
-        let mut connection = bsession::connect(&request)
-            .await
-            .expect("the global service");
-        connection.session()["a"] = 1.into();
-        let response = connection.save(&request, "saved").await.into_response();
-        assert!(response.headers().contains_key("set-cookie"));
-        assert_eq!(
-            Sessions::extract(&request)
-                .await
-                .expect("the same")
-                .stats()
-                .creates,
-            1
+        // The server runs already; nobody has called `init`.
+        let app = init_service(App::new().configure(crate::support::configure)).await;
+        let visit = || TestRequest::post().uri("/set/a/b").to_request();
+        let reply = call_service(&app, visit()).await;
+        assert_eq!(reply.status(), 500);
+        assert_eq!(read_body(reply).await, "", "the client sees no cause");
+        let request = TestRequest::default().to_http_request();
+        let error = bsession::connect(&request).await.expect_err("no service");
+        assert!(error.to_string().contains("bsession::init("), "{error}");
+
+        assert!(Sessions::global().is_none());
+        let short = bsession::init("short", Mode::Memory);
+        assert!(matches!(short, Err(InitError::Secret { .. })));
+        assert!(
+            Sessions::global().is_none(),
+            "a failed init may be tried again"
         );
+        bsession::init(SECRET, Mode::Memory).expect("the first");
+        let twice = bsession::init(SECRET, Mode::Memory).expect_err("the second");
+        assert!(matches!(twice, InitError::Twice), "{twice}");
+        assert!(
+            twice.to_string().contains("call `bsession::init` once"),
+            "{twice}"
+        );
+
+        let reply = call_service(&app, visit()).await;
+        assert_eq!(
+            reply.status(),
+            200,
+            "an init that comes late is one all the same"
+        );
+        assert!(reply.headers().contains_key("set-cookie"));
+        let sessions = Sessions::extract(&request).await.expect("the same");
+        assert_eq!(sessions.stats().creates, 1);
     });
 }
