@@ -13,6 +13,10 @@ pub use bsession_runtime::{
 #[doc(inline)]
 pub use bsession_runtime::testing;
 
+#[cfg(doc)]
+#[doc = include_str!("../docs/promises.md")]
+pub mod promises {}
+
 /// What the attribute's expansion calls. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {

@@ -95,6 +95,20 @@ fn a_directory_that_is_open_to_others_is_closed() {
     }
 }
 
+/// Somebody's home, or the directory of the project: named by mistake, it is left as it is.
+#[test]
+fn a_directory_that_is_open_to_others_and_not_empty_is_refused() {
+    let above = tempfile::tempdir().unwrap();
+    fs::write(above.path().join("letter"), b"").unwrap();
+    for open in [0o755, 0o710, 0o701, 0o777] {
+        set_mode(above.path(), open);
+        assert!(refusal(above.path()).contains("close it with `chmod 700`"));
+        assert_eq!(mode(above.path()), open);
+    }
+    set_mode(above.path(), 0o700);
+    FileStore::open(above.path(), Durability::Process).unwrap();
+}
+
 #[test]
 fn what_is_no_directory_of_ours_is_refused_and_the_message_says_what_to_do() {
     let above = tempfile::tempdir().unwrap();
