@@ -18,6 +18,7 @@ mod ids;
 mod interleavings;
 mod outage;
 mod processes;
+mod replay;
 mod requests;
 mod secrets;
 mod settings;

@@ -1,0 +1,163 @@
+//! What becomes of a request's changes when another one saved meanwhile: they are put on top.
+
+use actix_web::test::TestRequest;
+use actix_web::{FromRequest, HttpRequest};
+use bsession::{Connection, Session, Sessions};
+use serde_json::{Value, json};
+
+use crate::support::{Setup, for_each_store};
+
+async fn connected(
+    sessions: &Sessions,
+    cookie: &actix_web::cookie::Cookie<'static>,
+) -> (HttpRequest, Connection) {
+    let request = TestRequest::default()
+        .app_data(sessions.clone())
+        .cookie(cookie.clone())
+        .to_http_request();
+    let connection = Connection::extract(&request)
+        .await
+        .expect("the store works");
+    (request, connection)
+}
+
+/// Both load the session that `begin` made; theirs is saved, then mine. Gives my status and what is
+/// stored in the end.
+fn meet(
+    setup: &Setup,
+    begin: impl FnOnce(&mut Session),
+    mine: impl FnOnce(&mut Session),
+    theirs: impl FnOnce(&mut Session),
+) -> (u16, Value) {
+    let sessions = setup.sessions();
+    actix_web::rt::System::new().block_on(async {
+        let cookie = sessions.cookie_for(begin).await.expect("a session");
+        let (my_request, mut my_connection) = connected(&sessions, &cookie).await;
+        let (their_request, mut their_connection) = connected(&sessions, &cookie).await;
+        mine(my_connection.session());
+        theirs(their_connection.session());
+        let response = their_connection
+            .save(&their_request, "theirs")
+            .await
+            .into_response();
+        assert_eq!(response.status(), 200);
+        let response = my_connection
+            .save(&my_request, "mine")
+            .await
+            .into_response();
+        let (_request, mut connection) = connected(&sessions, &cookie).await;
+        (
+            response.status().as_u16(),
+            json!(connection.session().data()),
+        )
+    })
+}
+
+fn add(session: &mut Session) {
+    session.update("n", |n: u64| n + 1).expect("a number");
+}
+
+fn one(session: &mut Session) {
+    session["n"] = 1.into();
+}
+
+fn fifty(session: &mut Session) {
+    session["n"] = 50.into();
+}
+
+for_each_store! {
+    fn an_update_runs_again_on_the_latest_value(setup) {
+        assert_eq!(meet(setup, one, add, fifty), (200, json!({"n": 51})));
+        let twice = |session: &mut Session| {
+            add(session);
+            session.update("n", |n: u64| n * 2).expect("a number");
+        };
+        assert_eq!(meet(setup, one, twice, fifty), (200, json!({"n": 102})), "each of them, in their order");
+        let removed = |session: &mut Session| drop(session.remove("n"));
+        assert_eq!(meet(setup, one, add, removed), (200, json!({"n": 1})), "of nothing it makes the first");
+    }
+
+    fn an_update_after_a_set_starts_from_that(setup) {
+        let set_first = |session: &mut Session| {
+            session["n"] = 10.into();
+            add(session);
+        };
+        assert_eq!(meet(setup, one, set_first, fifty), (200, json!({"n": 11})));
+        let removed_first = |session: &mut Session| {
+            session.remove("n");
+            add(session);
+            add(session);
+        };
+        assert_eq!(meet(setup, |session| session["n"] = 7.into(), removed_first, fifty), (200, json!({"n": 2})));
+    }
+
+    fn a_set_after_an_update_is_a_plain_set(setup) {
+        let sets: [fn(&mut Session); 4] = [
+            |session| session["n"] = 7.into(),
+            |session| session.insert("n", 7).expect("a number"),
+            |session| drop(session.data_mut().insert("n", 7)),
+            |session| *session.data_mut().get_mut("n").expect("a value") = 7.into(),
+        ];
+        for set in sets {
+            let mine = |session: &mut Session| {
+                add(session);
+                set(session);
+            };
+            assert_eq!(meet(setup, one, mine, fifty), (200, json!({"n": 7})));
+            let and_again = |session: &mut Session| {
+                mine(session);
+                add(session);
+            };
+            assert_eq!(meet(setup, one, and_again, fifty), (200, json!({"n": 8})), "and the next starts from it");
+        }
+        let removed = |session: &mut Session| {
+            add(session);
+            session.remove("n");
+        };
+        assert_eq!(meet(setup, one, removed, fifty), (200, json!({})));
+    }
+
+    fn a_value_of_another_type_stays(setup) {
+        let mine = |session: &mut Session| {
+            add(session);
+            session["k"] = true.into();
+        };
+        let theirs = |session: &mut Session| session["n"] = "text".into();
+        assert_eq!(meet(setup, one, mine, theirs), (200, json!({"n": "text", "k": true})));
+    }
+
+    fn sets_and_removals_stand(setup) {
+        let begin = |session: &mut Session| {
+            session["a"] = 1.into();
+            session["b"] = 1.into();
+        };
+        let mine = |session: &mut Session| {
+            session.remove("a");
+            session["b"] = Value::Null;
+            session["c"] = "mine".into();
+        };
+        let theirs = |session: &mut Session| {
+            session["a"] = 2.into();
+            session["d"] = "theirs".into();
+        };
+        assert_eq!(meet(setup, begin, mine, theirs), (200, json!({"b": null, "c": "mine", "d": "theirs"})));
+        let removed = |session: &mut Session| drop(session.remove("b"));
+        assert_eq!(meet(setup, begin, mine, removed), (200, json!({"c": "mine"})), "a Null in the place of nothing is nothing");
+    }
+
+    fn a_replay_that_is_too_large_fails_whole(setup) {
+        let mine = |session: &mut Session| {
+            session.update("text", |text: String| text + &"x".repeat(40_000)).expect("text");
+            session["k"] = true.into();
+        };
+        let theirs = |session: &mut Session| session["text"] = "y".repeat(40_000).into();
+        let (status, data) = meet(setup, one, mine, theirs);
+        assert_eq!((status, &data["k"], &data["n"]), (503, &json!(null), &json!(1)));
+        assert_eq!(data["text"].as_str().map(str::len), Some(40_000), "theirs stands");
+    }
+
+    fn an_expiry_of_its_own_stands_beside_what_others_set(setup) {
+        let mine = |session: &mut Session| session.set_days(100);
+        assert_eq!(meet(setup, one, mine, fifty), (200, json!({"n": 50})));
+    }
+}
