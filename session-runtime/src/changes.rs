@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::Result;
+
+/// A list that is mostly of one, which then costs no allocation.
+pub(crate) type Few<T> = SmallVec<[T; 1]>;
 
 /// The changes of one connection, between what it started from and what it ended with.
 #[derive(Clone)]
@@ -137,9 +141,9 @@ pub(crate) type Step = Arc<dyn Fn(Option<&Value>) -> Result<Value> + Send + Sync
 /// The closures that `update` was given for one key, kept to be run again on a later value.
 #[derive(Clone)]
 pub(crate) struct Update {
-    pub(crate) key: Box<str>,
+    pub(crate) key: Arc<str>,
     pub(crate) start: Start,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Few<Step>,
     /// What they made in this request. If the key has another value in the end, it was set since.
     pub(crate) result: Value,
 }

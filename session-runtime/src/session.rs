@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::{Deserialize, DeserializeOwned};
 use serde::ser::Serialize;
 use serde_json::Value;
+use smallvec::smallvec;
 
 use crate::changes::{Changes, Start, Step, Update};
 use crate::clock::Timestamp;
@@ -234,13 +235,14 @@ impl Session {
     ) where
         T: Serialize + DeserializeOwned + Default,
     {
-        let name: Box<str> = key.into();
+        let key: Arc<str> = key.into();
+        let name = Arc::clone(&key);
         let step: Step = Arc::new(move |value| {
             let new = updated(&name, value, f.clone())?;
             serde_json::to_value(new).map_err(|error| no_json(&name, error))
         });
-        let current = self.current.data.get(key);
-        if let Some(update) = self.updates.iter_mut().find(|update| &*update.key == key) {
+        let current = self.current.data.get(&key);
+        if let Some(update) = self.updates.iter_mut().find(|update| update.key == key) {
             if current != Some(&update.result) {
                 update.start = Start::Own(current.cloned());
                 update.steps.clear();
@@ -249,16 +251,16 @@ impl Session {
             update.result = result;
             return;
         }
-        let untouched = current == self.before.data.get(key);
+        let untouched = current == self.before.data.get(&key);
         let start = if untouched {
             Start::Latest
         } else {
             Start::Own(current.cloned())
         };
         self.updates.push(Update {
-            key: key.into(),
+            key,
             start,
-            steps: vec![step],
+            steps: smallvec![step],
             result,
         });
     }

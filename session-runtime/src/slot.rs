@@ -7,9 +7,10 @@ use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
+use smallvec::smallvec;
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::changes::Changes;
+use crate::changes::{Changes, Few};
 use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::service::{CookieChange, Presented, Sessions, Standing};
@@ -31,7 +32,7 @@ struct State {
     /// What is stored, as far as this request knows.
     contents: Arc<Contents>,
     /// What connections have changed and nobody has saved.
-    pending: Vec<Changes>,
+    pending: Few<Changes>,
     /// What is stored with what is pending on it: what the next connection begins with.
     view: Arc<Contents>,
     /// How many purges and logins there were, to tell a connection that began before one.
@@ -53,7 +54,7 @@ impl Slot {
         let state = State {
             standing: Standing::Nothing,
             contents: contents::empty(),
-            pending: Vec::new(),
+            pending: Few::new(),
             view: contents::empty(),
             purges: 0,
             logins: 0,
@@ -257,7 +258,7 @@ impl Drop for Slot {
             let (sessions, presented) =
                 (self.sessions.clone(), std::mem::take(&mut self.presented));
             let (standing, contents) = (state.standing.clone(), Arc::clone(&state.contents));
-            let purge = vec![Changes::purge()];
+            let purge = smallvec![Changes::purge()];
             finish(Box::pin(async move {
                 if let Err(error) = sessions.0.save(&presented, standing, contents, purge).await {
                     tracing::error!(target: "bsession", %error, "purge_failed");

@@ -12,6 +12,7 @@ use actix_web::http::header::COOKIE;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::connection::Connection;
+use crate::changes::Few;
 use crate::error::{Error, Result};
 use crate::service::Sessions;
 use crate::slot::Slot;
@@ -41,7 +42,7 @@ pub async fn connect(req: &HttpRequest) -> Result<Connection> {
 /// The slots of one request, one for each service, reachable without the request: actix panics
 /// while a middleware keeps a clone of that.
 #[derive(Clone, Default)]
-pub(super) struct Slots(Rc<RefCell<Vec<Arc<Slot>>>>);
+pub(super) struct Slots(Rc<RefCell<Few<Arc<Slot>>>>);
 
 impl Slots {
     /// Those of a request, there from the first time on that they are asked for.
@@ -56,7 +57,7 @@ impl Slots {
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> Vec<Arc<Slot>> {
+    pub(super) fn all(&self) -> Few<Arc<Slot>> {
         self.0.borrow().clone()
     }
 

@@ -17,6 +17,7 @@ use tokio::runtime;
 use tokio::time::Instant;
 
 use crate::builder::{Builder, Mode};
+use crate::changes::Few;
 use crate::clock::{Clock, Timestamp};
 use crate::contents::Contents;
 use crate::cookie::Settings;
@@ -74,7 +75,7 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Presented {
     /// Each valid token once.
-    pub(crate) tokens: Vec<Token>,
+    pub(crate) tokens: Few<Token>,
     /// Whether there was any cookie of our name, good or bad.
     pub(crate) any: bool,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{CookieChange, Live, Presented, Service, Standing};
-use crate::changes::Changes;
+use crate::changes::{Changes, Few};
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ impl Service {
         presented: &Presented,
         standing: Standing,
         contents: Arc<Contents>,
-        mut changes: Vec<Changes>,
+        mut changes: Few<Changes>,
     ) -> Result<Outcome> {
         let mut outcome = Outcome {
             standing,
