@@ -398,6 +398,8 @@ for_each_store! {
             let purge = connect(&request).await.expect("a session");
             let response = purge.purge(&request, "out").await.into_response();
             assert_eq!(response.status(), 200);
+            assert_eq!(response.cookies().next().expect("the removal").value(), "");
+            assert_eq!(sessions.stats().creates, 1, "nothing of the logins is left");
             assert_eq!(stored(&sessions, &request).await, json!({"user": null, "data": {}}));
         });
     }

@@ -130,12 +130,13 @@ for_each_store! {
             return; // its sessions end with the service that has the old setting
         }
         let site = setup.site();
-        let token = begin(&site);
+        let (token, unvisited) = (begin(&site), begin(&site));
         let strict = Site::open(setup.builder().lifetime(10 * DAY).build().expect("a service"));
         setup.clock.advance(9 * DAY);
         assert!(is_alive(&strict, &token));
         setup.clock.advance(DAY);
         assert!(!is_alive(&strict, &token));
+        assert!(!is_alive(&strict, &unvisited), "whatever the store has of it");
     }
 
     fn one_session_may_last_longer_than_the_others(setup) {

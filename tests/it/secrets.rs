@@ -162,6 +162,26 @@ fn a_rolling_rotation_logs_nobody_out() {
 }
 
 #[test]
+fn a_save_moves_a_visitor_over_as_well() {
+    let setup = Setup::new(Kind::File);
+    let old = server(&setup, &[1]);
+    let visitor = old.visitor();
+    visitor.post("/set/name/joe");
+    let rotated = server(&setup, &[2, 1]);
+    let saved = visitor.at(rotated.address).post("/set/name/eve");
+    assert_eq!(
+        saved.set_cookies().len(),
+        1,
+        "the cookie goes with the save"
+    );
+    let finished = server(&setup, &[2]);
+    assert_eq!(
+        visitor.at(finished.address).session()["data"],
+        json!({"name": "eve"})
+    );
+}
+
+#[test]
 fn a_retired_secret_ends_its_own_cookies_only() {
     let setup = Setup::new(Kind::File);
     let (old, new) = (server(&setup, &[1]), server(&setup, &[2]));
