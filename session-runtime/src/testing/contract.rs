@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ask::{ask, created, is_gone, is_nothing, is_retired, is_saved, live};
 use super::record::{HOUR, NOW, after, fields, key, of_user, record, user};
+use super::{races, users};
 use crate::clock::Timestamp;
-use crate::record::{Key, RETIRED, Record, TOMBSTONE};
+use crate::record::{RETIRED, Record, TOMBSTONE};
 use crate::store::{Commit, Loaded, Store};
 
 /// Runs every sentence of the contract of [`Store`] against a store.
@@ -31,51 +33,13 @@ where
     nothing_revives_what_was_removed(&make()).await;
     a_removal_follows_renewals(&make()).await;
     tombstones_end(&make()).await;
-    a_users_sessions_are_listed(&make()).await;
-    a_users_sessions_are_removed(&make()).await;
+    users::a_users_sessions_are_listed(&make()).await;
+    users::a_users_sessions_are_removed(&make()).await;
     the_sweeper_deletes_what_has_expired_alone(&make()).await;
-    racing_commits_lose_nothing(&make()).await;
-    a_removal_among_racing_commits_stays(&make()).await;
-    racing_renewals_leave_one(&make()).await;
-    removing_a_users_sessions_spares_who_logged_in_meanwhile(&make()).await;
-}
-
-/// Asks a store and expects an answer.
-macro_rules! ask {
-    ($store:expr, $operation:ident($($argument:expr),*)) => {
-        $store.$operation($($argument),*).await.unwrap_or_else(|error| panic!(concat!(stringify!($operation), " failed: {}"), error))
-    };
-}
-
-async fn live(store: &Arc<dyn Store>, key: Key, now: Timestamp) -> Record {
-    match ask!(store, load(key, now)) {
-        Loaded::Live(record) => record,
-        other => panic!("a live record is loaded, and not {other:?}"),
-    }
-}
-
-async fn is_nothing(store: &Arc<dyn Store>, key: Key, now: Timestamp) -> bool {
-    matches!(ask!(store, load(key, now)), Loaded::Nothing)
-}
-
-async fn is_retired(store: &Arc<dyn Store>, key: Key, now: Timestamp) -> bool {
-    matches!(ask!(store, load(key, now)), Loaded::Retired)
-}
-
-async fn created(store: &Arc<dyn Store>, key: Key, record: Record) -> Record {
-    assert!(
-        ask!(store, create(key, record.clone(), NOW)),
-        "a free key is taken"
-    );
-    record
-}
-
-fn is_gone(commit: &Commit) -> bool {
-    matches!(commit, Commit::Gone)
-}
-
-fn is_saved(commit: &Commit) -> bool {
-    matches!(commit, Commit::Saved)
+    races::racing_commits_lose_nothing(&make()).await;
+    races::a_removal_among_racing_commits_stays(&make()).await;
+    races::racing_renewals_leave_one(&make()).await;
+    races::removing_a_users_sessions_spares_who_logged_in_meanwhile(&make()).await;
 }
 
 async fn a_record_is_read_back_as_it_was_written(store: &Arc<dyn Store>) {
@@ -411,91 +375,6 @@ async fn tombstones_end(store: &Arc<dyn Store>) {
     );
 }
 
-async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
-    let listed = async |number, now| {
-        let mut keys: Vec<Key> = ask!(store, of_user(user(number), now))
-            .iter()
-            .map(|listing| listing.key)
-            .collect();
-        keys.sort();
-        keys
-    };
-    let sorted = |mut keys: Vec<Key>| {
-        keys.sort();
-        keys
-    };
-    let first = created(store, key(1), of_user(1, b"")).await;
-    created(store, key(2), of_user(1, b"")).await;
-    created(store, key(3), of_user(2, b"")).await;
-    let anonymous = created(store, key(4), record(b"")).await;
-    assert_eq!(
-        listed(1, NOW).await,
-        sorted(vec![key(1), key(2)]),
-        "every session of the user and no other"
-    );
-    let listing = ask!(store, of_user(user(2), NOW))[0];
-    assert_eq!(
-        (listing.handle.0, listing.created, listing.expires),
-        ([2; 12], NOW, NOW + HOUR)
-    );
-    let login = Record {
-        user: Some(user(1)),
-        ..after(&anonymous, b"")
-    };
-    assert!(is_saved(&ask!(
-        store,
-        commit(key(4), anonymous.revision, login, NOW)
-    )));
-    assert_eq!(
-        listed(1, NOW).await,
-        sorted(vec![key(1), key(2), key(4)]),
-        "a commit moves the index"
-    );
-    let other = Record {
-        user: Some(user(2)),
-        ..after(&first, b"")
-    };
-    assert!(is_saved(&ask!(
-        store,
-        commit(key(1), first.revision, other, NOW)
-    )));
-    assert_eq!(listed(1, NOW).await, sorted(vec![key(2), key(4)]));
-    assert_eq!(listed(2, NOW).await, sorted(vec![key(1), key(3)]));
-    assert!(ask!(store, remove(key(2), NOW)));
-    assert_eq!(
-        listed(1, NOW).await,
-        [key(4)],
-        "what was removed is not listed"
-    );
-    assert_eq!(listed(9, NOW).await, [], "an unknown user has no sessions");
-}
-
-async fn a_users_sessions_are_removed(store: &Arc<dyn Store>) {
-    for number in 1..=4 {
-        created(store, key(number), of_user(1, b"")).await;
-    }
-    created(store, key(5), of_user(2, b"")).await;
-    assert_eq!(
-        ask!(store, remove_user(user(1), Some(key(2)), NOW)),
-        3,
-        "all but one"
-    );
-    assert!(matches!(ask!(store, load(key(2), NOW)), Loaded::Live(_)));
-    for number in [1, 3, 4] {
-        assert!(is_retired(store, key(number), NOW).await);
-    }
-    assert_eq!(
-        ask!(store, remove_user(user(1), None, NOW)),
-        1,
-        "and then all"
-    );
-    assert_eq!(ask!(store, remove_user(user(1), None, NOW)), 0);
-    assert!(
-        matches!(ask!(store, load(key(5), NOW)), Loaded::Live(_)),
-        "of nobody else"
-    );
-}
-
 /// Sweeps until a whole round was made; a store may be in the middle of one.
 fn sweep(store: &Arc<dyn Store>, now: Timestamp) -> usize {
     let (mut deleted, mut ends) = (0, 0);
@@ -541,151 +420,4 @@ async fn the_sweeper_deletes_what_has_expired_alone(store: &Arc<dyn Store>) {
         assert_eq!(is_live, number % 2 == 1, "what has not expired stays");
     }
     assert_eq!(ask!(store, of_user(user(1), NOW + HOUR)).len(), 25);
-}
-
-/// How many threads race, and how often each.
-const THREADS: u8 = 4;
-const ROUNDS: u8 = 25;
-
-/// Runs `work` in threads of its own at once, each with a runtime.
-fn race(store: &Arc<dyn Store>, work: impl AsyncFn(&Arc<dyn Store>, u8) + Clone + Send + 'static) {
-    let threads: Vec<_> = (0..THREADS)
-        .map(|thread| {
-            let (store, work) = (Arc::clone(store), work.clone());
-            std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_time()
-                    .build();
-                let runtime = runtime.unwrap_or_else(|error| panic!("a runtime: {error}"));
-                runtime.block_on(work(&store, thread));
-            })
-        })
-        .collect();
-    for thread in threads {
-        if let Err(panic) = thread.join() {
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
-
-async fn racing_commits_lose_nothing(store: &Arc<dyn Store>) {
-    // The count is kept in the creation time, which every store keeps, in process or not.
-    created(
-        store,
-        key(1),
-        Record {
-            created: Timestamp::from_millis(0),
-            ..record(b"")
-        },
-    )
-    .await;
-    race(store, async |store, _| {
-        for _ in 0..ROUNDS {
-            let mut latest = live(store, key(1), NOW).await;
-            loop {
-                let created = Timestamp::from_millis(latest.created.as_millis() + 1);
-                let next = Record {
-                    created,
-                    ..after(&latest, b"")
-                };
-                match ask!(store, commit(key(1), latest.revision, next, NOW)) {
-                    Commit::Saved => break,
-                    Commit::Conflict(record) => latest = record,
-                    Commit::Gone => panic!("nobody removed it"),
-                }
-            }
-        }
-    });
-    let count = live(store, key(1), NOW).await.created.as_millis();
-    assert_eq!(
-        count,
-        u64::from(THREADS) * u64::from(ROUNDS),
-        "no acknowledged commit is lost"
-    );
-}
-
-async fn a_removal_among_racing_commits_stays(store: &Arc<dyn Store>) {
-    for round in 0..ROUNDS {
-        let first = created(store, key(round), record(b"")).await;
-        race(store, async move |store, thread| {
-            if thread == 0 {
-                ask!(store, remove(key(round), NOW));
-                assert!(
-                    is_retired(store, key(round), NOW).await,
-                    "an acknowledged removal is seen at once"
-                );
-                return;
-            }
-            let mut latest = first.clone();
-            loop {
-                match ask!(
-                    store,
-                    commit(key(round), latest.revision, after(&latest, b"late"), NOW)
-                ) {
-                    Commit::Saved => {
-                        latest = match ask!(store, load(key(round), NOW)) {
-                            Loaded::Live(record) => record,
-                            _ => break,
-                        }
-                    }
-                    Commit::Conflict(record) => latest = record,
-                    Commit::Gone => break,
-                }
-            }
-        });
-        assert!(
-            is_retired(store, key(round), NOW).await,
-            "no commit revives what was removed"
-        );
-    }
-}
-
-async fn racing_renewals_leave_one(store: &Arc<dyn Store>) {
-    for round in 0..ROUNDS {
-        let old = key(round);
-        let first = created(store, old, of_user(1, b"")).await;
-        race(store, async move |store, thread| {
-            let new = key(100 + thread * ROUNDS + round);
-            let renewal = ask!(
-                store,
-                renew(old, first.revision, new, after(&first, b""), NOW)
-            );
-            let is_live = matches!(ask!(store, load(new, NOW)), Loaded::Live(_));
-            assert_eq!(
-                is_live,
-                is_saved(&renewal),
-                "a renewal that lost leaves nothing, one that won is there"
-            );
-        });
-        assert_eq!(
-            ask!(store, of_user(user(1), NOW)).len(),
-            1,
-            "of racing renewals one wins"
-        );
-        assert!(ask!(store, remove(old, NOW)));
-    }
-}
-
-async fn removing_a_users_sessions_spares_who_logged_in_meanwhile(store: &Arc<dyn Store>) {
-    for round in 0..ROUNDS {
-        let (old, new) = (key(round), key(100 + round));
-        let first = created(store, old, of_user(1, b"")).await;
-        race(store, async move |store, thread| {
-            if thread > 0 {
-                ask!(store, remove_user(user(1), None, NOW));
-                return;
-            }
-            let other = Record {
-                user: Some(user(2)),
-                ..after(&first, b"")
-            };
-            let renewal = ask!(store, renew(old, first.revision, new, other, NOW));
-            let is_live = matches!(ask!(store, load(new, NOW)), Loaded::Live(_));
-            assert_eq!(
-                is_live,
-                is_saved(&renewal),
-                "a session that another user took over is not the first one's any more"
-            );
-        });
-    }
 }

@@ -15,9 +15,12 @@
 //!
 //! With the feature `testing`, which belongs among the dev-dependencies.
 
+mod ask;
 mod contract;
 mod faults;
+mod races;
 mod record;
+mod users;
 
 use std::path::Path;
 use std::sync::Arc;

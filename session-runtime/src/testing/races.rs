@@ -1,0 +1,158 @@
+//! The contract of a store: what threads do to it at once.
+
+use std::sync::Arc;
+
+use super::ask::{ask, created, is_retired, is_saved, live};
+use super::record::{NOW, after, key, of_user, record, user};
+use crate::clock::Timestamp;
+use crate::record::Record;
+use crate::store::{Commit, Loaded, Store};
+
+/// How many threads race, and how often each.
+const THREADS: u8 = 4;
+const ROUNDS: u8 = 25;
+
+/// Runs `work` in threads of its own at once, each with a runtime.
+fn race(store: &Arc<dyn Store>, work: impl AsyncFn(&Arc<dyn Store>, u8) + Clone + Send + 'static) {
+    let threads: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let (store, work) = (Arc::clone(store), work.clone());
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_time()
+                    .build();
+                let runtime = runtime.unwrap_or_else(|error| panic!("a runtime: {error}"));
+                runtime.block_on(work(&store, thread));
+            })
+        })
+        .collect();
+    for thread in threads {
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+pub(super) async fn racing_commits_lose_nothing(store: &Arc<dyn Store>) {
+    // The count is kept in the creation time, which every store keeps, in process or not.
+    created(
+        store,
+        key(1),
+        Record {
+            created: Timestamp::from_millis(0),
+            ..record(b"")
+        },
+    )
+    .await;
+    race(store, async |store, _| {
+        for _ in 0..ROUNDS {
+            let mut latest = live(store, key(1), NOW).await;
+            loop {
+                let created = Timestamp::from_millis(latest.created.as_millis() + 1);
+                let next = Record {
+                    created,
+                    ..after(&latest, b"")
+                };
+                match ask!(store, commit(key(1), latest.revision, next, NOW)) {
+                    Commit::Saved => break,
+                    Commit::Conflict(record) => latest = record,
+                    Commit::Gone => panic!("nobody removed it"),
+                }
+            }
+        }
+    });
+    let count = live(store, key(1), NOW).await.created.as_millis();
+    assert_eq!(
+        count,
+        u64::from(THREADS) * u64::from(ROUNDS),
+        "no acknowledged commit is lost"
+    );
+}
+
+pub(super) async fn a_removal_among_racing_commits_stays(store: &Arc<dyn Store>) {
+    for round in 0..ROUNDS {
+        let first = created(store, key(round), record(b"")).await;
+        race(store, async move |store, thread| {
+            if thread == 0 {
+                ask!(store, remove(key(round), NOW));
+                assert!(
+                    is_retired(store, key(round), NOW).await,
+                    "an acknowledged removal is seen at once"
+                );
+                return;
+            }
+            let mut latest = first.clone();
+            loop {
+                match ask!(
+                    store,
+                    commit(key(round), latest.revision, after(&latest, b"late"), NOW)
+                ) {
+                    Commit::Saved => {
+                        latest = match ask!(store, load(key(round), NOW)) {
+                            Loaded::Live(record) => record,
+                            _ => break,
+                        }
+                    }
+                    Commit::Conflict(record) => latest = record,
+                    Commit::Gone => break,
+                }
+            }
+        });
+        assert!(
+            is_retired(store, key(round), NOW).await,
+            "no commit revives what was removed"
+        );
+    }
+}
+
+pub(super) async fn racing_renewals_leave_one(store: &Arc<dyn Store>) {
+    for round in 0..ROUNDS {
+        let old = key(round);
+        let first = created(store, old, of_user(1, b"")).await;
+        race(store, async move |store, thread| {
+            let new = key(100 + thread * ROUNDS + round);
+            let renewal = ask!(
+                store,
+                renew(old, first.revision, new, after(&first, b""), NOW)
+            );
+            let is_live = matches!(ask!(store, load(new, NOW)), Loaded::Live(_));
+            assert_eq!(
+                is_live,
+                is_saved(&renewal),
+                "a renewal that lost leaves nothing, one that won is there"
+            );
+        });
+        assert_eq!(
+            ask!(store, of_user(user(1), NOW)).len(),
+            1,
+            "of racing renewals one wins"
+        );
+        assert!(ask!(store, remove(old, NOW)));
+    }
+}
+
+pub(super) async fn removing_a_users_sessions_spares_who_logged_in_meanwhile(
+    store: &Arc<dyn Store>,
+) {
+    for round in 0..ROUNDS {
+        let (old, new) = (key(round), key(100 + round));
+        let first = created(store, old, of_user(1, b"")).await;
+        race(store, async move |store, thread| {
+            if thread > 0 {
+                ask!(store, remove_user(user(1), None, NOW));
+                return;
+            }
+            let other = Record {
+                user: Some(user(2)),
+                ..after(&first, b"")
+            };
+            let renewal = ask!(store, renew(old, first.revision, new, other, NOW));
+            let is_live = matches!(ask!(store, load(new, NOW)), Loaded::Live(_));
+            assert_eq!(
+                is_live,
+                is_saved(&renewal),
+                "a session that another user took over is not the first one's any more"
+            );
+        });
+    }
+}

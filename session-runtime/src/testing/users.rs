@@ -1,0 +1,93 @@
+//! The contract of a store: the sessions of a user.
+
+use std::sync::Arc;
+
+use super::ask::{ask, created, is_retired, is_saved};
+use super::record::{HOUR, NOW, after, key, of_user, record, user};
+use crate::record::{Key, Record};
+use crate::store::{Loaded, Store};
+
+pub(super) async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
+    let listed = async |number, now| {
+        let mut keys: Vec<Key> = ask!(store, of_user(user(number), now))
+            .iter()
+            .map(|listing| listing.key)
+            .collect();
+        keys.sort();
+        keys
+    };
+    let sorted = |mut keys: Vec<Key>| {
+        keys.sort();
+        keys
+    };
+    let first = created(store, key(1), of_user(1, b"")).await;
+    created(store, key(2), of_user(1, b"")).await;
+    created(store, key(3), of_user(2, b"")).await;
+    let anonymous = created(store, key(4), record(b"")).await;
+    assert_eq!(
+        listed(1, NOW).await,
+        sorted(vec![key(1), key(2)]),
+        "every session of the user and no other"
+    );
+    let listing = ask!(store, of_user(user(2), NOW))[0];
+    assert_eq!(
+        (listing.handle.0, listing.created, listing.expires),
+        ([2; 12], NOW, NOW + HOUR)
+    );
+    let login = Record {
+        user: Some(user(1)),
+        ..after(&anonymous, b"")
+    };
+    assert!(is_saved(&ask!(
+        store,
+        commit(key(4), anonymous.revision, login, NOW)
+    )));
+    assert_eq!(
+        listed(1, NOW).await,
+        sorted(vec![key(1), key(2), key(4)]),
+        "a commit moves the index"
+    );
+    let other = Record {
+        user: Some(user(2)),
+        ..after(&first, b"")
+    };
+    assert!(is_saved(&ask!(
+        store,
+        commit(key(1), first.revision, other, NOW)
+    )));
+    assert_eq!(listed(1, NOW).await, sorted(vec![key(2), key(4)]));
+    assert_eq!(listed(2, NOW).await, sorted(vec![key(1), key(3)]));
+    assert!(ask!(store, remove(key(2), NOW)));
+    assert_eq!(
+        listed(1, NOW).await,
+        [key(4)],
+        "what was removed is not listed"
+    );
+    assert_eq!(listed(9, NOW).await, [], "an unknown user has no sessions");
+}
+
+pub(super) async fn a_users_sessions_are_removed(store: &Arc<dyn Store>) {
+    for number in 1..=4 {
+        created(store, key(number), of_user(1, b"")).await;
+    }
+    created(store, key(5), of_user(2, b"")).await;
+    assert_eq!(
+        ask!(store, remove_user(user(1), Some(key(2)), NOW)),
+        3,
+        "all but one"
+    );
+    assert!(matches!(ask!(store, load(key(2), NOW)), Loaded::Live(_)));
+    for number in [1, 3, 4] {
+        assert!(is_retired(store, key(number), NOW).await);
+    }
+    assert_eq!(
+        ask!(store, remove_user(user(1), None, NOW)),
+        1,
+        "and then all"
+    );
+    assert_eq!(ask!(store, remove_user(user(1), None, NOW)), 0);
+    assert!(
+        matches!(ask!(store, load(key(5), NOW)), Loaded::Live(_)),
+        "of nobody else"
+    );
+}
