@@ -181,6 +181,28 @@ fn a_save_moves_a_visitor_over_as_well() {
     );
 }
 
+/// A browser may keep the cookie of before beside the new one, under another path.
+#[test]
+fn one_id_under_two_secrets_has_moved_over_already() {
+    let setup = Setup::new(Kind::File);
+    let old = server(&setup, &[1]);
+    let visitor = old.visitor();
+    visitor.post("/set/name/joe");
+    let before = visitor.token().expect("a cookie");
+    let rotated = server(&setup, &[2, 1]);
+    let here = visitor.at(rotated.address);
+    here.get("/all");
+    let after = here.token().expect("a cookie");
+    assert_ne!(before, after);
+    for both in [
+        format!("bsession={before}; bsession={after}"),
+        format!("bsession={after}; bsession={before}"),
+    ] {
+        let reply = rotated.with_cookies("GET", "/get/name", &[both.as_bytes()]);
+        assert_eq!((&*reply.body, reply.set_cookies()), ("\"joe\"", vec![]));
+    }
+}
+
 #[test]
 fn a_retired_secret_ends_its_own_cookies_only() {
     let setup = Setup::new(Kind::File);
