@@ -404,6 +404,22 @@ for_each_store! {
         });
     }
 
+    fn a_panic_that_somebody_catches_leaves_nothing_to_be_saved(setup) {
+        in_system(async {
+            let (sessions, request) = begun(setup, |session| session["k"] = 1.into()).await;
+            let request = request.to_http_request();
+            let mut connection = connect(&request).await.expect("a session");
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+                connection.session()["k"] = 2.into();
+                panic!("as the test asked for");
+            }));
+            assert!(caught.is_err());
+            let next = connect(&request).await.expect("a session");
+            drop(next.save(&request, "saved").await);
+            assert_eq!(stored(&sessions, &request).await["data"], json!({"k": 1}));
+        });
+    }
+
     fn a_login_as_a_second_user_keeps_nothing_of_before(setup) {
         in_system(async {
             let (sessions, request) = begun(setup, |session| session["cart"] = "book".into()).await;

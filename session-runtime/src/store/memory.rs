@@ -27,12 +27,16 @@ pub(crate) struct MemoryStore {
     swept: AtomicUsize,
 }
 
+/// Where a session stands among those that may be thrown out: whether somebody is logged in, when
+/// it expires, and which it is.
+type Place = (bool, Timestamp, Key);
+
 #[derive(Default)]
 struct Shard {
     entries: Map<Key, Entry>,
     /// With `max_sessions`, whom to throw out first: anonymous before logged-in, then those that
     /// expire first, which are the longest idle ones unless they have an expiry of their own.
-    queue: BTreeSet<(bool, Timestamp, Key)>,
+    queue: BTreeSet<Place>,
 }
 
 enum Entry {
@@ -48,13 +52,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn place_in_queue(key: Key, record: &Record) -> (bool, Timestamp, Key) {
+fn place_in_queue(key: Key, record: &Record) -> Place {
     (record.user.is_some(), record.expires, key)
 }
 
 impl Shard {
     /// Whom to throw out first: anonymous sessions, and logged-in ones that have expired.
-    fn first_to_go(&self, now: Timestamp) -> Option<(bool, Timestamp, Key)> {
+    fn first_to_go(&self, now: Timestamp) -> Option<Place> {
         let first_of = |user: bool| {
             let from = (user, Timestamp::default(), Key([0; 16]));
             self.queue.range(from..).next().copied()
@@ -188,24 +192,28 @@ impl MemoryStore {
                 .iter()
                 .filter_map(|shard| lock(shard).first_to_go(now));
             let victim = first.min_by_key(|&(_, expires, key)| (expires, key));
-            let Some(victim @ (.., key)) = victim else {
+            let Some(victim) = victim else {
                 looks += 1;
                 if looks == LOOKS {
                     return Err(StoreError::Full);
                 }
                 continue;
             };
-            let mut shard = self.shard(key);
-            // Between the two locks it may have been visited, logged in or removed: then it is
-            // no victim any more.
-            if !shard.queue.contains(&victim) {
-                continue;
-            }
-            if let Some(Entry::Live(old)) = shard.entries.remove(&key) {
-                self.forget(&mut shard, key, &old);
-            }
+            self.throw_out(victim);
         }
         Ok(())
+    }
+
+    /// Deletes a session that was chosen to go, unless it has been visited, logged in or removed
+    /// since: it was chosen under another lock.
+    fn throw_out(&self, victim: Place) {
+        let (.., key) = victim;
+        let mut shard = self.shard(key);
+        if shard.queue.contains(&victim)
+            && let Some(Entry::Live(old)) = shard.entries.remove(&key)
+        {
+            self.forget(&mut shard, key, &old);
+        }
     }
 
     /// Removes what is under a key, or has followed it, if it is of this user.
@@ -473,6 +481,53 @@ mod tests {
             "there was always an anonymous one to throw out"
         );
         assert!(store.live.load(Ordering::Relaxed) <= 2);
+    }
+
+    #[test]
+    fn whoever_came_back_meanwhile_is_not_thrown_out() {
+        let store = MemoryStore::new(Some(9));
+        let [visited, gone, meant] = [1, 2, 3].map(|number| key(0, number));
+        let first = record(60);
+        for key in [visited, gone, meant] {
+            assert!(done(store.create(key, first.clone(), NOW)).unwrap());
+        }
+        let chosen = [visited, gone, meant].map(|key| place_in_queue(key, &first));
+        let later = NOW + Duration::from_secs(90);
+        done(store.touch(visited, first.revision, later, NOW)).unwrap();
+        assert!(done(store.remove(gone, NOW)).unwrap());
+        chosen
+            .into_iter()
+            .for_each(|victim| store.throw_out(victim));
+        let loaded = |key| done(store.load(key, NOW)).unwrap();
+        assert!(matches!(loaded(visited), Loaded::Live(_)));
+        assert!(matches!(loaded(gone), Loaded::Retired));
+        assert!(matches!(loaded(meant), Loaded::Nothing));
+    }
+
+    /// Between the listing of a user's sessions and their removal one may have become another
+    /// user's.
+    #[test]
+    fn a_removal_of_a_users_session_does_not_follow_to_another_user() {
+        let store = MemoryStore::new(None);
+        let [joe, eve] = [1, 2].map(|number| Some(UserKey([number; 16])));
+        let first = Record {
+            user: joe,
+            ..record(60)
+        };
+        assert!(done(store.create(key(0, 1), first.clone(), NOW)).unwrap());
+        let renewed = Record {
+            user: eve,
+            revision: first.revision.next(),
+            ..first.clone()
+        };
+        let answer = store.renew(key(0, 1), first.revision, key(0, 2), renewed, NOW);
+        assert!(matches!(done(answer), Ok(Commit::Saved)));
+        assert!(!store.remove_now(key(0, 1), joe, NOW));
+        assert!(matches!(
+            done(store.load(key(0, 2), NOW)),
+            Ok(Loaded::Live(_))
+        ));
+        assert!(store.remove_now(key(0, 1), eve, NOW));
     }
 
     #[test]
