@@ -78,9 +78,10 @@ pub trait Store: Send + Sync + 'static {
     /// Moves a session to a new key, which nobody else knows yet.
     ///
     /// Creates `new` with `record`, then retires `old` if it is live and at revision `over`,
-    /// naming `new` as its successor; if it is not, removes `new` again, as if it had never been, and answers as
-    /// [`commit`](Store::commit) does. Stopped in between, it leaves `old` live and at `new` an
-    /// orphan that expires.
+    /// naming `new` as its successor; if it is not, removes `new` again, as if it had never been,
+    /// and answers as [`commit`](Store::commit) does. Stopped in between, it leaves `old` live and
+    /// at `new` an orphan that expires. A store with transactions does both at once. Where `new`
+    /// is taken by anything but this very revision, the answer is [`Commit::Gone`].
     fn renew(
         &self,
         old: Key,
@@ -93,8 +94,9 @@ pub trait Store: Send + Sync + 'static {
     /// Removes the record under `key` and leaves a tombstone, kept for
     /// [`TOMBSTONE`](crate::TOMBSTONE).
     ///
-    /// Where there is a tombstone with a successor already, removes the successor. Answers
-    /// whether a live record was removed.
+    /// Where there is a tombstone with a successor already, removes the successor, and so on to the
+    /// last one. An expired record gets a tombstone too, lest a clock that is set back revives it.
+    /// Answers whether a live record was removed.
     fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool>;
 
     /// The live sessions of a user, in no order.
@@ -164,7 +166,7 @@ pub struct Swept {
 pub enum Answer<'a, T> {
     /// The operation is over.
     Now(Result<T, StoreError>),
-    /// The operation goes on while this is polled.
+    /// The operation goes on while this is polled, which happens on a tokio runtime.
     Later(Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>),
 }
 

@@ -159,6 +159,10 @@ async fn an_expired_record_is_nothing(store: &Arc<dyn Store>) {
         [],
         "what has expired is not listed"
     );
+    assert!(
+        !ask!(store, create(key(1), record.clone(), end)),
+        "an expired key is taken until it is swept"
+    );
 }
 
 async fn a_commit_writes_over_its_revision_alone(store: &Arc<dyn Store>) {
@@ -369,6 +373,7 @@ async fn tombstones_end(store: &Arc<dyn Store>) {
         renew(key(2), second.revision, key(3), renewed, NOW)
     )));
     let late = Timestamp::from_millis((NOW + TOMBSTONE).as_millis() - 1);
+    sweep(store, late);
     assert!(
         ask!(store, remove(key(2), late)),
         "a late removal still finds the successor"

@@ -1,0 +1,94 @@
+//! A store of your own: sessions in the embedded database [redb](https://docs.rs/redb).
+//!
+//! ```text
+//! cargo run --example own_store
+//! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1, visit 2, … also after a restart
+//! curl -c jar -b jar -X POST http://127.0.0.1:8080/logout
+//! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1 again
+//! ```
+//!
+//! The operations are in `store.rs`, what they work on is in `tables.rs`. That they keep the contract
+//! of [`bsession::Store`] is checked by the suite that comes with the feature `testing`:
+//!
+//! ```text
+//! cargo test --example own_store
+//! ```
+
+mod store;
+mod tables;
+
+use std::sync::Arc;
+
+use actix_web::{App, HttpServer, Responder, get, post};
+use bsession::{Mode, Secret, session};
+
+use store::RedbStore;
+
+#[get("/")]
+#[session]
+async fn index() -> bsession::Result<impl Responder> {
+    let visits = session.update("visits", |n: u64| n + 1)?;
+    Ok(format!("visit {visits}\n"))
+}
+
+#[post("/logout")]
+#[session(purge)]
+async fn logout() -> impl Responder {
+    "see you\n"
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    env_logger::init_from_env(env_logger::Env::new().default_filter_or("info"));
+    let store = RedbStore::open("sessions.redb")?;
+    bsession::init(
+        Secret::load_or_create("session.secret")?,
+        Mode::Custom(Arc::new(store)),
+    )?;
+    HttpServer::new(|| App::new().service(index).service(logout))
+        .bind(("127.0.0.1", 8080))?
+        .run()
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bsession::{Body, Handle, Key, Loaded, Record, Revision, Store, Timestamp, testing};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn the_store_keeps_the_contract() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut number = 0;
+        testing::contract(|| {
+            number += 1;
+            Arc::new(RedbStore::open(directory.path().join(number.to_string())).unwrap())
+        })
+        .await;
+    }
+
+    #[actix_web::test]
+    async fn what_was_acknowledged_is_there_after_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sessions.redb");
+        let (key, now) = (Key([1; 16]), Timestamp::from_millis(1_750_000_000_000));
+        let record = Record {
+            revision: Revision::first(),
+            expires: now + Duration::from_secs(60),
+            created: now,
+            handle: Handle([2; 12]),
+            user: None,
+            body: Body::from_bytes(*b"body"),
+        };
+        let store = RedbStore::open(&path).unwrap();
+        assert!(store.create(key, record, now).await.unwrap());
+        drop(store);
+        let store = RedbStore::open(&path).unwrap();
+        let loaded = store.load(key, now).await.unwrap();
+        assert!(matches!(loaded, Loaded::Live(record) if record.body.as_bytes() == b"body"));
+    }
+}
