@@ -82,6 +82,8 @@ for_each_store! {
                 let first = send("/set/key/whisper", "garbage").await;
                 let second = send("/login/somebody", &first).await;
                 send("/status/500/other/whisper", &second).await;
+                // The value is text, and `update` wants a number: the error must not tell the value.
+                send("/add/key", &second).await;
                 send("/set/key/whisper", &first).await;
                 send("/logout", &second).await;
                 setup.clock.advance(std::time::Duration::from_secs(24 * 60 * 60));
@@ -95,7 +97,7 @@ for_each_store! {
             *names.entry(format!("{level} {name}")).or_default() += 1;
         }
         let expected = [
-            ("DEBUG bad_cookie", 1), ("DEBUG created", 1), ("DEBUG purged", 1), ("DEBUG renewed", 1), ("DEBUG swept", 1),
+            ("DEBUG bad_cookie", 1), ("DEBUG created", 1), ("DEBUG purged", 1), ("DEBUG renewed", 1), ("DEBUG swept", 1), ("ERROR request_failed", 1),
             ("INFO late_save_dropped", 1), ("WARN changes_dropped", 1),
         ];
         let names: Vec<_> = names.iter().map(|(name, count)| (&**name, *count)).collect();
