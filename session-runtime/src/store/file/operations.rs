@@ -216,10 +216,10 @@ pub(super) fn renew(
         return Err(error.into());
     }
     // From here on the new one is the session, so an error does not take it back.
+    session.sync()?;
     if let Some(user) = user {
         index::remove(files, user, old);
     }
-    session.sync()?;
     Ok(Commit::Saved)
 }
 
@@ -272,10 +272,11 @@ pub(super) fn remove(files: Files<'_>, key: Key, now: Timestamp, only: Only) -> 
                 successor: None,
             },
         )?;
+        // First, or a power cut could leave a session that no list of its user's has.
+        session.sync()?;
         if let Some(user) = user {
             index::remove(files, user, key);
         }
-        session.sync()?;
         return Ok(was_live);
     }
     Ok(false)

@@ -1,10 +1,10 @@
 //! The file of one session, with its lock held.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 
 use super::buffer::Buffer;
-use super::dir::{For, Opened, write_at};
+use super::dir::{self, For, Opened, write_at};
 use super::layout::{self, Content, Live, Read, State, Tombstone};
 use super::name::{DAMAGED, Name};
 use super::stop::{Doing, Stop, Try};
@@ -98,12 +98,7 @@ impl<'d> Session<'d> {
     /// Writes a record over the one in the file: into its other slot, or into another file.
     ///
     /// Answers `false` if the file was deleted meanwhile, by hand.
-    pub(super) fn write(
-        &self,
-        over: Place,
-        record: &Record,
-        buffer: &mut Buffer,
-    ) -> Result<bool, StoreError> {
+    pub(super) fn write(&self, over: Place, record: &Record, buffer: &mut Buffer) -> Try<bool> {
         let len = record.body.as_bytes().len();
         if layout::wants_other_file(over.capacity, len) {
             return self.move_into_other_file(record, buffer);
@@ -163,11 +158,7 @@ impl<'d> Session<'d> {
     ///
     /// Stopped before the exchange, it leaves the old record and a file that the sweeper deletes;
     /// stopped after it, the new record and such a file.
-    fn move_into_other_file(
-        &self,
-        record: &Record,
-        buffer: &mut Buffer,
-    ) -> Result<bool, StoreError> {
+    fn move_into_other_file(&self, record: &Record, buffer: &mut Buffer) -> Try<bool> {
         let dir = self.files.dir;
         // The tag is this revision's alone, so nobody else's file is in the way.
         let new = Name::moving(self.key, record.revision.tag);
@@ -192,19 +183,18 @@ impl<'d> Session<'d> {
         new: &Name,
         record: &Record,
         buffer: &mut Buffer,
-    ) -> Result<bool, StoreError> {
-        // It is free: no other operation knows the name, and the sweeper leaves young files alone.
-        // Without it the next writer could be told *saved* before the exchange is on disk.
-        file.try_lock()
-            .map_err(io::Error::from)
-            .doing("locking a larger session file")?;
+    ) -> Try<bool> {
+        // Free, but for a sweeper that looks at it this moment. Without it the next writer could be
+        // told *saved* before the exchange is on disk.
+        lock(file, PATIENT)?;
         fill(self.files, file, record, buffer)?;
         match self.files.dir.replace(self.name.as_str(), new.as_str()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            result => result
-                .map(|()| true)
-                .doing("replacing a session file by a larger one"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            result => result.doing("replacing a session file by a larger one")?,
         }
+        // The old file, if the two were exchanged; what cannot be deleted is what the sweeper finds.
+        let _ = self.files.dir.remove_file(new.as_str());
+        Ok(true)
     }
 
     fn set_aside(&self) -> io::Result<()> {
@@ -268,23 +258,16 @@ pub(super) fn fill(
 
 /// Takes the lock of a file; it is given back when the file is closed.
 pub(super) fn lock(file: &File, patience: usize) -> Try<()> {
-    for _ in 0..patience {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(TryLockError::Error(error)) => {
-                return Ok(Err(error).doing("locking a session file")?);
-            }
-        }
+    match dir::lock(file, patience).doing("locking a session file")? {
+        true => Ok(()),
+        false => Err(Stop::Busy),
     }
-    Err(Stop::Busy)
 }
 
 fn sync(files: Files<'_>, file: &File) -> Result<(), StoreError> {
     match files.durability {
         Durability::Process => Ok(()),
-        Durability::Disk => file.sync_data().doing("syncing a session file"),
+        Durability::Disk => dir::sync(file).doing("syncing a session file"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::record::{Key, TOMBSTONE, UserKey};
 use crate::store::{StoreError, Swept};
 
 /// How old, by the clock that stamps files, is a file that its maker cannot still be at.
-const ABANDONED: Duration = Duration::from_secs(60);
+pub(super) const ABANDONED: Duration = Duration::from_secs(60);
 
 /// How many damaged files are kept to be looked into: enough to find a cause, and few enough for
 /// any disk.

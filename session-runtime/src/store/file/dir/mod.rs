@@ -4,18 +4,28 @@
 //! link and is for our own user only. Elsewhere it is plain paths, and the directory is as safe
 //! as its owner made it.
 
-#[cfg(unix)]
-mod unix;
-#[cfg(unix)]
-pub(super) use unix::{Dir, Names};
-
+mod file;
 #[cfg(not(unix))]
 mod portable;
+#[cfg(unix)]
+mod unix;
+#[cfg(test)]
+pub(super) mod watched;
+
 #[cfg(not(unix))]
-pub(super) use portable::{Dir, Names};
+use portable as system;
+#[cfg(unix)]
+use unix as system;
+
+#[cfg(not(test))]
+pub(super) use file::{lock, read_start, sync, write_at};
+#[cfg(not(test))]
+pub(super) use system::Dir;
+pub(super) use system::Names;
+#[cfg(test)]
+pub(super) use watched::{Dir, lock, read_start, sync, write_at};
 
 use std::fs::File;
-use std::io;
 use std::time::SystemTime;
 
 /// For what a file is opened.
@@ -50,37 +60,3 @@ pub(super) struct FileId {
     device: u64,
     inode: u64,
 }
-
-/// Reads from the beginning of `file` until `buffer` is full or the file ends.
-pub(super) fn read_start(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    // A file of sound length is read by the first call, and there is no second one.
-    while filled < buffer.len() {
-        match read_at(file, &mut buffer[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-#[cfg(unix)]
-use std::os::unix::fs::FileExt;
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    file.read_at(buffer, at)
-}
-
-/// Writes all of `bytes` to `file`.
-#[cfg(unix)]
-pub(super) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    file.write_all_at(bytes, at)
-}
-
-#[cfg(not(unix))]
-use portable::read_at;
-#[cfg(not(unix))]
-pub(super) use portable::write_at;

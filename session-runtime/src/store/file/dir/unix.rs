@@ -197,7 +197,8 @@ impl Dir {
         Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
     }
 
-    /// Puts the file `new` in the place of the file `old`, and removes that one.
+    /// Puts the file `new` in the place of the file `old`, which has the name `new` afterwards or is
+    /// gone.
     ///
     /// Where the names of two files can be exchanged, a file that was removed meanwhile stays
     /// removed: then the error is `NotFound`. Elsewhere it comes back, if it was removed between
@@ -207,8 +208,7 @@ impl Dir {
         {
             use rustix::fs::{RenameFlags, renameat_with};
             match renameat_with(&self.fd, new, &self.fd, old, RenameFlags::EXCHANGE) {
-                // What cannot be removed now is what the sweeper finds.
-                Ok(()) => return self.remove_file(new).or(Ok(())),
+                Ok(()) => return Ok(()),
                 // The file system, the kernel or a sandbox does not know it.
                 Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
                 Err(error) => return Err(error.into()),

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
+#[cfg(target_os = "linux")]
+mod calls;
 mod concurrency;
 mod contract;
 mod damage;
@@ -40,7 +42,10 @@ impl Fixture {
     }
 
     fn with(durability: Durability) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap(), durability)
+    }
+
+    fn at(dir: tempfile::TempDir, durability: Durability) -> Self {
         let store = FileStore::open(&dir.path().join("sessions"), durability).unwrap();
         Self { dir, store }
     }

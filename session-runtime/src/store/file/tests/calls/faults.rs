@@ -1,0 +1,131 @@
+//! Every call failing with an error of the disk: once, or from then on.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use super::scenario::*;
+use super::step::matters;
+use super::*;
+use crate::store::file::dir::watched::{Call, Verdict, Watcher, under};
+
+#[derive(Clone, Copy, Debug)]
+struct Fault {
+    /// The first call that fails, counted from 0.
+    first: usize,
+    count: usize,
+    /// If it is a write of more than so many bytes, these are written all the same.
+    written: usize,
+}
+
+struct Failing {
+    fault: Fault,
+    calls: Cell<usize>,
+    failed: Cell<usize>,
+}
+
+impl Watcher for Failing {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        if matches!(call, Call::List(dir) if !matters(dir)) {
+            return Verdict::Go;
+        }
+        let number = self.calls.replace(self.calls.get() + 1);
+        if number < self.fault.first || number - self.fault.first >= self.fault.count {
+            return Verdict::Go;
+        }
+        self.failed.set(self.failed.get() + 1);
+        let error = io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
+        match call {
+            Call::Write(_, bytes, _) if self.fault.written < bytes.len() => {
+                Verdict::Partly(self.fault.written, error)
+            }
+            _ => Verdict::Not(error),
+        }
+    }
+}
+
+/// Lets the call of every number fail in an operation, and answers how many did.
+fn fail(op: &Op, durability: Durability, count: usize, written: usize) -> usize {
+    let scenario = Scenario::of_one_session([vec![op.clone()]]).seeing(TWO);
+    let mut failed = 0;
+    for first in 0.. {
+        let fault = Fault {
+            first,
+            count,
+            written,
+        };
+        match fail_once(&scenario, op, durability, fault) {
+            0 => break,
+            here => failed += here,
+        }
+    }
+    assert!(failed > 0);
+    failed
+}
+
+fn fail_once(scenario: &Scenario, op: &Op, durability: Durability, fault: Fault) -> usize {
+    let fixture = fixture(durability);
+    scenario.begin(&fixture.store);
+    let failing = Rc::new(Failing {
+        fault,
+        calls: Cell::new(0),
+        failed: Cell::new(0),
+    });
+    let result = under(failing.clone(), || op.run(&fixture.store));
+    let told = format!("{op:?} with {fault:?} came to {result:?}");
+    let done = Done {
+        place: Place {
+            process: 0,
+            number: 0,
+        },
+        began: 0,
+        ended: 1,
+        outcome: result.ok(),
+    };
+    let seen = scenario.seen(&fixture.store);
+    let orders = scenario.orders(Some(0));
+    let explains = |order: &Order| order.explains(std::slice::from_ref(&done), &seen);
+    assert!(orders.iter().any(explains), "{told}, and then {seen:#?}");
+    // What it had begun it takes back, if it can.
+    let live = seen.iter().filter(|seen| seen.starts_with("live"));
+    let creates_one = matches!(op.what, What::Create(..));
+    assert!(
+        fault.count > 1 || live.count() <= 1 + usize::from(creates_one),
+        "{told}, and then {seen:#?}"
+    );
+    assert_life_goes_on(&fixture, scenario);
+    failing.failed.get()
+}
+
+#[test]
+fn whatever_the_disk_refuses_leaves_the_old_or_the_new_session() {
+    let user_2 = |record| Record {
+        user: Some(user(2)),
+        ..record
+    };
+    let mut failed = 0;
+    for op in [
+        What::Load(ONE).into(),
+        What::Create(TWO, later(1, 20)).into(),
+        commit(later(2, 10)),
+        commit(large(2, 10)),
+        commit(user_2(later(2, 10))),
+        commit(user_2(large(2, 10))),
+        touch(),
+        renew(TWO, 20),
+        What::Remove(ONE).into(),
+        What::RemoveUser(user(1)).into(),
+        What::Sweep.into(),
+        Op::at(What::Sweep, NOW + 2 * HOUR),
+    ] {
+        for durability in [Durability::Process, Durability::Disk] {
+            for written in [0, 512, 4096] {
+                for count in [1, usize::MAX] {
+                    failed += fail(&op, durability, count, written);
+                }
+            }
+        }
+    }
+    println!("{failed} calls failed");
+    assert!(failed > 1000, "{failed}");
+}

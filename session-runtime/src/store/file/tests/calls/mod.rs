@@ -1,0 +1,80 @@
+//! The file store call by call: every order in which the calls of several processes can fall, a
+//! process killed before every one of its calls, every call failing, and a power cut after each.
+//!
+//! `scenario` says what is done and what it may come to, `scheduler` runs the orders,
+//! which `step` and `choice` find.
+
+mod choice;
+mod faults;
+mod kills;
+mod orders;
+mod power;
+mod scenario;
+mod scheduler;
+mod step;
+
+use std::time::SystemTime;
+
+use self::scenario::Scenario;
+use super::*;
+use crate::record::TOMBSTONE;
+use crate::store::file::name::DAMAGED;
+use crate::store::file::sweep::ABANDONED;
+
+/// A store in a directory of its own, in memory if that can be: there are thousands of runs.
+fn fixture(durability: Durability) -> Fixture {
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    Fixture::at(dir.unwrap(), durability)
+}
+
+/// No file is left between two names, and nothing locked.
+fn assert_nothing_is_moving(fixture: &Fixture) {
+    for name in fixture.files() {
+        assert!(!name.contains('.'), "{name}");
+        let file = fs::File::open(fixture.root().join(&name)).unwrap();
+        assert!(file.try_lock().is_ok(), "{name} is locked");
+    }
+}
+
+/// By what a process does that knows nothing of the one that was killed.
+fn assert_life_goes_on(fixture: &Fixture, scenario: &Scenario) {
+    let store = &fixture.store;
+    for &key in &scenario.keys {
+        if let Loaded::Live(record) = now(store.load(key, NOW)) {
+            fixture.commit(key, &record, b"life goes on");
+        }
+    }
+    // What was not done is done now.
+    for op in &scenario.processes[0] {
+        op.run(store).unwrap();
+    }
+    for name in fixture.files() {
+        let file = fs::File::open(fixture.root().join(name)).unwrap();
+        file.set_modified(SystemTime::now() - ABANDONED).unwrap();
+    }
+    fixture.sweep(NOW);
+    assert_nothing_is_moving(fixture);
+    assert_listed_are_live(fixture, scenario);
+    fixture.sweep(NOW + 24 * HOUR + TOMBSTONE);
+    // A new file in which there is half of a record.
+    let mut left = fixture.files();
+    left.retain(|name| !name.starts_with(DAMAGED));
+    assert_eq!(left, [""; 0]);
+}
+
+fn assert_listed_are_live(fixture: &Fixture, scenario: &Scenario) {
+    let files = fixture.files();
+    let listed = files.iter().filter(|name| name.starts_with("users/"));
+    let live: usize = scenario
+        .users
+        .iter()
+        .map(|&user| now(fixture.store.of_user(user, NOW)).len())
+        .sum();
+    assert_eq!(listed.count(), live, "{files:?}");
+}
+
+/// Where a write that is not over an old slot can stop. Linux looks for a signal between pages and a disk writes whole sectors, so
+/// the 48 bytes of a head are written or not.
+fn between_sectors(n: usize) -> usize {
+    (n + 1) * 512
+}

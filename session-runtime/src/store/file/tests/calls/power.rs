@@ -1,0 +1,365 @@
+//! A power cut after each call, with [`Durability::Disk`].
+//!
+//! The calls are written down as what they do to a disk. What was not synced when the power fails
+//! is there or not, each sector of 512 bytes and each change of a directory for itself; from every
+//! such disk a store is opened. A real file system keeps more of an order than that.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::rc::Rc;
+
+use super::scenario::*;
+use super::*;
+use crate::store::file::dir::watched::{Call, Verdict, Watcher, under};
+
+/// Of more changes not every subset is tried, but each alone, each missing, and those up to each.
+const EVERY_SUBSET_OF: usize = 8;
+
+/// A file whatever its name.
+type Inode = usize;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Node {
+    Dir,
+    File(Inode),
+}
+
+/// What is on a disk: names relative to the sessions directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Disk {
+    names: BTreeMap<String, Node>,
+    contents: BTreeMap<Inode, Vec<u8>>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Add(String, Node),
+    Remove(String),
+    Move(String, String),
+    Exchange(String, String),
+    Write(Inode, usize, Vec<u8>),
+}
+
+/// What is synced as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Thing {
+    Names(String),
+    Content(Inode),
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Begins,
+    Changes(Change),
+    Syncs(Thing),
+    Ends(String),
+}
+
+impl Change {
+    fn of(&self) -> Thing {
+        match self {
+            Self::Add(name, _)
+            | Self::Remove(name)
+            | Self::Move(name, _)
+            | Self::Exchange(name, _) => Thing::Names(
+                name.rsplit_once('/')
+                    .map_or(".", |(parent, _)| parent)
+                    .to_owned(),
+            ),
+            Self::Write(inode, ..) => Thing::Content(*inode),
+        }
+    }
+
+    /// The parts that a disk does or does not do.
+    fn parts(&self) -> Vec<Self> {
+        let &Self::Write(inode, mut at, ref bytes) = self else {
+            return vec![self.clone()];
+        };
+        let mut parts = Vec::new();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(rest.len().min(512 - at % 512));
+            parts.push(Self::Write(inode, at, part.to_owned()));
+            at += part.len();
+            rest = behind;
+        }
+        parts
+    }
+}
+
+impl Disk {
+    fn of(fixture: &Fixture, inodes: &BTreeMap<u64, Inode>) -> Self {
+        let mut disk = Self::default();
+        for name in fixture.files() {
+            let path = fixture.root().join(&name);
+            let inode = inodes[&fs::metadata(&path).unwrap().ino()];
+            for (end, _) in name.match_indices('/') {
+                disk.names.insert(name[..end].to_owned(), Node::Dir);
+            }
+            disk.names.insert(name, Node::File(inode));
+            disk.contents.insert(inode, fs::read(path).unwrap());
+        }
+        disk
+    }
+
+    /// What is changed without something that it needs comes to nothing.
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Add(name, node) => {
+                self.names.insert(name.clone(), *node);
+            }
+            Change::Remove(name) => {
+                self.names.remove(name);
+            }
+            Change::Move(from, to) => {
+                if let Some(node) = self.names.remove(from) {
+                    self.names.insert(to.clone(), node);
+                }
+            }
+            Change::Exchange(one, two) => {
+                if let (Some(&first), Some(&second)) = (self.names.get(one), self.names.get(two)) {
+                    self.names.insert(one.clone(), second);
+                    self.names.insert(two.clone(), first);
+                }
+            }
+            Change::Write(inode, at, bytes) => {
+                let content = self.contents.entry(*inode).or_default();
+                let end = at + bytes.len();
+                content.resize(content.len().max(end), 0);
+                content[*at..end].copy_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Makes it a directory again.
+    fn write_to(&self, fixture: &Fixture) {
+        for (name, node) in &self.names {
+            let path = fixture.root().join(name);
+            match node {
+                // In a directory that is not there, it is not there either.
+                _ if !path.parent().unwrap().exists() => {}
+                Node::Dir => fs::create_dir(path).unwrap(),
+                Node::File(inode) => {
+                    fs::write(
+                        path,
+                        self.contents.get(inode).map_or(&[][..], Vec::as_slice),
+                    )
+                    .unwrap();
+                }
+            }
+        }
+        for entry in fs::read_dir(fixture.root()).unwrap() {
+            close_to_others(&entry.unwrap().path());
+        }
+    }
+}
+
+/// Only our own user's files are read.
+fn close_to_others(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let is_dir = path.is_dir();
+    let mode = if is_dir { 0o700 } else { 0o600 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    if is_dir {
+        for entry in fs::read_dir(path).unwrap() {
+            close_to_others(&entry.unwrap().path());
+        }
+    }
+}
+
+/// Writes down what is done to the disk.
+struct Recorder {
+    root: PathBuf,
+    inodes: RefCell<BTreeMap<u64, Inode>>,
+    events: RefCell<Vec<Event>>,
+}
+
+impl Recorder {
+    fn inode(&self, file: &fs::File) -> Inode {
+        self.inodes.borrow()[&file.metadata().unwrap().ino()]
+    }
+
+    /// A number of its own: the system gives those of deleted files to new ones.
+    fn add(&self, name: &str) -> Inode {
+        let number = fs::metadata(self.root.join(name)).unwrap().ino();
+        let mut inodes = self.inodes.borrow_mut();
+        let inode = 1 + inodes.values().max().copied().unwrap_or_default();
+        inodes.insert(number, inode);
+        inode
+    }
+
+    fn event(&self, event: Event) {
+        self.events.borrow_mut().push(event);
+    }
+}
+
+impl Watcher for Recorder {
+    fn before(&self, _call: &Call<'_>) -> Verdict {
+        Verdict::Go
+    }
+
+    fn after(&self, call: &Call<'_>) {
+        let name = |name: &str| name.to_owned();
+        self.event(match *call {
+            Call::Create(of) => Event::Changes(Change::Add(name(of), Node::File(self.add(of)))),
+            Call::MakeDir(of) => Event::Changes(Change::Add(name(of), Node::Dir)),
+            Call::RemoveFile(of) | Call::RemoveDir(of) => Event::Changes(Change::Remove(name(of))),
+            Call::Rename { from, to } => Event::Changes(Change::Move(name(from), name(to))),
+            Call::Replace { old, new } => {
+                assert!(
+                    self.root.join(new).exists(),
+                    "names cannot be exchanged here"
+                );
+                Event::Changes(Change::Exchange(name(old), name(new)))
+            }
+            Call::Write(file, bytes, at) => {
+                let at = usize::try_from(at).unwrap();
+                Event::Changes(Change::Write(self.inode(file), at, bytes.to_owned()))
+            }
+            Call::SyncDir(of) => Event::Syncs(Thing::Names(name(of))),
+            Call::SyncFile(file) => Event::Syncs(Thing::Content(self.inode(file))),
+            Call::Open(_)
+            | Call::Identify(_)
+            | Call::Changed(_)
+            | Call::List(_)
+            | Call::Facts(_)
+            | Call::Read(_)
+            | Call::Lock(..) => return,
+        });
+    }
+}
+
+/// All disks that a power cut behind these events can leave.
+fn disks(before: &Disk, events: &[Event]) -> BTreeSet<Disk> {
+    let mut parts = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        let Event::Changes(change) = event else {
+            continue;
+        };
+        let of = change.of();
+        let syncs = |event: &Event| matches!(event, Event::Syncs(thing) if *thing == of);
+        let is_safe = events[index..].iter().any(syncs);
+        parts.extend(change.parts().into_iter().map(|part| (part, is_safe)));
+    }
+    let count = parts.iter().filter(|(_, is_safe)| !is_safe).count();
+    let disk = |there: &dyn Fn(usize) -> bool| {
+        let mut disk = before.clone();
+        let mut number = 0;
+        for (part, is_safe) in &parts {
+            if *is_safe || there(number) {
+                disk.apply(part);
+            }
+            number += usize::from(!is_safe);
+        }
+        disk
+    };
+    if count <= EVERY_SUBSET_OF {
+        let subsets = 0..1_usize << count;
+        return subsets
+            .map(|subset| disk(&|number| subset >> number & 1 == 1))
+            .collect();
+    }
+    let some = (0..=count).flat_map(|n| {
+        [
+            disk(&|number| number == n),
+            disk(&|number| number != n),
+            disk(&|number| number < n),
+            disk(&|number| number >= n),
+        ]
+    });
+    some.collect()
+}
+
+/// Cuts the power behind each event of a scenario of one process, and answers how many disks that
+/// can leave.
+fn cut(ops: Vec<Op>) -> usize {
+    let scenario = Scenario::of_one_session([ops]).seeing(TWO);
+    let fixture = fixture(Durability::Disk);
+    let recorder = Rc::new(Recorder {
+        root: fixture.root(),
+        inodes: RefCell::default(),
+        events: RefCell::default(),
+    });
+    under(recorder.clone(), || scenario.begin(&fixture.store));
+    let before = Disk::of(&fixture, &recorder.inodes.borrow());
+    recorder.events.take();
+    under(recorder.clone(), || {
+        for op in &scenario.processes[0] {
+            recorder.event(Event::Begins);
+            recorder.event(Event::Ends(op.run(&fixture.store).unwrap()));
+        }
+    });
+    let events = recorder.events.take();
+    let orders = scenario.orders(Some(0));
+    let mut count = 0;
+    for end in 0..=events.len() {
+        let done = done(&events[..end]);
+        for disk in disks(&before, &events[..end]) {
+            count += 1;
+            let fixture = super::fixture(Durability::Disk);
+            disk.write_to(&fixture);
+            let seen = scenario.seen(&fixture.store);
+            let explains = |order: &Order| order.explains(&done, &seen);
+            assert!(
+                orders.iter().any(explains),
+                "{:?}\n{done:#?}\n{seen:#?}\n{:#?}",
+                &events[..end],
+                disk.names
+            );
+            assert_life_goes_on(&fixture, &scenario);
+        }
+    }
+    println!("{count} disks");
+    count
+}
+
+fn done(events: &[Event]) -> Vec<Done> {
+    let mut done: Vec<Done> = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        match event {
+            Event::Begins => done.push(Done {
+                place: Place {
+                    process: 0,
+                    number: done.len(),
+                },
+                began: index,
+                ended: usize::MAX,
+                outcome: None,
+            }),
+            Event::Ends(outcome) => {
+                let last = done.last_mut().unwrap();
+                last.ended = index;
+                last.outcome = Some(outcome.clone());
+            }
+            Event::Changes(_) | Event::Syncs(_) => {}
+        }
+    }
+    done
+}
+
+#[test]
+fn what_was_answered_is_on_the_disk() {
+    let user_2 = Record {
+        user: Some(user(2)),
+        ..later(3, 11)
+    };
+    let disks = [
+        vec![What::Create(TWO, later(1, 20)).into()],
+        vec![What::Create(TWO, large(1, 20)).into()],
+        vec![
+            commit(later(2, 10)),
+            commit_over(2, 10, later(3, 11)),
+            What::Remove(ONE).into(),
+        ],
+        vec![commit(large(2, 10)), commit_over(2, 10, user_2)],
+        vec![touch(), commit(later(2, 10))],
+        vec![renew(TWO, 20), commit_to(TWO, 2, 20, large(3, 21))],
+        vec![renew(TWO, 20), What::Remove(ONE).into()],
+        vec![What::RemoveUser(user(1)).into()],
+    ]
+    .map(cut);
+    let disks: usize = disks.iter().sum();
+    println!("{disks} disks in all");
+    assert!(disks > 400, "{disks}");
+}

@@ -1,0 +1,115 @@
+//! A call that a thread is about to make, and what it has to do with the calls of others.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, LazyLock};
+
+use super::scenario::{ONE, THREE, TWO};
+use super::*;
+use crate::store::file::dir::watched::Call;
+
+/// Two of them come to the same in either order if neither changes what the other sees or changes.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) what: String,
+    pub(super) reads: Vec<String>,
+    pub(super) writes: Vec<String>,
+    /// The file whose lock is asked for, opened by nobody who has to do with it.
+    pub(super) lock: Option<Arc<File>>,
+    /// Whether it waits for that.
+    pub(super) waits: bool,
+}
+
+impl Step {
+    /// What a call has to do with; nothing if it never matters who makes it first.
+    pub(super) fn of(call: &Call<'_>) -> Option<Self> {
+        let name = |name: &str| format!("name {name}");
+        // Its names, as they are listed.
+        let dir = |of: &str| format!("dir {}", of.rsplit_once('/').map_or(".", |(dir, _)| dir));
+        let data = |file: &File| format!("data {}", file.metadata().unwrap().ino());
+        let (reads, writes) = match *call {
+            Call::Open(of) | Call::Identify(of) | Call::Changed(of) => (vec![name(of)], vec![]),
+            // A directory in which nobody of the scenario is.
+            Call::List(of) if !matters(of) => return None,
+            Call::List(of) => (vec![name(of), format!("dir {of}")], vec![]),
+            Call::Create(of) | Call::RemoveFile(of) => (vec![], vec![name(of), dir(of)]),
+            Call::MakeDir(of) | Call::RemoveDir(of) => (
+                vec![format!("dir {of}")],
+                vec![name(of), dir(of), format!("dir {of}")],
+            ),
+            Call::Rename { from, to } | Call::Replace { old: from, new: to } => {
+                (vec![], vec![name(from), name(to), dir(from), dir(to)])
+            }
+            Call::Facts(file) | Call::Read(file) => (vec![data(file)], vec![]),
+            Call::Write(file, ..) => (vec![], vec![data(file)]),
+            // The lock itself is in `State::locks`.
+            Call::Lock(..) => (vec![], vec![]),
+            Call::SyncDir(_) | Call::SyncFile(_) => return None,
+        };
+        let (lock, waits) = match call {
+            Call::Lock(file, tries) => {
+                let again = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
+                (Some(Arc::new(again.unwrap())), *tries > 1)
+            }
+            _ => (None, false),
+        };
+        Some(Self {
+            what: described(call),
+            reads,
+            writes,
+            lock,
+            waits,
+        })
+    }
+
+    pub(super) fn has_to_do_with(&self, other: &Self) -> bool {
+        let meets = |one: &[String], two: &[String]| one.iter().any(|thing| two.contains(thing));
+        meets(&self.writes, &other.writes)
+            || meets(&self.writes, &other.reads)
+            || meets(&self.reads, &other.writes)
+    }
+
+    /// Whoever waits for a lock that is held goes on when it is free.
+    pub(super) fn can_go_on(&self) -> bool {
+        !self.waits || !self.lock.as_deref().is_some_and(is_held)
+    }
+}
+
+pub(super) fn is_held(lock: &File) -> bool {
+    let is_free = lock.try_lock_shared().is_ok();
+    if is_free {
+        lock.unlock().unwrap();
+    }
+    !is_free
+}
+
+pub(super) fn lock_of(file: &File) -> String {
+    format!("lock {}", file.metadata().unwrap().ino())
+}
+
+/// Whether a directory is of a session or a user of the scenarios.
+pub(super) fn matters(dir: &str) -> bool {
+    static THEIRS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let sessions = [ONE, TWO, THREE].map(Name::bucket_of);
+        let users = [1, 2].map(user);
+        let buckets = users.map(|user| Name::users_bucket(user.0[0]));
+        let names = sessions
+            .into_iter()
+            .chain(buckets)
+            .chain(users.map(Name::user));
+        names.map(|name| name.to_string()).collect()
+    });
+    THEIRS.contains(dir)
+}
+
+fn described(call: &Call<'_>) -> String {
+    match call {
+        Call::Write(_, bytes, at) => format!("Write {} bytes at {at}", bytes.len()),
+        Call::Facts(_) => "Facts".to_owned(),
+        Call::Read(_) => "Read".to_owned(),
+        Call::Lock(..) => "Lock".to_owned(),
+        call => format!("{call:?}"),
+    }
+}
