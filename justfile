@@ -23,6 +23,10 @@ doc *ARGS:
 example NAME="guestbook":
     cargo run --example {{NAME}}
 
+# Life under load: visitors, killed servers, and a model that checks all they see
+soak *ARGS="--minutes 10":
+    cargo run --release -p bsession-soak -- {{ARGS}}
+
 # Measures bsession beside other libraries and prints Markdown (instructions need valgrind)
 compare *ARGS:
     cargo run --release --manifest-path bench/Cargo.toml -- compare {{ARGS}}

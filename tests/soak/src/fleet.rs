@@ -1,0 +1,112 @@
+//! The server processes: started, killed and stopped by their own handles.
+
+use std::io::{BufRead, BufReader, Result};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{PoisonError, RwLock};
+
+use crate::tally::{self, Counts};
+use crate::watch::Health;
+
+/// Makes this program a server; the value is the directory, or empty for memory.
+pub(crate) const SERVE: &str = "BSESSION_SOAK_SERVE";
+
+struct Server {
+    child: Child,
+    life: Life,
+    _stdin: ChildStdin,
+}
+
+impl Server {
+    fn start(number: u64, directory: Option<&Path>) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .env(SERVE, directory.unwrap_or(Path::new("")))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(std::io::Error::other("a server without pipes"));
+        };
+        let address = BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("serving at ")?.parse().ok())
+            .ok_or(std::io::Error::other("a server that does not start"))?;
+        Ok(Self {
+            child,
+            life: Life { number, address },
+            _stdin: stdin,
+        })
+    }
+}
+
+impl Drop for Server {
+    /// `kill -9`: nothing in a server may count on an orderly end.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One life of a server: a port may come again, its life does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life {
+    number: u64,
+    pub(crate) address: SocketAddr,
+}
+
+/// The server at each place; none, while it is being killed.
+pub(crate) struct Lives(RwLock<Vec<Option<Life>>>);
+
+impl Lives {
+    pub(crate) fn all(&self) -> Vec<Life> {
+        let lives = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        lives.iter().copied().flatten().collect()
+    }
+
+    fn set(&self, place: usize, life: Option<Life>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)[place] = life;
+    }
+}
+
+pub(crate) struct Fleet {
+    directory: Option<PathBuf>,
+    servers: Vec<Server>,
+}
+
+impl Fleet {
+    pub(crate) fn start(count: usize, directory: Option<PathBuf>) -> Result<(Self, Lives)> {
+        let servers = (0..count as u64)
+            .map(|number| Server::start(number, directory.as_deref()))
+            .collect::<Result<Vec<_>>>()?;
+        let lives = servers.iter().map(|server| Some(server.life)).collect();
+        Ok((Self { directory, servers }, Lives(RwLock::new(lives))))
+    }
+
+    /// How many of the first servers run from the start to the end: the last of several does not.
+    pub(crate) fn steady(&self) -> usize {
+        match self.servers.len() {
+            1 => 1,
+            several => several - 1,
+        }
+    }
+
+    pub(crate) fn is_single(&self) -> bool {
+        self.servers.len() == 1
+    }
+
+    /// Kills the last server in the midst of what it does, and starts another one in its place. What
+    /// it had counted is added to `past`.
+    pub(crate) fn kill_one(&mut self, lives: &Lives, past: &mut Counts) -> Result<()> {
+        let place = self.servers.len() - 1;
+        let Life { number, address } = self.servers[place].life;
+        tally::add(past, &Health::of(address)?.stats);
+        lives.set(place, None);
+        drop(self.servers.pop());
+        let server = Server::start(number + 1, self.directory.as_deref())?;
+        lives.set(place, Some(server.life));
+        self.servers.push(server);
+        Ok(())
+    }
+}
