@@ -2,8 +2,10 @@
 
 mod app;
 mod gate;
+mod server;
 mod site;
 mod visitor;
+mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,8 +15,10 @@ use tempfile::TempDir;
 
 pub use app::{Extra, configure};
 pub use gate::Gate;
+pub use server::{Server, Start};
 pub use site::{Reply, Site};
 pub use visitor::Visitor;
+pub use wire::Wire;
 
 /// A secret for tests; another one is [`secret`].
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -1,7 +1,6 @@
 //! A server on a free port of this machine, stopped by its own handle.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
@@ -11,7 +10,7 @@ use actix_web::{App, HttpServer};
 use bsession::Sessions;
 
 use super::gate::PATIENCE;
-use super::{Extra, Gate, Visitor, configure};
+use super::{Extra, Gate, Visitor, configure, wire};
 
 pub struct Site {
     pub address: SocketAddr,
@@ -73,14 +72,7 @@ impl Site {
 
     /// The same; nothing if the connection ends without an answer.
     pub fn try_raw(&self, request: &[u8]) -> Option<Reply> {
-        let mut stream = TcpStream::connect(self.address).expect("the server listens");
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a socket option");
-        stream.write_all(request).expect("the server reads");
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("the server answers");
-        (!bytes.is_empty()).then(|| Reply::parse(&bytes))
+        wire::ask_once(self.address, request)
     }
 
     /// A request with these `Cookie` headers, byte for byte.
@@ -134,7 +126,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn parse(bytes: &[u8]) -> Self {
+    pub(super) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
         let mut lines = head.split("\r\n");
