@@ -1,5 +1,6 @@
 //! Several processes on one directory, and processes that are killed.
 
+mod kills;
 mod logout;
 mod secrets;
 mod sweeping;
