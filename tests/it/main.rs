@@ -12,6 +12,8 @@ mod connections;
 mod contract;
 mod cookies;
 mod dictionary;
+#[cfg(target_os = "linux")]
+mod disk;
 mod events;
 mod expiry;
 mod ids;

@@ -75,6 +75,14 @@ impl Start {
         self
     }
 
+    /// What the tests of files need beside that.
+    #[cfg(unix)]
+    pub fn user(mut self, number: u32) -> Self {
+        use std::os::unix::process::CommandExt;
+        self.0.uid(number).gid(number);
+        self
+    }
+
     pub fn serve(mut self) -> Server {
         let mut child = self.0.spawn().expect("a process");
         let stdin = child.stdin.take().expect("piped");
@@ -108,6 +116,11 @@ impl Server {
 
     pub fn wire(&self) -> Wire {
         Wire::open(self.address)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 }
 
