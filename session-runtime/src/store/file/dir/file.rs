@@ -4,6 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 #[cfg(unix)]
 use std::os::unix::fs::FileExt;
+#[cfg(unix)]
+use std::path::Path;
 
 #[cfg(not(unix))]
 use super::portable::read_at;
@@ -48,6 +50,12 @@ pub(in super::super) fn lock(file: &File, tries: usize) -> io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Makes the names in a directory outlive a power cut.
+#[cfg(unix)]
+pub(in super::super) fn sync_path(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Makes what was written to a file outlive a power cut.

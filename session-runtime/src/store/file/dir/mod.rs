@@ -17,11 +17,15 @@ use portable as system;
 #[cfg(unix)]
 use unix as system;
 
+#[cfg(all(unix, not(test)))]
+use file::sync_path;
 #[cfg(not(test))]
 pub(super) use file::{lock, read_start, sync, write_at};
 #[cfg(not(test))]
 pub(super) use system::Dir;
 pub(super) use system::Names;
+#[cfg(all(unix, test))]
+use watched::sync_path;
 #[cfg(test)]
 pub(super) use watched::{Dir, lock, read_start, sync, write_at};
 

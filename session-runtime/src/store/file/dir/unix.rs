@@ -38,12 +38,17 @@ impl Dir {
     /// # Errors
     /// What is there is no directory, a symbolic link, another user's or not writable.
     pub(in super::super) fn open(path: &Path, durability: Durability) -> io::Result<Self> {
+        let missing: Vec<_> = match durability {
+            Durability::Process => vec![],
+            Durability::Disk => path
+                .ancestors()
+                .take_while(|path| is_missing(path))
+                .collect(),
+        };
         let made = make(path)?;
-        if made
-            && durability == Durability::Disk
-            && let Some(parent) = path.parent()
-        {
-            File::open(parent)?.sync_all()?;
+        // Each of them is a name in the one above, from the innermost on.
+        for above in missing.into_iter().filter_map(Path::parent) {
+            super::sync_path(above)?;
         }
         let flags = OFlags::RDONLY | DIRECTORY;
         let fd =
@@ -275,6 +280,10 @@ impl Iterator for Names {
 /// Our own names are ASCII, and what is not ours may as well not be found.
 fn lossy(name: &CStr) -> String {
     name.to_string_lossy().into_owned()
+}
+
+fn is_missing(path: &Path) -> bool {
+    matches!(rustix::fs::lstat(path), Err(Errno::NOENT))
 }
 
 /// Makes the directory if there is nothing, and says whether it did.

@@ -20,10 +20,18 @@ pub(in super::super) enum Call<'a> {
     Changed(&'a str),
     RemoveFile(&'a str),
     RemoveDir(&'a str),
-    Rename { from: &'a str, to: &'a str },
-    Replace { old: &'a str, new: &'a str },
+    Rename {
+        from: &'a str,
+        to: &'a str,
+    },
+    Replace {
+        old: &'a str,
+        new: &'a str,
+    },
     List(&'a str),
     SyncDir(&'a str),
+    /// The directory of the sessions is being made in this one.
+    SyncPath(&'a Path),
     Facts(&'a File),
     Read(&'a File),
     Write(&'a File, &'a [u8], u64),
@@ -158,4 +166,9 @@ pub(in super::super) fn lock(file: &File, tries: usize) -> io::Result<bool> {
 
 pub(in super::super) fn sync(file: &File) -> io::Result<()> {
     watch(Call::SyncFile(file), || file::sync(file))
+}
+
+#[cfg(unix)]
+pub(super) fn sync_path(path: &Path) -> io::Result<()> {
+    watch(Call::SyncPath(path), || file::sync_path(path))
 }

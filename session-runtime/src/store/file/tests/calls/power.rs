@@ -223,6 +223,7 @@ impl Watcher for Recorder {
             | Call::Identify(_)
             | Call::Changed(_)
             | Call::List(_)
+            | Call::SyncPath(_)
             | Call::Facts(_)
             | Call::Read(_)
             | Call::Lock(..) => return,
@@ -271,10 +272,13 @@ fn disks(before: &Disk, events: &[Event]) -> BTreeSet<Disk> {
     some.collect()
 }
 
+fn cut(ops: Vec<Op>) -> usize {
+    cut_in(&Scenario::of_one_session([ops]).seeing(TWO))
+}
+
 /// Cuts the power behind each event of a scenario of one process, and answers how many disks that
 /// can leave.
-fn cut(ops: Vec<Op>) -> usize {
-    let scenario = Scenario::of_one_session([ops]).seeing(TWO);
+fn cut_in(scenario: &Scenario) -> usize {
     let fixture = fixture(Durability::Disk);
     let recorder = Rc::new(Recorder {
         root: fixture.root(),
@@ -307,7 +311,7 @@ fn cut(ops: Vec<Op>) -> usize {
                 &events[..end],
                 disk.names
             );
-            assert_life_goes_on(&fixture, &scenario);
+            assert_life_goes_on(&fixture, scenario);
         }
     }
     println!("{count} disks");
@@ -359,7 +363,51 @@ fn what_was_answered_is_on_the_disk() {
         vec![What::RemoveUser(user(1)).into()],
     ]
     .map(cut);
-    let disks: usize = disks.iter().sum();
+    // In a directory where there is nothing yet.
+    let at_first = Scenario {
+        before: vec![],
+        ..Scenario::of_one_session([vec![What::Create(ONE, first()).into()]])
+    };
+    let disks = cut_in(&at_first) + disks.iter().sum::<usize>();
     println!("{disks} disks in all");
     assert!(disks > 400, "{disks}");
+}
+
+#[derive(Default)]
+struct Synced(RefCell<Vec<PathBuf>>);
+
+impl Watcher for Synced {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        if let Call::SyncPath(path) = *call {
+            self.0.borrow_mut().push(path.to_owned());
+        }
+        Verdict::Go
+    }
+}
+
+#[test]
+fn a_new_directory_is_on_the_disk_and_those_made_above_it_too() {
+    let above = tempfile::tempdir().unwrap();
+    let path = above.path().join("a/b/sessions");
+    for (durability, expected) in [
+        (Durability::Disk, &["a/b", "a", ""][..]),
+        (Durability::Process, &[]),
+    ] {
+        let synced = Rc::new(Synced::default());
+        let store = under(synced.clone(), || {
+            FileStore::open(&path, durability).unwrap()
+        });
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|path| above.path().join(path))
+            .collect();
+        assert_eq!(synced.0.take(), expected);
+        // Once.
+        under(synced.clone(), || {
+            FileStore::open(&path, durability).unwrap()
+        });
+        assert_eq!(synced.0.take(), Vec::<PathBuf>::new());
+        drop(store);
+        fs::remove_dir_all(above.path().join("a")).unwrap();
+    }
 }

@@ -46,7 +46,7 @@ impl Step {
             Call::Write(file, ..) => (vec![], vec![data(file)]),
             // The lock itself is in `State::locks`.
             Call::Lock(..) => (vec![], vec![]),
-            Call::SyncDir(_) | Call::SyncFile(_) => return None,
+            Call::SyncDir(_) | Call::SyncPath(_) | Call::SyncFile(_) => return None,
         };
         let (lock, waits) = match call {
             Call::Lock(file, tries) => {
