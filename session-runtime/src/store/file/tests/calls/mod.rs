@@ -2,11 +2,12 @@
 //! process killed before every one of its calls, every call failing, and a power cut after each.
 //!
 //! `scenario` says what is done and what it may come to, `scheduler` runs the orders,
-//! which `step` and `choice` find.
+//! which `step` and `choice` find. `many` counts the calls.
 
 mod choice;
 mod faults;
 mod kills;
+mod many;
 mod orders;
 mod power;
 mod scenario;
