@@ -62,6 +62,7 @@ for_each_store! {
             format!("{good}="),
             format!("\"{good}\""),
             format!("{}%3D", &good[..61]),
+            format!("%{:02X}{}", good.as_bytes()[0], &good[1..]),
             good.to_lowercase(),
             good.replace(|c: char| c.is_ascii_alphanumeric(), "-"),
         ] {
@@ -79,6 +80,12 @@ for_each_store! {
         assert_eq!(reply.body, "null", "an id in the query is none");
         let header = format!("GET /get/name HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Bsession: {good}\r\nAuthorization: {good}\r\n\r\n");
         assert_eq!(site.raw(header.as_bytes()).body, "null", "an id in another header is none");
+        let form = format!("bsession={good}");
+        let length = form.len();
+        let form = format!("POST /add/n HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}");
+        let begun = site.raw(form.as_bytes());
+        assert!(begun.token().is_some_and(|token| token != good), "an id in a form is none");
+        assert_eq!(site.with_token("GET", "/get/n", &good).body, "null");
     }
 
     fn broken_neighbours_hide_nothing(setup) {

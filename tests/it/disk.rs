@@ -12,7 +12,7 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Reply, Server, Start, Wire};
+use crate::support::{Kind, Reply, Server, Setup, Start, Wire};
 
 /// The user without rights whom a server is started as: root may open anything.
 const NOBODY: u32 = 65534;
@@ -258,13 +258,17 @@ fn a_full_disk_takes_no_new_session_and_keeps_the_old_ones() {
 
 /// Files between two names, and those that were set aside.
 fn stray(path: &Path) -> Vec<PathBuf> {
+    let is_stray = |path: &PathBuf| {
+        path.extension().is_some() || path.components().any(|part| part.as_os_str() == "damaged")
+    };
+    files(path).into_iter().filter(is_stray).collect()
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
     let all = directories(path).into_iter();
-    let files = all.flat_map(|path| fs::read_dir(path).expect("a directory"));
-    let names = files.map(|entry| entry.expect("an entry").path());
-    names
-        .filter(|path| path.is_file())
-        .filter(|path| path.extension().is_some() || path.to_string_lossy().contains("damaged"))
-        .collect()
+    let entries = all.flat_map(|path| fs::read_dir(path).expect("a directory"));
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.is_file()).collect()
 }
 
 /// On a full disk a logout needs no room.
@@ -343,4 +347,30 @@ fn something_else_in_the_place_of_the_directory_is_a_503_for_who_is_new() {
     let session = scene.wire.get("/all", gone.token()).json();
     assert_eq!(session["user"], json!("gone"), "and back");
     scene.assert_goes_on(json!({"name": "joe"}));
+}
+
+/// So somebody ends one session by hand, and the request in flight does not bring it back.
+#[test]
+fn a_session_whose_file_is_removed_during_a_request_is_over() {
+    let setup = Setup::new(Kind::File);
+    let site = setup.site();
+    let sessions = setup.dir.path().join("sessions");
+    for what in ["set/late", "add/n", "renew/x", "read/x"] {
+        let visitor = site.visitor();
+        visitor.post("/set/name/joe");
+        let token = visitor.token().expect("a session");
+        let path = format!("/held/{what}");
+        let held = visitor.meanwhile(move |tab| tab.post(&path));
+        site.gate.await_arrivals(1);
+        let there = files(&sessions);
+        let [file] = &there[..] else {
+            panic!("one session: {there:?}")
+        };
+        fs::remove_file(file).expect("it is there");
+        site.gate.open(1);
+        let late = held.join().expect("an answer");
+        assert_eq!((late.status, late.set_cookies()), (200, vec![]), "{what}");
+        assert_eq!(site.with_token("GET", "/get/name", &token).body, "null");
+        assert_eq!(files(&sessions), Vec::<PathBuf>::new());
+    }
 }

@@ -1,11 +1,12 @@
 //! Ids: from the operating system, never shared, never adopted, never shown.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use bsession::testing::Fault;
 use bsession::{Mode, Sessions};
 
-use crate::support::{Faults, SECRET, Setup, Site, for_each_store};
+use crate::support::{Faults, Kind, SECRET, Setup, Site, for_each_store};
 
 fn tokens(count: usize) -> Vec<String> {
     let sessions = Sessions::builder(SECRET)
@@ -67,16 +68,12 @@ fn a_hundred_thousand_ids_of_four_processes_are_different_and_unbiased() {
         "no id twice"
     );
     // Characters 2 to 32 are bits of the id alone: 31 characters, 186 bits.
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut ones = [0_u32; 186];
     for token in &all {
         for (place, character) in token.bytes().skip(2).take(31).enumerate() {
-            let value = ALPHABET
-                .iter()
-                .position(|&other| other == character)
-                .expect("base64url");
+            let value = sextet(character);
             for bit in 0..6 {
-                ones[place * 6 + bit] += u32::from(value >> bit & 1 == 1);
+                ones[place * 6 + bit] += value >> bit & 1;
             }
         }
     }
@@ -114,6 +111,66 @@ fn an_id_that_is_taken_is_not_shared() {
     faults.always(Fault::Refuses);
     let reply = site.visitor().post("/set/a/b");
     assert_eq!((reply.status, reply.set_cookies()), (503, vec![]));
+}
+
+/// Neither in a name nor within, be it as bytes, as text or as digits: who steals the directory has
+/// no cookie, and reads nothing.
+#[test]
+fn neither_ids_nor_values_nor_users_nor_secrets_are_on_the_disk() {
+    let setup = Setup::new(Kind::File);
+    let site = setup.site();
+    let visitor = site.visitor();
+    let mut tokens = Vec::new();
+    for path in ["/set/whispered/whisper", "/login/josephine", "/renew"] {
+        assert_eq!(visitor.post(path).status, 200);
+        tokens.push(visitor.token().expect("a cookie"));
+    }
+    assert_eq!(visitor.session()["user"], "josephine");
+    let mut secrets: Vec<Vec<u8>> = ["whisper", "josephine", SECRET].map(Vec::from).into();
+    for token in &tokens {
+        let bytes = decoded(token);
+        assert_eq!(bytes.len(), 48);
+        // The key id is no secret; then 24 bytes of id and 23 of MAC. A good part is as bad as all.
+        secrets.extend([&bytes[1..17], &bytes[9..25], &bytes[25..41]].map(Vec::from));
+        secrets.extend([&token[2..22], &token[12..32], &token[40..60]].map(Vec::from));
+    }
+    let found = everything_in(&setup.dir.path().join("sessions"));
+    assert!(found.len() > 3 * 2048, "three files and their names");
+    let holds = |bytes: &[u8]| found.windows(bytes.len()).any(|part| part == bytes);
+    for secret in secrets {
+        let digits: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!holds(&secret) && !holds(digits.as_bytes()), "{digits}");
+    }
+}
+
+/// The names and the contents of all files below a directory.
+fn everything_in(directory: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        all.extend(path.file_name().expect("a name").as_encoded_bytes());
+        all.extend(match path.is_dir() {
+            true => everything_in(&path),
+            false => std::fs::read(&path).expect("a file"),
+        });
+    }
+    all
+}
+
+/// The bytes of a token, which is base64 without padding.
+fn decoded(token: &str) -> Vec<u8> {
+    let sextets: Vec<_> = token.bytes().map(sextet).collect();
+    let bytes = sextets.chunks(4).flat_map(|chunk| {
+        let group = chunk.iter().fold(0, |group, &sextet| group << 6 | sextet);
+        group.to_be_bytes().into_iter().skip(1)
+    });
+    bytes.collect()
+}
+
+fn sextet(character: u8) -> u32 {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let place = ALPHABET.iter().position(|&other| other == character);
+    u32::try_from(place.expect("base64url")).expect("small")
 }
 
 for_each_store! {
