@@ -24,8 +24,8 @@ pub(super) fn add(files: Files<'_>, user: UserKey, key: Key) -> Result<(), Store
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => break,
         }
-        make_dirs(files, user).doing("making a directory for the sessions of a user")?;
-        result = create(files, &entry);
+        // Even between the two calls that make a directory.
+        result = make_dirs(files, user).and_then(|()| create(files, &entry));
     }
     result.doing("listing a session under its user")
 }

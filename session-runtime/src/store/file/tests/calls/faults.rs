@@ -129,3 +129,27 @@ fn whatever_the_disk_refuses_leaves_the_old_or_the_new_session() {
     println!("{failed} calls failed");
     assert!(failed > 1000, "{failed}");
 }
+
+/// The sweeper removes an empty list in the moment in which somebody makes it for his first session.
+struct RemovedAgain(Cell<usize>);
+
+impl Watcher for RemovedAgain {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        match call {
+            Call::MakeDir(name) if *name == Name::user(user(1)).as_str() && self.0.get() > 0 => {
+                self.0.set(self.0.get() - 1);
+                Verdict::Not(io::ErrorKind::NotFound.into())
+            }
+            _ => Verdict::Go,
+        }
+    }
+}
+
+#[test]
+fn a_list_that_is_removed_while_it_is_made_is_made_again() {
+    let fixture = fixture(Durability::Process);
+    let removed = Rc::new(RemovedAgain(Cell::new(3)));
+    under(removed.clone(), || fixture.create(key(1), &of(1, b"")));
+    assert_eq!(removed.0.get(), 0);
+    assert_eq!(now(fixture.store.of_user(user(1), NOW)).len(), 1);
+}
