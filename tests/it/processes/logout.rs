@@ -30,16 +30,20 @@ struct Seen {
 
 impl Seen {
     fn all(&self, what: &str) -> bool {
-        let is_login = ["joe", "eve"].contains(&what);
         self.before > 0
             && self.overtaken > 0
             && self.behind > 0
-            && (!is_login || self.anew > 0 && self.anew < self.rounds())
+            && (!is_login(what) || self.anew > 0 && self.anew < self.rounds())
     }
 
     fn rounds(&self) -> usize {
         self.before + self.overtaken + self.behind
     }
+}
+
+/// The other requests are named by what they do, or by the user whom they log in.
+fn is_login(what: &str) -> bool {
+    ["joe", "eve"].contains(&what)
 }
 
 /// The processes, each at the end of a connection.
@@ -78,6 +82,9 @@ impl Race {
             _ => self.seen.overtaken += 1,
         }
         assert!(self.is_dead(&token), "{what}: the session of before");
+        // Only a login has a cookie to set whatever happened, and only a renewal may have one.
+        assert!(reply.token().is_some() || !is_login(what), "{what}");
+        assert!(reply.token().is_none() || is_login(what) || what == "renew");
         let Some(token) = reply.token() else { return };
         if !self.is_dead(token) {
             assert!(
