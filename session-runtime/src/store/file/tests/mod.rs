@@ -203,6 +203,13 @@ fn wait<T: Unpin>(answer: Answer<'_, T>) -> T {
     runtime.block_on(answer).unwrap()
 }
 
+/// Says that something could not be tested, past what keeps the output of tests that pass.
+#[cfg(unix)]
+fn skipped(why: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes());
+}
+
 /// Runs a test of this module again, in a process of its own; `name` is relative to it.
 #[cfg(unix)]
 fn in_child(name: &str, argument: &str) -> std::process::Command {
