@@ -5,10 +5,16 @@ use std::time::Duration;
 use cookie::{Cookie, SameSite};
 
 use crate::error::InitError;
+use crate::token;
 
 /// How many cookies of our name are looked at. Browsers keep at most 180 for a whole domain
 /// (Chromium's `kDomainMaxCookies`), so a good one is always among them.
 const MOST_LOOKED_AT: usize = 180;
+
+/// Browsers drop a cookie whose name and value have more bytes, and ignore an attribute whose value
+/// has (RFC 6265bis §5.6).
+const MOST_OF_PAIR: usize = 4096;
+const MOST_OF_ATTRIBUTE: usize = 1024;
 
 /// The values of all cookies called `name`, as they stand in the `Cookie` headers.
 ///
@@ -118,32 +124,54 @@ impl Settings {
 
     /// Refuses what browsers would refuse, or drop without a word.
     pub(crate) fn check(&self) -> Result<(), InitError> {
-        let refuse = |text: String| Err(InitError::Setting(text));
+        self.check_name()?;
+        self.check_path()?;
+        if let Some(domain) = &self.domain
+            && !is_host_name(domain.strip_prefix('.').unwrap_or(domain))
+        {
+            return refuse(format!(
+                "`domain({domain:?})` is no host name: write it as in `example.org`"
+            ));
+        }
+        self.check_together()
+    }
+
+    fn check_name(&self) -> Result<(), InitError> {
         let name = &self.name;
         if name.is_empty() || !name.bytes().all(is_token) {
             return refuse(format!(
                 "`cookie_name({name:?})` is no cookie name: use letters, digits and any of !#$%&'*+-.^_`|~"
             ));
         }
-        if !self.path.starts_with('/')
-            || self
-                .path
-                .bytes()
-                .any(|byte| byte == b';' || !(0x20..0x7f).contains(&byte))
-        {
-            let path = &self.path;
+        let (len, most) = (name.len(), MOST_OF_PAIR - token::CHARACTERS);
+        if len > most {
             return refuse(format!(
-                "`path({path:?})` is no cookie path: begin it with `/`, without `;`, in ASCII"
+                "a `cookie_name` of {len} bytes is too long for browsers: give it at most {most}"
             ));
         }
-        if let Some(domain) = &self.domain {
-            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-            if domain.trim_start_matches('.').is_empty() || !domain.bytes().all(allowed) {
-                return refuse(format!(
-                    "`domain({domain:?})` is no host name: write it as in `example.org`"
-                ));
-            }
+        Ok(())
+    }
+
+    fn check_path(&self) -> Result<(), InitError> {
+        let path = &self.path;
+        let allowed = |byte: u8| byte != b';' && (0x20..0x7f).contains(&byte);
+        // A space at the end is not part of the path that a browser reads.
+        if !path.starts_with('/') || path.ends_with(' ') || !path.bytes().all(allowed) {
+            return refuse(format!(
+                "`path({path:?})` is no cookie path: begin it with `/`, without `;`, in ASCII, with no space at its end"
+            ));
         }
+        let len = path.len();
+        if len > MOST_OF_ATTRIBUTE {
+            return refuse(format!(
+                "a `path` of {len} bytes is too long for browsers: give it at most {MOST_OF_ATTRIBUTE}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_together(&self) -> Result<(), InitError> {
+        let name = &self.name;
         if self.secure == Secure::Never {
             if self.same_site == SameSite::None {
                 return refuse("`same_site(SameSite::None)` needs a secure cookie: leave out `secure(Secure::Never)`".into());
@@ -161,6 +189,21 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+fn refuse(text: String) -> Result<(), InitError> {
+    Err(InitError::Setting(text))
+}
+
+/// Whether it is the name of a host: labels of RFC 1034 §3.5 between dots.
+fn is_host_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
 }
 
 /// What a cookie's name may consist of: a token of RFC 9110 §5.6.2.

@@ -8,7 +8,7 @@ use crate::secret::{KeyRing, MAC_LEN};
 
 /// Key id, id and MAC; 48 bytes are 64 characters of base64url and leave no bit over.
 const BYTES: usize = 1 + Id::LEN + MAC_LEN;
-const CHARACTERS: usize = 64;
+pub(crate) const CHARACTERS: usize = 64;
 
 /// What a valid token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -45,8 +45,14 @@ fn contradictions_say_what_to_write() {
         (|b| b.path("shop"), "begin it with `/`"),
         (|b| b.path("/a;b"), "without `;`"),
         (|b| b.path("/a\r\nb"), "in ASCII"),
+        (|b| b.path("/a "), "no space at its end"),
+        (|b| b.path("/".repeat(1025)), "at most 1024"),
+        (|b| b.cookie_name("n".repeat(4033)), "at most 4032"),
         (|b| b.domain(""), "is no host name"),
         (|b| b.domain("a;b"), "is no host name"),
+        (|b| b.domain("..example.org"), "is no host name"),
+        (|b| b.domain("shop..example.org"), "is no host name"),
+        (|b| b.domain("d".repeat(64)), "is no host name"),
         (
             |b| b.same_site(SameSite::None).secure(Secure::Never),
             "needs a secure cookie",
@@ -92,6 +98,10 @@ fn what_can_be_is_built() {
                 .domain(".example.org")
         },
         |b: Builder| b.same_site(SameSite::None),
+        |b: Builder| b.cookie_name("n".repeat(4032)),
+        |b: Builder| b.path("/".repeat(1024)),
+        |b: Builder| b.path("/a b"),
+        |b: Builder| b.domain("localhost"),
     ] {
         set(Sessions::builder(SECRET)).build().expect("it can be");
     }
