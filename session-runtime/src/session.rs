@@ -242,11 +242,10 @@ impl Session {
             serde_json::to_value(new).map_err(|error| no_json(&name, error))
         });
         let current = self.current.data.get(&key);
+        // One that came to something else than is there was set over since, and counts no more.
+        self.updates
+            .retain(|update| update.key != key || current == Some(&update.result));
         if let Some(update) = self.updates.iter_mut().find(|update| update.key == key) {
-            if current != Some(&update.result) {
-                update.start = Start::Own(current.cloned());
-                update.steps.clear();
-            }
             update.steps.push(step);
             update.result = result;
             return;

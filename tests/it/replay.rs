@@ -117,6 +117,28 @@ for_each_store! {
         assert_eq!(meet(setup, one, removed, fifty), (200, json!({})));
     }
 
+    fn an_update_after_a_key_was_set_back_starts_from_the_latest(setup) {
+        let sets_back: [fn(&mut Session); 3] = [
+            |session| session["n"] = 1.into(),
+            |session| drop(session.data_mut().insert("n", 1)),
+            |session| *session.data_mut().get_mut("n").expect("a value") = 1.into(),
+        ];
+        for set_back in sets_back {
+            let mine = |session: &mut Session| {
+                add(session);
+                set_back(session);
+                add(session);
+            };
+            assert_eq!(meet(setup, one, mine, fifty), (200, json!({"n": 51})));
+        }
+        let of_nothing = |session: &mut Session| {
+            add(session);
+            session.data_mut().clear();
+            add(session);
+        };
+        assert_eq!(meet(setup, |_| {}, of_nothing, fifty), (200, json!({"n": 51})));
+    }
+
     fn a_value_of_another_type_stays(setup) {
         let mine = |session: &mut Session| {
             add(session);
