@@ -108,11 +108,20 @@ impl Settings {
             Secure::Never => false,
             Secure::Auto => {
                 // Browsers drop these without `Secure`, wherever they come from.
-                let must = self.has_prefix("__Secure-") || self.has_prefix("__Host-");
-                must || self.same_site == SameSite::None || !cfg!(debug_assertions)
+                self.has_secure_prefix()
+                    || self.same_site == SameSite::None
+                    || !cfg!(debug_assertions)
             }
             Secure::Always => true,
         }
+    }
+
+    /// The prefixes of RFC 6265bis §4.1.3, and the one with which browsers have gone on since; what
+    /// it asks for beside `Secure`, every cookie of ours has.
+    fn has_secure_prefix(&self) -> bool {
+        ["__Secure-", "__Host-", "__Http-"]
+            .iter()
+            .any(|prefix| self.has_prefix(prefix))
     }
 
     fn has_prefix(&self, prefix: &str) -> bool {
@@ -176,7 +185,7 @@ impl Settings {
             if self.same_site == SameSite::None {
                 return refuse("`same_site(SameSite::None)` needs a secure cookie: leave out `secure(Secure::Never)`".into());
             }
-            if self.has_prefix("__Host-") || self.has_prefix("__Secure-") {
+            if self.has_secure_prefix() {
                 return refuse(format!(
                     "a cookie called `{name}` must be secure: leave out `secure(Secure::Never)`"
                 ));

@@ -66,6 +66,10 @@ fn contradictions_say_what_to_write() {
             "must be secure",
         ),
         (
+            |b| b.cookie_name("__Http-s").secure(Secure::Never),
+            "must be secure",
+        ),
+        (
             |b| b.cookie_name("__Host-s").path("/shop"),
             "leave out `path` and `domain`",
         ),
