@@ -20,6 +20,7 @@ mod ids;
 mod interleavings;
 mod outage;
 mod processes;
+mod properties;
 mod replay;
 mod requests;
 mod secrets;

@@ -117,6 +117,24 @@ for_each_store! {
         assert_eq!(meet(setup, one, removed, fifty), (200, json!({})));
     }
 
+    fn a_set_to_what_an_update_came_to_is_a_plain_set(setup) {
+        let sets: [fn(&mut Session); 3] = [
+            |session| session["n"] = 2.into(),
+            |session| session.insert("n", 2).expect("a number"),
+            |session| {
+                session.remove("n");
+                session.data_mut().insert("n", 2);
+            },
+        ];
+        for set in sets {
+            let mine = |session: &mut Session| {
+                add(session);
+                set(session);
+            };
+            assert_eq!(meet(setup, one, mine, fifty), (200, json!({"n": 2})));
+        }
+    }
+
     fn an_update_after_a_key_was_set_back_starts_from_the_latest(setup) {
         let sets_back: [fn(&mut Session); 3] = [
             |session| session["n"] = 1.into(),
