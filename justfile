@@ -11,6 +11,7 @@ test *ARGS:
 lint:
     cargo fmt --all --check
     cargo fmt --manifest-path bench/Cargo.toml --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
     cargo clippy --manifest-path bench/Cargo.toml --all-targets -- -D warnings
     cargo deny check --hide-inclusion-graph bans licenses sources
@@ -30,6 +31,11 @@ soak *ARGS="--minutes 10":
 # Measures bsession beside other libraries and prints Markdown (instructions need valgrind)
 compare *ARGS:
     cargo run --release --manifest-path bench/Cargo.toml -- compare {{ARGS}}
+
+# Feeds a fuzz target (cookie, token, seal, record) until it fails or is stopped
+fuzz TARGET *ARGS:
+    mkdir -p fuzz/corpus/{{TARGET}}
+    cd fuzz && cargo fuzz run -s none {{TARGET}} corpus/{{TARGET}} seeds/{{TARGET}} -- {{ARGS}}
 
 # Writes anew what the attribute expands to and what wrong code is told: read the difference
 bless:

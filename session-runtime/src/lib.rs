@@ -10,6 +10,9 @@ mod contents;
 mod cookie;
 mod data;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod random;
 mod record;

@@ -20,6 +20,8 @@
 mod buffer;
 mod checksum;
 mod dir;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod index;
 mod layout;
 mod listing;

@@ -1,0 +1,104 @@
+//! The seeds of the fuzz targets, and a few hundred inputs beside them: so what fuzzing is for is
+//! looked at by every `cargo test`.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::cookie::GOOD;
+
+/// Runs the seeds of a target; they are text and bytes that fuzzing begins with.
+fn each_seed(target: &str, check: impl Fn(&[u8])) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
+    let mut count = 0;
+    for entry in fs::read_dir(dir.join(target)).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        check(&fs::read(path).unwrap());
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn every_seed_keeps_its_promise() {
+    let dir = tempfile::tempdir().unwrap();
+    each_seed("cookie", super::cookie);
+    each_seed("token", super::token);
+    each_seed("seal", super::seal);
+    each_seed("record", |input| super::record(input, dir.path()));
+}
+
+/// What a failing input was is printed; it belongs into `fuzz/seeds`, and into no file of proptest's.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Headers of what headers are made of.
+fn headers() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        3 => Just(b"bsession=".to_vec()),
+        3 => Just(b"; ".to_vec()),
+        2 => Just(GOOD.to_vec()),
+        2 => prop::sample::select(&b";= \t\n\r\x0C\"%bs"[..]).prop_map(|byte| vec![byte]),
+        1 => vec(any::<u8>(), 0..4),
+        1 => (0..400_usize).prop_map(|count| b"bsession=x;".repeat(count)),
+    ];
+    vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// Where to edit, and what to flip there: half of the time once, and a cut rarely.
+fn edits(places: std::ops::Range<u16>) -> impl Strategy<Value = Vec<u8>> {
+    let flip = prop_oneof![15 => 1..=u8::MAX, 1 => Just(0)];
+    let edit = (places, flip).prop_map(|(place, flip)| {
+        let [low, high] = place.to_le_bytes();
+        [low, high, flip]
+    });
+    let count = prop_oneof![Just(1), 0..6_usize];
+    count.prop_flat_map(move |count| vec(edit.clone(), count).prop_map(|edits| edits.concat()))
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn no_cookie_header_hides_or_makes_a_session(input in headers()) {
+        super::cookie(&input);
+    }
+
+    #[test]
+    fn a_token_is_read_only_as_it_was_written(id in any::<[u8; 24]>(), edits in prop_oneof![edits(0..70), edits(60..67)]) {
+        super::token(&[&id, edits.as_slice()].concat());
+    }
+
+    #[test]
+    fn a_sealed_record_opens_as_it_was_or_not_at_all(edits in prop_oneof![edits(0..170), edits(0..16)]) {
+        super::seal(&edits);
+    }
+
+    #[test]
+    fn contents_are_read_as_they_were_written(
+        words in any::<[u8; 40]>(),
+        user in proptest::option::of("\\PC{0,8}"),
+        json in prop_oneof!["\\{\"\\PC{0,4}\":-?[0-9]{1,30}(\\.[0-9]{1,20})?(e-?[0-9]{1,3})?\\}", "\\PC{0,20}"],
+    ) {
+        let length = user.as_ref().map_or(0, |user| user.len() as u32 + 1);
+        let user = user.unwrap_or_default();
+        super::seal(&[&words, &length.to_le_bytes()[..], user.as_bytes(), json.as_bytes()].concat());
+    }
+
+    #[test]
+    fn no_bytes_in_a_file_make_another_session(
+        how in prop::sample::select(&b"000222246"[..]),
+        // Where something is written: the heads, and the two records.
+        edits in prop_oneof![edits(0..200), edits(1060..1170), edits(0..2100)],
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        super::record(&[&[how], edits.as_slice()].concat(), dir.path());
+    }
+}

@@ -1,0 +1,31 @@
+//! The token: read only as it was written.
+
+use super::{BOTH, EACH, edited, written};
+use crate::id::Id;
+use crate::token::{decode, encode};
+
+/// Takes `input` for a token; then for an id, and what to do to the token of that.
+pub fn token(input: &[u8]) {
+    is_one_of_ours_or_none(input);
+
+    let mut id = [0; Id::LEN];
+    let (start, edits) = input.split_at(input.len().min(Id::LEN));
+    id[..start.len()].copy_from_slice(start);
+    let id = Id::new(id);
+    for (place, ring) in EACH.iter().enumerate() {
+        let good = encode(ring, &id);
+        let read = decode(&BOTH, good.as_bytes()).expect("what is written is read");
+        assert_eq!((&read.id, read.previous), (&id, place > 0));
+
+        let text = edited(good.as_bytes(), edits);
+        let read = decode(&BOTH, &text);
+        assert_eq!(read.is_some(), text == good.as_bytes(), "{text:?}");
+    }
+}
+
+/// What is read as a token is what one of the secrets writes for its id, byte for byte.
+fn is_one_of_ours_or_none(text: &[u8]) {
+    if let Some(token) = decode(&BOTH, text) {
+        assert_eq!(written(&token).as_bytes(), text, "a token has one spelling");
+    }
+}

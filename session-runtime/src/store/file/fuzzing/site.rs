@@ -1,0 +1,257 @@
+//! A store that is asked all that can be asked of it about one file.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::layout::Tombstone;
+use super::super::name::Name;
+use super::super::{Durability, FileStore};
+use super::assert_same;
+use super::says::Says;
+use crate::clock::Timestamp;
+use crate::record::{Body, Handle, Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
+use crate::store::{Answer, Commit, Loaded, Store, StoreError};
+
+const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+const LATER: Timestamp = Timestamp::from_millis(2_000_000_000);
+const KEY: Key = Key([0xAB; 16]);
+const NEW_KEY: Key = Key([0xCD; 16]);
+
+/// A store with the bytes as the file of one session.
+pub(super) struct Site<'b> {
+    root: PathBuf,
+    store: FileStore,
+    bytes: &'b [u8],
+    says: Says,
+}
+
+impl Drop for Site<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+impl<'b> Site<'b> {
+    pub(super) fn new(dir: &Path, bytes: &'b [u8], says: Says) -> Self {
+        let root = dir.join("sessions");
+        let store = FileStore::open(&root, Durability::Process).unwrap();
+        fs::create_dir(root.join(Name::bucket_of(KEY).as_str())).unwrap();
+        Self {
+            root,
+            store,
+            bytes,
+            says,
+        }
+    }
+
+    fn path(&self, name: Name) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+
+    /// The live record, if it has not expired.
+    fn live(&self) -> Option<&Record> {
+        match &self.says {
+            Says::Live(record) => Some(record).filter(|record| record.expires > NOW),
+            _ => None,
+        }
+    }
+
+    /// Puts the file where it belongs.
+    fn begin(&self) {
+        fs::write(self.path(Name::session(KEY)), self.bytes).unwrap();
+    }
+
+    /// An operation that changes no record leaves the file alone; one that is torn is set aside.
+    fn assert_untouched(&self) {
+        let name = match self.says {
+            Says::Torn => Name::damaged(KEY),
+            _ => Name::session(KEY),
+        };
+        assert_eq!(fs::read(self.path(name)).unwrap(), self.bytes);
+    }
+
+    fn assert_stored(&self, key: Key, expected: &Record) {
+        match now(self.store.load(key, NOW)) {
+            Loaded::Live(found) => assert_same(&found, expected),
+            other => panic!("what was saved reads as {other:?}"),
+        }
+    }
+
+    pub(super) fn ask_everything(&self, noise: &[u8], sweeps: bool) {
+        self.load();
+        self.create();
+        self.commit(noise);
+        self.touch();
+        self.renew(noise);
+        self.remove();
+        self.users();
+        if sweeps {
+            self.sweep();
+        }
+    }
+
+    fn load(&self) {
+        self.begin();
+        match (now(self.store.load(KEY, NOW)), &self.says) {
+            (Loaded::Live(found), Says::Live(expected)) if expected.expires > NOW => {
+                assert_same(&found, expected);
+            }
+            (Loaded::Retired, Says::Tombstone(Tombstone { since, .. })) => {
+                assert!(NOW.since(*since) < RETIRED);
+            }
+            (Loaded::Nothing, Says::Tombstone(Tombstone { since, .. })) => {
+                assert!(NOW.since(*since) >= RETIRED);
+            }
+            (Loaded::Nothing, Says::Live(record)) => assert!(record.expires <= NOW),
+            (Loaded::Nothing, Says::Empty | Says::Newer | Says::Torn) => {}
+            (other, _) => panic!("it is loaded as {other:?}"),
+        }
+        self.assert_untouched();
+    }
+
+    fn create(&self) {
+        self.begin();
+        assert!(!now(self.store.create(KEY, fresh(b""), NOW)));
+        let path = self.path(Name::session(KEY));
+        assert_eq!(fs::read(path).unwrap(), self.bytes, "no key is shared");
+    }
+
+    fn commit(&self, body: &[u8]) {
+        self.begin();
+        let over = self.live().unwrap_or(&fresh(b"")).revision;
+        let next = Record {
+            revision: over.next(),
+            ..fresh(body)
+        };
+        let committed = self.store.commit(KEY, over, next.clone(), NOW);
+        match (self.live(), result(committed)) {
+            (Some(_), Ok(Commit::Saved)) => {
+                self.assert_stored(KEY, &next);
+                let listed = now(self.store.of_user(next.user.unwrap(), NOW));
+                assert!(listed.iter().map(|listing| listing.key).eq([KEY]));
+            }
+            // Nothing follows the last number.
+            (Some(record), Err(StoreError::Io(error))) => {
+                assert_eq!(record.revision.number, u64::MAX);
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+                self.assert_untouched();
+            }
+            (None, Ok(Commit::Gone)) => self.assert_untouched(),
+            (_, other) => panic!("a commit ends as {other:?}"),
+        }
+    }
+
+    fn touch(&self) {
+        self.begin();
+        let revision = self.live().unwrap_or(&fresh(b"")).revision;
+        now(self.store.touch(KEY, revision, LATER, NOW));
+        match self.live() {
+            Some(record) => self.assert_stored(
+                KEY,
+                &Record {
+                    expires: LATER,
+                    ..record.clone()
+                },
+            ),
+            None => self.assert_untouched(),
+        }
+    }
+
+    fn renew(&self, body: &[u8]) {
+        self.begin();
+        let over = self.live().unwrap_or(&fresh(b"")).revision;
+        let next = fresh(body);
+        let renewed = self.store.renew(KEY, over, NEW_KEY, next.clone(), NOW);
+        match (self.live(), now(renewed)) {
+            (Some(_), Commit::Saved) => {
+                self.assert_stored(NEW_KEY, &next);
+                assert!(matches!(now(self.store.load(KEY, NOW)), Loaded::Retired));
+                assert!(now(self.store.remove(KEY, NOW)), "a removal follows");
+                let _ = fs::remove_file(self.path(Name::session(NEW_KEY)));
+            }
+            // A tombstone may name this very successor, which is not there.
+            (None, Commit::Gone) => {
+                self.assert_untouched();
+                assert!(!self.path(Name::session(NEW_KEY)).exists());
+            }
+            (_, other) => panic!("a renewal ends as {other:?}"),
+        }
+    }
+
+    fn remove(&self) {
+        self.begin();
+        let removed = now(self.store.remove(KEY, NOW));
+        assert_eq!(removed, self.live().is_some());
+        match self.says {
+            // An expired one too, lest a clock that is set back revives it.
+            Says::Live(_) => {
+                assert!(matches!(now(self.store.load(KEY, NOW)), Loaded::Retired));
+                assert!(!now(self.store.remove(KEY, NOW)), "it is removed once");
+            }
+            _ => self.assert_untouched(),
+        }
+    }
+
+    /// Nobody believes an entry in a user's list that the record does not bear out.
+    fn users(&self) {
+        let whose = match &self.says {
+            Says::Live(record) => record.user,
+            _ => None,
+        };
+        let user = whose.unwrap_or(UserKey([6; 16]));
+        let entry = self.path(Name::user_session(user, KEY));
+        fs::create_dir_all(entry.parent().unwrap()).unwrap();
+        let is_theirs = whose.is_some() && self.live().is_some();
+        for removes in [false, true] {
+            self.begin();
+            fs::write(&entry, b"").unwrap();
+            let count = if removes {
+                now(self.store.remove_user(user, None, NOW))
+            } else {
+                now(self.store.of_user(user, NOW)).len()
+            };
+            assert_eq!(count, usize::from(is_theirs));
+        }
+    }
+
+    fn sweep(&self) {
+        self.begin();
+        while !self.store.sweep(LATER, 64).unwrap().finished {}
+        let is_over = match &self.says {
+            Says::Live(record) => record.expires <= LATER,
+            Says::Tombstone(tombstone) => LATER.since(tombstone.since) >= TOMBSTONE,
+            Says::Empty | Says::Newer | Says::Torn => false,
+        };
+        if is_over {
+            assert!(!self.path(Name::session(KEY)).exists());
+        } else {
+            self.assert_untouched();
+        }
+    }
+}
+
+fn fresh(body: &[u8]) -> Record {
+    Record {
+        revision: Revision::first(),
+        expires: LATER,
+        created: NOW,
+        handle: Handle([7; 12]),
+        user: Some(UserKey([9; 16])),
+        body: Body::from_bytes(body),
+    }
+}
+
+/// Nobody holds a lock here, so nothing waits.
+#[track_caller]
+fn result<T>(answer: Answer<'_, T>) -> Result<T, StoreError> {
+    match answer {
+        Answer::Now(result) => result,
+        Answer::Later(_) => panic!("it waits"),
+    }
+}
+
+#[track_caller]
+fn now<T>(answer: Answer<'_, T>) -> T {
+    result(answer).expect("the disk works")
+}
