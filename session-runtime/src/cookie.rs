@@ -25,13 +25,24 @@ pub(crate) fn values<'h>(
     name: &[u8],
 ) -> impl Iterator<Item = &'h [u8]> {
     headers
-        .flat_map(|header| header.split(|&byte| byte == b';'))
+        .flat_map(pairs)
         .filter_map(move |pair| {
             let pair = pair.trim_ascii_start();
             let value = pair.strip_prefix(name)?.strip_prefix(b"=")?;
             Some(value.trim_ascii_end())
         })
         .take(MOST_LOOKED_AT)
+}
+
+/// A header between its semicolons.
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(header);
+    std::iter::from_fn(move || {
+        let begun = rest?;
+        let end = memchr::memchr(b';', begun);
+        rest = end.map(|end| &begun[end + 1..]);
+        Some(&begun[..end.unwrap_or(begun.len())])
+    })
 }
 
 /// Whether the cookie is for https alone.

@@ -123,10 +123,10 @@ impl Session {
             if self.current == *before {
                 self.current = Arc::clone(before);
             }
+            let current = &self.current;
+            self.updates
+                .retain(|update| current.data.get(&update.key) == Some(&update.result));
         }
-        let current = &self.current;
-        self.updates
-            .retain(|update| current.data.get(&update.key) == Some(&update.result));
         Changes {
             before: self.before,
             after: self.current,
@@ -136,6 +136,12 @@ impl Session {
             login: self.logged_in,
             emptied: self.emptied,
         }
+    }
+
+    /// Whether nothing was done that a save would have to do.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        let acts = self.purged || self.renewed || self.logged_in;
+        !acts && Arc::ptr_eq(&self.before, &self.current)
     }
 
     fn contents_mut(&mut self) -> &mut Contents {

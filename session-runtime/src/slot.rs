@@ -7,34 +7,34 @@ use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
-use smallvec::smallvec;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
-use crate::changes::{Changes, Few};
+use crate::changes::Changes;
 use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
-use crate::service::{CookieChange, Presented, Sessions, Standing};
+use crate::service::{CookieChange, Presented, Sessions, Standing, Start};
 use crate::session::{Claims, Facts, Session};
 
 /// One for each service that a request connects to.
 pub(crate) struct Slot {
     pub(crate) sessions: Sessions,
     presented: Presented,
-    /// Connections that come at once wait for one load.
-    loaded: OnceCell<()>,
-    /// Saves and claims of one request go one after the other: each begins where the last one led.
-    saving: Mutex<()>,
+    /// Loads, saves and claims of one request go one after the other: each begins where the last
+    /// one led.
+    turn: Mutex<()>,
     state: sync::Mutex<State>,
 }
 
 struct State {
+    loaded: bool,
     standing: Standing,
     /// What is stored, as far as this request knows.
     contents: Arc<Contents>,
     /// What connections have changed and nobody has saved.
-    pending: Few<Changes>,
-    /// What is stored with what is pending on it: what the next connection begins with.
-    view: Arc<Contents>,
+    pending: Vec<Changes>,
+    /// What is stored with what is pending on it, if anything is: what the next connection begins
+    /// with.
+    view: Option<Arc<Contents>>,
     /// How many purges and logins there were, to tell a connection that began before one.
     purges: u32,
     logins: u32,
@@ -52,10 +52,11 @@ pub(crate) struct Opened {
 impl Slot {
     pub(crate) fn new(sessions: Sessions, presented: Presented) -> Self {
         let state = State {
+            loaded: false,
             standing: Standing::Nothing,
             contents: contents::empty(),
-            pending: Few::new(),
-            view: contents::empty(),
+            pending: Vec::new(),
+            view: None,
             purges: 0,
             logins: 0,
             clash: false,
@@ -63,8 +64,7 @@ impl Slot {
         Self {
             sessions,
             presented,
-            loaded: OnceCell::new(),
-            saving: Mutex::new(()),
+            turn: Mutex::new(()),
             state: sync::Mutex::new(state),
         }
     }
@@ -76,44 +76,37 @@ impl Slot {
 
     /// Loads what can be loaded without waiting; `None` if it takes [`load`](Self::load).
     pub(crate) fn load_now(&self) -> Option<Result<()>> {
-        if self.loaded.initialized() {
+        if self.state().loaded {
             return Some(Ok(()));
         }
-        let start = match self.sessions.0.load_now(&self.presented)? {
-            Ok(start) => start,
-            Err(error) => return Some(Err(error)),
-        };
-        // Somebody else is loading: they go first, and this connection waits for them.
-        self.begin(start);
-        self.loaded.set(()).ok()?;
-        Some(Ok(()))
+        let start = self.sessions.0.load_now(&self.presented)?;
+        Some(start.map(|start| self.state().begin(start)))
     }
 
     /// Loads the session, once however many ask for it.
     pub(crate) async fn load(&self) -> Result<()> {
-        self.loaded
-            .get_or_try_init(|| async {
-                self.begin(self.sessions.0.load(&self.presented).await?);
-                Ok(())
-            })
-            .await
-            .copied()
+        let _turn = self.turn.lock().await;
+        if !self.state().loaded {
+            let start = self.sessions.0.load(&self.presented).await?;
+            self.state().begin(start);
+        }
+        Ok(())
     }
 
-    fn begin(&self, (standing, contents): (Standing, Arc<Contents>)) {
+    /// Goes on from where a save or a claim has led.
+    fn go_on(&self, standing: Standing, contents: Arc<Contents>) {
         let mut state = self.state();
-        state.view = self.view(&contents, &state.pending);
+        state.view = match &state.pending[..] {
+            [] => None,
+            pending => Some(self.put(pending, Arc::clone(&contents))),
+        };
         (state.standing, state.contents) = (standing, contents);
     }
 
-    /// What is stored, with what is pending put on it.
-    fn view(&self, contents: &Arc<Contents>, pending: &[Changes]) -> Arc<Contents> {
-        let contents = Arc::clone(contents);
-        if pending.is_empty() {
-            return contents;
-        }
+    /// Puts changes on what the session holds.
+    fn put(&self, changes: &[Changes], contents: Arc<Contents>) -> Arc<Contents> {
         let service = &self.sessions.0;
-        service.apply(pending, contents, service.now())
+        service.apply(changes, contents, service.now())
     }
 
     /// A session that begins where the others left off.
@@ -133,7 +126,7 @@ impl Slot {
         };
         let claims: Arc<dyn Claims> = Arc::clone(self) as _;
         (
-            Session::connected(Arc::clone(&state.view), facts, Some(claims)),
+            Session::connected(Arc::clone(state.view()), facts, Some(claims)),
             opened,
         )
     }
@@ -146,45 +139,41 @@ impl Slot {
         }
         let mut state = self.state();
         let before = &changes.before.user;
-        let of_another = before.is_some() && *before != state.view.user && !changes.login;
+        let of_another = before.is_some() && *before != state.view().user && !changes.login;
         if !changes.purge && (opened.purges != state.purges || of_another) {
             self.sessions.0.late();
             return;
         }
         // A closure of the application may run here, and panic: the fields come after it.
-        let view = self.view(&state.view, std::slice::from_ref(&changes));
+        let view = self.put(std::slice::from_ref(&changes), Arc::clone(state.view()));
         if changes.login {
-            state.clash |= opened.logins != state.logins && state.view.user != changes.after.user;
+            state.clash |= opened.logins != state.logins && state.view().user != changes.after.user;
             state.logins += 1;
         }
         if changes.purge {
             state.clash = false;
             state.purges += 1;
         }
-        state.view = view;
+        state.view = Some(view);
         state.pending.push(changes);
     }
 
     /// Whether a save would write nothing and tell nothing.
     pub(crate) fn is_settled(&self) -> bool {
         let state = self.state();
-        state.pending.is_empty()
-            && !state.clash
-            && !self
-                .sessions
-                .0
-                .is_keeping_due(&state.standing, &state.contents)
+        let is_due = matches!(&state.standing, Standing::Live(live) if live.due);
+        state.pending.is_empty() && !state.clash && !is_due
     }
 
     /// Saves what is pending, and says what the response has to tell. Of a request that failed,
     /// with this status, only a purge and a renewal remain.
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
         let service = &self.sessions.0;
-        let _saving = self.saving.lock().await;
+        let _turn = self.turn.lock().await;
         let (standing, contents, mut pending) = {
             let mut state = self.state();
             let pending = std::mem::take(&mut state.pending);
-            state.view = Arc::clone(&state.contents);
+            state.view = None;
             if std::mem::take(&mut state.clash) && failed.is_none() {
                 return Err(Error::TwoLogins);
             }
@@ -200,7 +189,7 @@ impl Slot {
         let outcome = service
             .save(&self.presented, standing, contents, pending)
             .await?;
-        self.begin((outcome.standing, outcome.contents));
+        self.go_on(outcome.standing, outcome.contents);
         Ok(outcome.cookie)
     }
 }
@@ -211,10 +200,10 @@ impl Claims for Slot {
         key: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>> {
         Box::pin(async move {
-            let _saving = self.saving.lock().await;
+            let _turn = self.turn.lock().await;
             let (standing, contents) = {
                 let mut state = self.state();
-                if state.view.data.get(key) != state.contents.data.get(key) {
+                if state.view().data.get(key) != state.contents.data.get(key) {
                     // Put there by another connection of this request: nobody else can have it.
                     return Ok(state.take_pending(key));
                 }
@@ -224,18 +213,32 @@ impl Claims for Slot {
                 return Ok(None);
             };
             let (outcome, value) = self.sessions.0.claim(live, contents, key).await?;
-            self.begin((outcome.standing, outcome.contents));
+            self.go_on(outcome.standing, outcome.contents);
             Ok(value)
         })
     }
 }
 
 impl State {
+    /// What was loaded, unless somebody else who loaded too was faster.
+    fn begin(&mut self, (standing, contents): Start) {
+        if !self.loaded {
+            (self.standing, self.contents) = (standing, contents);
+            self.loaded = true;
+        }
+    }
+
+    fn view(&self) -> &Arc<Contents> {
+        self.view.as_ref().unwrap_or(&self.contents)
+    }
+
     fn take_pending(&mut self, key: &str) -> Option<Value> {
-        let before = Arc::clone(&self.view);
-        let value = Arc::make_mut(&mut self.view).data.remove(key);
+        let before = Arc::clone(self.view());
+        let mut after = Arc::clone(&before);
+        let value = Arc::make_mut(&mut after).data.remove(key);
         self.pending
-            .push(Changes::between(before, Arc::clone(&self.view)));
+            .push(Changes::between(before, Arc::clone(&after)));
+        self.view = Some(after);
         value
     }
 }
@@ -258,7 +261,7 @@ impl Drop for Slot {
             let (sessions, presented) =
                 (self.sessions.clone(), std::mem::take(&mut self.presented));
             let (standing, contents) = (state.standing.clone(), Arc::clone(&state.contents));
-            let purge = smallvec![Changes::purge()];
+            let purge = vec![Changes::purge()];
             finish(Box::pin(async move {
                 if let Err(error) = sessions.0.save(&presented, standing, contents, purge).await {
                     tracing::error!(target: "bsession", %error, "purge_failed");

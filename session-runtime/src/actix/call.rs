@@ -5,7 +5,7 @@ use actix_web::{FromRequest, HttpRequest, Responder};
 
 use super::connect::Connecting;
 use super::connection::Connection;
-use super::respond::Saved;
+use super::respond::Saving;
 use crate::error::Error;
 use crate::session::Session;
 
@@ -29,8 +29,10 @@ impl Call {
     }
 
     /// Saves the session after the body.
-    pub async fn save<R: Responder>(self, response: R) -> Saved<R> {
-        self.connection.save(&self.request, response).await
+    pub fn save<R: Responder>(mut self, response: R) -> Saving<R> {
+        let response = response.respond_to(&self.request);
+        let slot = self.connection.close();
+        Saving::new(slot, self.request, response)
     }
 }
 

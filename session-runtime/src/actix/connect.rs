@@ -39,34 +39,38 @@ pub async fn connect(req: &HttpRequest) -> Result<Connection> {
     Connecting::new(req, Connection::open).await
 }
 
-/// The slots of one request, one for each service, reachable without the request: actix panics
-/// while a middleware keeps a clone of that.
-#[derive(Clone, Default)]
-pub(super) struct Slots(Rc<RefCell<Few<Arc<Slot>>>>);
+type Slots = Few<Arc<Slot>>;
 
-impl Slots {
-    /// Those of a request, there from the first time on that they are asked for.
+/// The slots of one request, one for each service, in its extensions.
+#[derive(Default)]
+struct Opened {
+    slots: Slots,
+    hooks: Option<Followed>,
+}
+
+/// The same slots for the hooks around a request: reachable without it, for an inner error comes
+/// back alone, and actix panics while a middleware keeps a clone of the request.
+#[derive(Clone, Default)]
+pub(super) struct Followed(Rc<RefCell<Slots>>);
+
+impl Followed {
+    /// The slots of a request from here on.
     pub(super) fn of(req: &impl HttpMessage) -> Self {
         let mut extensions = req.extensions_mut();
-        if let Some(slots) = extensions.get::<Self>() {
-            return slots.clone();
-        }
-        let slots = Self::default();
-        extensions.insert(slots.clone());
-        slots
+        let opened = extensions.get_or_insert_with(Opened::default);
+        opened.hooks.get_or_insert_default().clone()
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> Few<Arc<Slot>> {
+    pub(super) fn all(&self) -> Slots {
         self.0.borrow().clone()
     }
+}
 
-    fn slot(&self, sessions: &Sessions, req: &HttpRequest) -> Arc<Slot> {
-        let mut slots = self.0.borrow_mut();
-        if let Some(slot) = slots
-            .iter()
-            .find(|slot| Arc::ptr_eq(&slot.sessions.0, &sessions.0))
-        {
+impl Opened {
+    fn slot(&mut self, sessions: Sessions, req: &HttpRequest) -> Arc<Slot> {
+        let mut slots = self.slots.iter();
+        if let Some(slot) = slots.find(|slot| Arc::ptr_eq(&slot.sessions.0, &sessions.0)) {
             return Arc::clone(slot);
         }
         // The headers' bytes: `HttpRequest::cookies` gives up at the first one it cannot read.
@@ -74,8 +78,12 @@ impl Slots {
             .headers()
             .get_all(COOKIE)
             .map(|header| header.as_bytes());
-        let slot = Arc::new(Slot::new(sessions.clone(), sessions.0.presented(headers)));
-        slots.push(Arc::clone(&slot));
+        let presented = sessions.0.presented(headers);
+        let slot = Arc::new(Slot::new(sessions, presented));
+        self.slots.push(Arc::clone(&slot));
+        if let Some(Followed(slots)) = &self.hooks {
+            slots.borrow_mut().push(Arc::clone(&slot));
+        }
         slot
     }
 }
@@ -119,7 +127,11 @@ enum State<T> {
 impl<T> Connecting<T> {
     pub(super) fn new(req: &HttpRequest, open: impl FnOnce(Arc<Slot>) -> T + 'static) -> Self {
         let slot = match sessions(req) {
-            Ok(sessions) => Slots::of(req).slot(&sessions, req),
+            Ok(sessions) => {
+                let mut extensions = req.extensions_mut();
+                let opened = extensions.get_or_insert_with(Opened::default);
+                opened.slot(sessions, req)
+            }
             Err(error) => return Self(State::Now(Some(Err(error)))),
         };
         Self(match slot.load_now() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, Responder};
 
-use super::respond::{self, Saved};
+use super::respond::{Saved, Saving};
 use crate::changes::Changes;
 use crate::session::Session;
 use crate::slot::{Opened, Slot};
@@ -28,7 +28,8 @@ use crate::slot::{Opened, Slot};
 pub struct Connection {
     /// It keeps no `HttpRequest`: actix panics in routing while a clone of one lives.
     slot: Arc<Slot>,
-    session: Session,
+    /// There until it is closed.
+    session: Option<Session>,
     opened: Opened,
     /// Whether the session goes, whatever becomes of the handler.
     purges: bool,
@@ -39,7 +40,7 @@ impl Connection {
         let (session, opened) = slot.open();
         Self {
             slot,
-            session,
+            session: Some(session),
             opened,
             purges: false,
         }
@@ -47,7 +48,7 @@ impl Connection {
 
     /// The session, to read and to change.
     pub fn session(&mut self) -> &mut Session {
-        &mut self.session
+        self.session.get_or_insert_default()
     }
 
     /// Saves the session, and gives the response with what it has to tell the browser.
@@ -58,7 +59,7 @@ impl Connection {
     pub async fn save<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
         let response = response.respond_to(req);
         let slot = self.close();
-        respond::save(slot, req, response).await
+        Saving::new(slot, req.clone(), response).await
     }
 
     /// Ends the session, whatever was done to it, and gives the response that tells the browser.
@@ -73,25 +74,34 @@ impl Connection {
     }
 
     /// Hands the changes over.
-    fn close(&mut self) -> Arc<Slot> {
-        let session = std::mem::take(&mut self.session);
+    pub(super) fn close(&mut self) -> Arc<Slot> {
+        self.hand_over();
+        Arc::clone(&self.slot)
+    }
+
+    fn hand_over(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
         let changes = if self.purges {
             Changes::purge()
+        } else if session.is_unchanged() {
+            return;
         } else {
             session.into_changes()
         };
-        self.purges = false;
         self.slot.add(changes, self.opened);
-        Arc::clone(&self.slot)
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let purges = self.purges || std::mem::take(&mut self.session).into_changes().purge;
-            (self.purges, self.session) = (purges, Session::default());
+        if std::thread::panicking()
+            && let Some(session) = self.session.take_if(|_| !self.purges)
+        {
+            self.purges = session.into_changes().purge;
+            self.session = self.purges.then(Session::default);
         }
-        self.close();
+        self.hand_over();
     }
 }

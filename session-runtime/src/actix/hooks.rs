@@ -11,7 +11,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
-use super::connect::Slots;
+use super::connect::Followed;
 use super::respond;
 use crate::service::CookieChange;
 use crate::slot::Slot;
@@ -78,7 +78,7 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         // Kept beside the request: an inner error comes back without it.
-        let slots = Slots::of(&request);
+        let slots = Followed::of(&request);
         let loopback = respond::is_plain_loopback(request.request());
         let response = self.service.call(request);
         Box::pin(async move {
@@ -92,7 +92,7 @@ where
 
 /// The hook after a request.
 async fn save_after<B: MessageBody>(
-    slots: &Slots,
+    slots: &Followed,
     response: ServiceResponse<B>,
 ) -> ServiceResponse<EitherBody<B>> {
     let failed = respond::failure(response.status());
@@ -110,7 +110,7 @@ async fn save_after<B: MessageBody>(
 
 /// The hook after an inner middleware failed: its error, with the cookie that a purge or a renewal
 /// has to send.
-async fn end_after(slots: &Slots, error: actix_web::Error, loopback: bool) -> actix_web::Error {
+async fn end_after(slots: &Followed, error: actix_web::Error, loopback: bool) -> actix_web::Error {
     // Whatever its status: the response that the changes belonged to is not the one that leaves.
     let status = error.as_response_error().status_code().as_u16();
     let (told, failed) = settle_all(slots, Some(status)).await;
@@ -129,7 +129,7 @@ async fn end_after(slots: &Slots, error: actix_web::Error, loopback: bool) -> ac
 /// Saves all sessions of a request, each whatever became of the others: what one has to tell must
 /// be told, or its visitor is left with a dead cookie.
 async fn settle_all(
-    slots: &Slots,
+    slots: &Followed,
     failed: Option<u16>,
 ) -> (Vec<(Arc<Slot>, Option<CookieChange>)>, Option<crate::Error>) {
     let (mut told, mut failure) = (Vec::new(), None);

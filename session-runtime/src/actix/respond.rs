@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, COOKIE, HOST, HeaderMap, HeaderValue, SET_COOKIE, VARY, X_FORWARDED_PROTO,
@@ -25,19 +26,20 @@ use crate::slot::{self, Slot};
 ///
 /// [`Connection::save`]: crate::Connection::save
 #[must_use = "a response does nothing unless it is returned"]
-pub struct Saved<R: Responder> {
-    response: HttpResponse<EitherBody<R::Body>>,
+pub struct Saved<R> {
+    response: HttpResponse,
+    of: PhantomData<fn(R)>,
 }
 
-impl<R: Responder> Saved<R> {
+impl<R> Saved<R> {
     /// The finished response.
-    pub fn into_response(self) -> HttpResponse<EitherBody<R::Body>> {
+    pub fn into_response(self) -> HttpResponse {
         self.response
     }
 }
 
 /// The status alone: the headers may carry the session's cookie.
-impl<R: Responder> fmt::Debug for Saved<R> {
+impl<R> fmt::Debug for Saved<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Saved")
             .field("status", &self.response.status())
@@ -46,32 +48,77 @@ impl<R: Responder> fmt::Debug for Saved<R> {
 }
 
 impl<R: Responder> Responder for Saved<R> {
-    type Body = EitherBody<R::Body>;
+    type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse<Self::Body> {
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         self.response
     }
 }
 
-/// Saves, then answers: with the response, or with the error of the save in its place.
-pub(super) async fn save<R: Responder>(
+/// A response whose session is being saved: it becomes that response, or the error of the save.
+///
+/// A future by hand, for each handler has one: `async` would keep, and move, everything twice.
+#[must_use = "futures do nothing unless polled"]
+pub struct Saving<R> {
     slot: Arc<Slot>,
-    req: &HttpRequest,
-    response: HttpResponse<R::Body>,
-) -> Saved<R> {
-    let response = match settle(&slot, failure(response.status())).await {
-        Ok(change) => {
-            let mut response = response.map_into_left_body();
-            tell(&slot, change, req, response.headers_mut());
-            response
+    request: HttpRequest,
+    response: Option<HttpResponse>,
+    save: Option<Save>,
+    of: PhantomData<fn(R)>,
+}
+
+impl<R: Responder> Saving<R> {
+    pub(super) fn new(
+        slot: Arc<Slot>,
+        request: HttpRequest,
+        response: HttpResponse<R::Body>,
+    ) -> Self {
+        Self {
+            slot,
+            request,
+            response: Some(response.map_into_boxed_body()),
+            save: None,
+            of: PhantomData,
         }
-        Err(error) => {
-            let mut response = HttpResponse::from_error(error).map_into_right_body();
-            vary(response.headers_mut());
-            response
+    }
+}
+
+impl<R> Future for Saving<R> {
+    type Output = Saved<R>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Saved<R>> {
+        let this = self.get_mut();
+        let Some(response) = &mut this.response else {
+            return Poll::Pending;
+        };
+        let told = if this.save.is_none() && this.slot.is_settled() {
+            Ok(None)
+        } else {
+            let failed = failure(response.status());
+            let save = this.save.get_or_insert_with(|| save(&this.slot, failed));
+            ready!(Pin::new(save).poll(cx))
+        };
+        match told {
+            Ok(change) => tell(&this.slot, change, &this.request, response.headers_mut()),
+            Err(error) => {
+                *response = HttpResponse::from_error(error);
+                vary(response.headers_mut());
+            }
         }
-    };
-    Saved { response }
+        let saved = |response| Saved {
+            response,
+            of: PhantomData,
+        };
+        this.response
+            .take()
+            .map_or(Poll::Pending, |response| Poll::Ready(saved(response)))
+    }
+}
+
+impl<R> fmt::Debug for Saving<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Saving(..)")
+    }
 }
 
 /// The status, if it says that the request failed.
@@ -79,14 +126,21 @@ pub(super) fn failure(status: StatusCode) -> Option<u16> {
     status.is_server_error().then(|| status.as_u16())
 }
 
+type Save = Lasting<Result<Option<CookieChange>>>;
+
 /// Saves a slot, and gives what there is to tell. Once begun it comes to its end, even if the
 /// request is dropped meanwhile.
+fn save(slot: &Arc<Slot>, failed: Option<u16>) -> Save {
+    let slot = Arc::clone(slot);
+    Lasting(Some(Box::pin(async move { slot.save(failed).await })))
+}
+
+/// The same, if there is anything to save.
 pub(super) async fn settle(slot: &Arc<Slot>, failed: Option<u16>) -> Result<Option<CookieChange>> {
     if slot.is_settled() {
         return Ok(None);
     }
-    let slot = Arc::clone(slot);
-    Lasting(Some(Box::pin(async move { slot.save(failed).await }))).await
+    save(slot, failed).await
 }
 
 /// A future that goes on as a task when it is dropped before its end.

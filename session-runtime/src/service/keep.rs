@@ -14,12 +14,8 @@ use crate::store::Commit;
 const TOUCH_LAG: Duration = Duration::from_secs(60);
 
 impl Service {
-    /// Whether a visit that changed nothing has anything to write.
-    pub(crate) fn is_keeping_due(&self, standing: &Standing, contents: &Contents) -> bool {
-        let Standing::Live(live) = standing else {
-            return false;
-        };
-        let now = self.now();
+    /// Whether a visit that changes nothing has anything to write.
+    pub(super) fn is_keeping_due(&self, live: &Live, contents: &Contents, now: Timestamp) -> bool {
         self.is_move_due(live, contents, now) || self.is_touch_due(live, contents, now)
     }
 
@@ -62,6 +58,7 @@ impl Service {
                     Live {
                         expires,
                         ends: expires,
+                        due: false,
                         ..live
                     },
                     contents,
@@ -90,6 +87,7 @@ impl Service {
                 .as_deref()
                 .map(|name| self.ring.current().user_key(name)),
             previous: false,
+            due: false,
             ..live.clone()
         };
         let record = self.record(&next, &contents)?;

@@ -30,6 +30,7 @@ use crate::stats::{Counters, Stats};
 use crate::store::{Answer, Store, StoreError};
 use crate::token::{self, Token};
 
+pub(crate) use open::Start;
 pub use users::SessionInfo;
 
 static GLOBAL: OnceCell<Sessions> = OnceCell::new();
@@ -109,6 +110,8 @@ pub(crate) struct Live {
     pub(crate) user: Option<UserKey>,
     /// Whether a previous secret signed the token or sealed the record.
     pub(crate) previous: bool,
+    /// Whether a visit that changes nothing has something to write all the same.
+    pub(crate) due: bool,
 }
 
 /// What a response has to tell the browser.

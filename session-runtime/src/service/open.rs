@@ -74,6 +74,7 @@ impl Service {
             Some((mut live, contents)) if self.end(&live, &contents, now) > now => {
                 live.previous |= token.previous;
                 live.ends = self.end(&live, &contents, now);
+                live.due = self.is_keeping_due(&live, &contents, now);
                 (Standing::Live(live), contents)
             }
             _ => (Standing::Nothing, contents::empty()),
@@ -119,6 +120,7 @@ impl Service {
                 handle,
                 user,
                 previous,
+                due: false,
             },
             contents,
         ))

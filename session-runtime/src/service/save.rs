@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{CookieChange, Live, Presented, Service, Standing};
-use crate::changes::{Changes, Few};
+use crate::changes::Changes;
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ impl Service {
         presented: &Presented,
         standing: Standing,
         contents: Arc<Contents>,
-        mut changes: Few<Changes>,
+        mut changes: Vec<Changes>,
     ) -> Result<Outcome> {
         let mut outcome = Outcome {
             standing,
@@ -342,6 +342,7 @@ impl Service {
             handle,
             user,
             previous: false,
+            due: false,
         }
     }
 
