@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -20,7 +21,8 @@ pub(crate) const MAX_DEPTH: usize = 126;
 /// Reading a missing key with `data["key"]` gives [`Value::Null`], writing one creates it.
 #[derive(Clone, Default, PartialEq)]
 pub struct Data {
-    entries: Vec<(Box<str>, Value)>,
+    /// Keys are shared, so that a copy of the dictionary costs no allocation for each.
+    entries: Vec<(Arc<str>, Value)>,
 }
 
 static NULL: Value = Value::Null;
@@ -43,9 +45,9 @@ impl Data {
     }
 
     /// Sets `key`, and gives the value it had.
-    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
-        let (key, value) = (key.into(), value.into());
-        match self.find(&key) {
+    pub fn insert(&mut self, key: impl AsRef<str>, value: impl Into<Value>) -> Option<Value> {
+        let (key, value) = (key.as_ref(), value.into());
+        match self.find(key) {
             Ok(place) => Some(std::mem::replace(&mut self.entries[place].1, value)),
             Err(place) => {
                 self.entries.insert(place, (key.into(), value));
@@ -94,6 +96,18 @@ impl Data {
         self.entries.retain(|(key, value)| keep(key, value));
     }
 
+    /// The key as it is kept, to be kept once more.
+    pub(crate) fn key(&self, key: &str) -> Option<Arc<str>> {
+        let place = self.find(key).ok()?;
+        Some(Arc::clone(&self.entries[place].0))
+    }
+
+    /// At least as many bytes as the dictionary takes as JSON, without writing it.
+    pub(crate) fn size_at_most(&self) -> usize {
+        let pair = |(key, value): (&str, &Value)| text_at_most(key) + 2 + size_at_most(value);
+        2 + self.iter().map(pair).sum::<usize>()
+    }
+
     /// How many bytes the dictionary takes as JSON.
     pub(crate) fn size(&self) -> usize {
         struct Count(usize);
@@ -117,6 +131,26 @@ impl Data {
         self.entries
             .iter()
             .all(|(_, value)| is_shallow(value, MAX_DEPTH))
+    }
+}
+
+/// A control character is six bytes, as in `\u0000`.
+fn text_at_most(text: &str) -> usize {
+    2 + 6 * text.len()
+}
+
+fn size_at_most(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(number) if number.is_i64() || number.is_u64() => 20,
+        // A crate elsewhere may have asked serde_json for numbers of any length.
+        Value::Number(number) => number.to_string().len(),
+        Value::String(text) => text_at_most(text),
+        Value::Array(items) => 2 + items.iter().map(|item| 1 + size_at_most(item)).sum::<usize>(),
+        Value::Object(fields) => {
+            let pair = |(key, value): (&String, &Value)| text_at_most(key) + 2 + size_at_most(value);
+            2 + fields.iter().map(pair).sum::<usize>()
+        }
     }
 }
 
@@ -148,7 +182,7 @@ impl IndexMut<&str> for Data {
     }
 }
 
-impl<K: Into<String>> FromIterator<(K, Value)> for Data {
+impl<K: AsRef<str>> FromIterator<(K, Value)> for Data {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(pairs: I) -> Self {
         let mut data = Self::default();
         data.extend(pairs);
@@ -156,10 +190,10 @@ impl<K: Into<String>> FromIterator<(K, Value)> for Data {
     }
 }
 
-impl<K: Into<String>> Extend<(K, Value)> for Data {
+impl<K: AsRef<str>> Extend<(K, Value)> for Data {
     fn extend<I: IntoIterator<Item = (K, Value)>>(&mut self, pairs: I) {
         for (key, value) in pairs {
-            let key = key.into();
+            let key = key.as_ref();
             // What was written in order is read in order: no search, no shifting.
             if self.entries.last().is_none_or(|(last, _)| **last < *key) {
                 self.entries.push((key.into(), value));

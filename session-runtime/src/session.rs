@@ -176,11 +176,11 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Json`] if it cannot be serialised; the session is as it was.
-    pub fn insert(&mut self, key: impl Into<String>, value: impl Serialize) -> Result<()> {
-        let key = key.into();
-        let value = serde_json::to_value(value).map_err(|error| no_json(&key, error))?;
-        self.forget_updates(&key);
-        if self.current.data.get(&key) != Some(&value) {
+    pub fn insert(&mut self, key: impl AsRef<str>, value: impl Serialize) -> Result<()> {
+        let key = key.as_ref();
+        let value = serde_json::to_value(value).map_err(|error| no_json(key, error))?;
+        self.forget_updates(key);
+        if self.current.data.get(key) != Some(&value) {
             self.contents_mut().data.insert(key, value);
         }
         Ok(())
@@ -217,17 +217,17 @@ impl Session {
     /// logged.
     pub fn update<T>(
         &mut self,
-        key: impl Into<String>,
+        key: impl AsRef<str>,
         f: impl FnOnce(T) -> T + Clone + Send + Sync + 'static,
     ) -> Result<T>
     where
         T: Serialize + DeserializeOwned + Default,
     {
-        let key = key.into();
-        let new = updated(&key, self.current.data.get(&key), f.clone())?;
-        let result = serde_json::to_value(&new).map_err(|error| no_json(&key, error))?;
-        self.keep_update(&key, f, result.clone());
-        if self.current.data.get(&key) != Some(&result) {
+        let key = key.as_ref();
+        let new = updated(key, self.current.data.get(key), f.clone())?;
+        let result = serde_json::to_value(&new).map_err(|error| no_json(key, error))?;
+        self.keep_update(key, f, result.clone());
+        if self.current.data.get(key) != Some(&result) {
             self.contents_mut().data.insert(key, result);
         }
         Ok(new)
@@ -241,7 +241,7 @@ impl Session {
     ) where
         T: Serialize + DeserializeOwned + Default,
     {
-        let key: Arc<str> = key.into();
+        let key = self.current.data.key(key).unwrap_or_else(|| key.into());
         let name = Arc::clone(&key);
         let step: Step = Arc::new(move |value| {
             let new = updated(&name, value, f.clone())?;

@@ -10,9 +10,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::changes::Changes;
+use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
-use crate::service::{CookieChange, Presented, Sessions, Standing, Start};
+use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Start};
 use crate::session::{Claims, Facts, Session};
 
 /// One for each service that a request connects to.
@@ -94,19 +95,27 @@ impl Slot {
     }
 
     /// Goes on from where a save or a claim has led.
-    fn go_on(&self, standing: Standing, contents: Arc<Contents>) {
+    fn go_on(&self, outcome: Outcome) -> Option<CookieChange> {
         let mut state = self.state();
         state.view = match &state.pending[..] {
             [] => None,
-            pending => Some(self.put(pending, Arc::clone(&contents))),
+            pending => Some(self.put(pending, Arc::clone(&outcome.contents))),
         };
-        (state.standing, state.contents) = (standing, contents);
+        (state.standing, state.contents) = (outcome.standing, outcome.contents);
+        outcome.cookie
     }
 
     /// Puts changes on what the session holds.
     fn put(&self, changes: &[Changes], contents: Arc<Contents>) -> Arc<Contents> {
         let service = &self.sessions.0;
-        service.apply(changes, contents, service.now())
+        // Nothing but a login asks for the time.
+        let login = changes.iter().any(|changes| changes.login);
+        let now = if login {
+            service.now()
+        } else {
+            Timestamp::default()
+        };
+        service.apply(changes, contents, now)
     }
 
     /// A session that begins where the others left off.
@@ -170,14 +179,14 @@ impl Slot {
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;
-        let (standing, contents, mut pending) = {
+        let (mut outcome, mut pending) = {
             let mut state = self.state();
             let pending = std::mem::take(&mut state.pending);
             state.view = None;
             if std::mem::take(&mut state.clash) && failed.is_none() {
                 return Err(Error::TwoLogins);
             }
-            (state.standing.clone(), Arc::clone(&state.contents), pending)
+            (state.start(), pending)
         };
         if let Some(status) = failed {
             if pending.iter().any(Changes::edits) {
@@ -186,11 +195,10 @@ impl Slot {
             }
             pending = pending.into_iter().map(Changes::without_edits).collect();
         }
-        let outcome = service
-            .save(&self.presented, standing, contents, pending)
+        service
+            .save(&self.presented, &mut outcome, &pending)
             .await?;
-        self.go_on(outcome.standing, outcome.contents);
-        Ok(outcome.cookie)
+        Ok(self.go_on(outcome))
     }
 }
 
@@ -201,19 +209,16 @@ impl Claims for Slot {
     ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>> {
         Box::pin(async move {
             let _turn = self.turn.lock().await;
-            let (standing, contents) = {
+            let mut outcome = {
                 let mut state = self.state();
                 if state.view().data.get(key) != state.contents.data.get(key) {
                     // Put there by another connection of this request: nobody else can have it.
                     return Ok(state.take_pending(key));
                 }
-                (state.standing.clone(), Arc::clone(&state.contents))
+                state.start()
             };
-            let Standing::Live(live) = standing else {
-                return Ok(None);
-            };
-            let (outcome, value) = self.sessions.0.claim(live, contents, key).await?;
-            self.go_on(outcome.standing, outcome.contents);
+            let value = self.sessions.0.claim(&mut outcome, key).await?;
+            self.go_on(outcome);
             Ok(value)
         })
     }
@@ -226,6 +231,11 @@ impl State {
             (self.standing, self.contents) = (standing, contents);
             self.loaded = true;
         }
+    }
+
+    /// Where a save or a claim starts from.
+    fn start(&self) -> Outcome {
+        Outcome::of((self.standing.clone(), Arc::clone(&self.contents)))
     }
 
     fn view(&self) -> &Arc<Contents> {
@@ -260,10 +270,10 @@ impl Drop for Slot {
         if pending.iter().any(|changes| changes.purge) {
             let (sessions, presented) =
                 (self.sessions.clone(), std::mem::take(&mut self.presented));
-            let (standing, contents) = (state.standing.clone(), Arc::clone(&state.contents));
-            let purge = vec![Changes::purge()];
+            let mut outcome = state.start();
             finish(Box::pin(async move {
-                if let Err(error) = sessions.0.save(&presented, standing, contents, purge).await {
+                let purge = [Changes::purge()];
+                if let Err(error) = sessions.0.save(&presented, &mut outcome, &purge).await {
                     tracing::error!(target: "bsession", %error, "purge_failed");
                 }
             }));

@@ -32,77 +32,51 @@ impl Service {
     }
 
     /// Writes what a mere visit moves. The visit is none the worse if that fails.
-    pub(super) async fn keep(&self, live: Live, contents: Arc<Contents>) -> Outcome {
+    pub(super) async fn keep(&self, outcome: &mut Outcome) {
         let now = self.now();
-        let unchanged = |live, contents| Outcome {
-            standing: Standing::Live(live),
-            contents,
-            cookie: None,
+        let Standing::Live(live) = &mut outcome.standing else {
+            return;
         };
-        if self.is_move_due(&live, &contents, now) {
-            return match self.move_on(&live, &contents, now).await {
-                Ok(Some(outcome)) => outcome,
-                Ok(None) => unchanged(live, contents),
-                Err(error) => {
-                    tracing::warn!(target: "bsession", %error, "cookie_not_moved");
-                    unchanged(live, contents)
-                }
-            };
-        }
-        if self.is_touch_due(&live, &contents, now) {
-            let expires = self.expiry(&contents, now);
+        if self.is_move_due(live, &outcome.contents, now) {
+            if let Err(error) = self.move_on(outcome, now).await {
+                tracing::warn!(target: "bsession", %error, "cookie_not_moved");
+            }
+        } else if self.is_touch_due(live, &outcome.contents, now) {
+            let expires = self.expiry(&outcome.contents, now);
             let touch = self.store.touch(live.key, live.revision, expires, now);
             if self.deadline().wait(touch).await.is_ok() {
                 self.counters.touches.count();
-                return unchanged(
-                    Live {
-                        expires,
-                        ends: expires,
-                        due: false,
-                        ..live
-                    },
-                    contents,
-                );
+                (live.expires, live.ends, live.due) = (expires, expires, false);
             }
         }
-        unchanged(live, contents)
     }
 
     /// Writes the record anew, under the current secret, and sends the cookie again. If somebody
     /// else saved meanwhile, they did so.
-    async fn move_on(
-        &self,
-        live: &Live,
-        contents: &Arc<Contents>,
-        now: Timestamp,
-    ) -> Result<Option<Outcome>> {
-        let mut contents = Contents::clone(contents);
+    async fn move_on(&self, outcome: &mut Outcome, now: Timestamp) -> Result<()> {
+        let Standing::Live(live) = &mut outcome.standing else {
+            return Ok(());
+        };
+        let mut contents = Contents::clone(&outcome.contents);
         contents.cookie_sent = now;
         let contents = Arc::new(contents);
+        let expires = self.expiry(&contents, now);
         let next = Live {
             revision: live.revision.next(),
-            expires: self.expiry(&contents, now),
-            user: contents
-                .user
-                .as_deref()
-                .map(|name| self.ring.current().user_key(name)),
+            expires,
+            user: self.user_key(&contents),
             previous: false,
             due: false,
             ..live.clone()
         };
         let record = self.record(&next, &contents)?;
         let answer = self.store.commit(live.key, live.revision, record, now);
-        Ok(match self.deadline().wait(answer).await? {
-            Commit::Saved => {
-                self.counters.commits.count();
-                let cookie = Some(self.set_cookie(&next.id, &contents, now));
-                Some(Outcome {
-                    standing: Standing::Live(next),
-                    contents,
-                    cookie,
-                })
-            }
-            Commit::Conflict(_) | Commit::Gone => None,
-        })
+        if let Commit::Saved = self.deadline().wait(answer).await? {
+            self.counters.commits.count();
+            *live = next;
+            outcome.cookie = Some(self.set_cookie(&live.id, &contents, now));
+            outcome.contents = contents;
+        }
+        Ok(())
     }
 }

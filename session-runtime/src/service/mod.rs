@@ -31,6 +31,7 @@ use crate::store::{Answer, Store, StoreError};
 use crate::token::{self, Token};
 
 pub(crate) use open::Start;
+pub(crate) use save::Outcome;
 pub use users::SessionInfo;
 
 static GLOBAL: OnceCell<Sessions> = OnceCell::new();
@@ -193,7 +194,10 @@ impl Sessions {
     pub async fn cookie_for(&self, f: impl FnOnce(&mut Session)) -> Result<Cookie<'static>> {
         let mut session = Session::default();
         f(&mut session);
-        let outcome = self.0.create(&[session.into_changes()]).await?;
+        let mut outcome = Outcome::of(open::nothing());
+        self.0
+            .create(&mut outcome, &[session.into_changes()])
+            .await?;
         Ok(self
             .0
             .cookie(outcome.cookie.unwrap_or(CookieChange::Remove), false))
@@ -331,7 +335,8 @@ impl Deadline<'_> {
             Answer::Now(result) => result,
             // A timer needs a runtime, and panics without one.
             Answer::Later(_) if runtime::Handle::try_current().is_err() => Err(StoreError::Stopped),
-            Answer::Later(future) => within(self.at(), future).await,
+            // Boxed, or every future that waits would have room for a timer.
+            Answer::Later(future) => Box::pin(within(self.at(), future)).await,
         };
         result.inspect_err(|error| self.service.store_failed(error))
     }

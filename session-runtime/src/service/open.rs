@@ -15,11 +15,16 @@ use crate::token::Token;
 /// A session as a request begins with it.
 pub(crate) type Start = (Standing, Arc<Contents>);
 
+/// Who has no session begins with nothing.
+pub(super) fn nothing() -> Start {
+    (Standing::Nothing, contents::empty())
+}
+
 impl Service {
     /// Loads what can be loaded without waiting; `None` if it takes [`load`](Self::load).
     pub(crate) fn load_now(&self, presented: &Presented) -> Option<Result<Start>> {
         let token = match &*presented.tokens {
-            [] => return Some(Ok((Standing::Nothing, contents::empty()))),
+            [] => return Some(Ok(nothing())),
             [token] => token,
             _ => return None,
         };
@@ -68,7 +73,7 @@ impl Service {
         let record = match loaded {
             Loaded::Live(record) => record,
             Loaded::Retired => return (Standing::Unkept, contents::empty()),
-            Loaded::Nothing => return (Standing::Nothing, contents::empty()),
+            Loaded::Nothing => return nothing(),
         };
         match self.open(&token.id, key, record) {
             Some((mut live, contents)) if self.end(&live, &contents, now) > now => {
@@ -77,7 +82,7 @@ impl Service {
                 live.due = self.is_keeping_due(&live, &contents, now);
                 (Standing::Live(live), contents)
             }
-            _ => (Standing::Nothing, contents::empty()),
+            _ => nothing(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{CookieChange, Live, Presented, Service, Standing};
+use super::{CookieChange, Live, Presented, Service, Standing, Start};
 use crate::changes::Changes;
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
@@ -27,57 +27,85 @@ pub(crate) struct Outcome {
     pub(crate) cookie: Option<CookieChange>,
 }
 
+impl Outcome {
+    pub(crate) fn of((standing, contents): Start) -> Self {
+        Self {
+            standing,
+            contents,
+            cookie: None,
+        }
+    }
+
+    fn end(&mut self, standing: Standing) {
+        self.standing = standing;
+        self.contents = contents::empty();
+    }
+}
+
+/// A session as it is about to be written.
+struct Next {
+    live: Live,
+    contents: Arc<Contents>,
+    /// Whether the cookie has to be sent.
+    tell: bool,
+}
+
 impl Service {
     /// Saves the changes of a request, each put on the one before.
     pub(crate) async fn save(
         &self,
         presented: &Presented,
-        standing: Standing,
-        contents: Arc<Contents>,
-        mut changes: Vec<Changes>,
-    ) -> Result<Outcome> {
-        let mut outcome = Outcome {
-            standing,
-            contents,
-            cookie: None,
-        };
+        outcome: &mut Outcome,
+        mut changes: &[Changes],
+    ) -> Result<()> {
         if let Some(last) = changes.iter().rposition(|changes| changes.purge) {
-            changes.drain(..last);
-            outcome = self.purge(presented, &outcome.standing).await?;
+            changes = &changes[last..];
+            self.purge(presented, outcome).await?;
         }
         let login = changes.iter().any(|changes| changes.login);
         let renew = login || changes.iter().any(|changes| changes.renew);
         let edits = changes.iter().any(Changes::edits);
-        match outcome.standing {
-            Standing::Nothing if edits => self.create(&changes).await,
-            Standing::Unkept if login => self.create(&changes).await,
+        match &outcome.standing {
+            Standing::Nothing if edits => self.create(outcome, changes).await,
+            Standing::Unkept if login => self.create(outcome, changes).await,
             // Both go, as the one would: else they would be two again at the next request.
             Standing::Ambiguous if login => {
-                self.purge(presented, &outcome.standing).await?;
-                self.create(&changes).await
+                self.purge(presented, outcome).await?;
+                self.create(outcome, changes).await
             }
-            Standing::Live(live) if edits || renew => {
-                self.commit(live, outcome.contents, &changes, renew).await
+            Standing::Live(_) if edits || renew => {
+                if self.commit(outcome, changes, renew).await? {
+                    return Ok(());
+                }
+                // The session has ended: a login begins another one, all else is too late.
+                outcome.end(Standing::Unkept);
+                if login {
+                    return self.create(outcome, changes).await;
+                }
+                self.late();
+                Ok(())
             }
-            Standing::Live(live) => Ok(self.keep(live, outcome.contents).await),
+            Standing::Live(live) => {
+                if live.due {
+                    self.keep(outcome).await;
+                }
+                Ok(())
+            }
             Standing::Unkept | Standing::Ambiguous if edits => {
                 self.late();
-                Ok(outcome)
+                Ok(())
             }
-            Standing::Nothing | Standing::Unkept | Standing::Ambiguous => Ok(outcome),
+            Standing::Nothing | Standing::Unkept | Standing::Ambiguous => Ok(()),
         }
     }
 
     /// Removes every session whose cookie was shown.
-    async fn purge(&self, presented: &Presented, standing: &Standing) -> Result<Outcome> {
+    async fn purge(&self, presented: &Presented, outcome: &mut Outcome) -> Result<()> {
         let mut deadline = self.deadline();
-        let mut keys: Vec<Key> = presented
-            .tokens
-            .iter()
-            .map(|token| self.ring.store_key(&token.id))
-            .collect();
+        let tokens = presented.tokens.iter();
+        let mut keys: Vec<Key> = tokens.map(|token| self.ring.store_key(&token.id)).collect();
         let mut shown = presented.any;
-        if let Standing::Live(live) = standing {
+        if let Standing::Live(live) = &outcome.standing {
             // A save earlier in the request may have given it another id.
             shown = true;
             if !keys.contains(&live.key) {
@@ -90,16 +118,13 @@ impl Service {
                 tracing::debug!(target: "bsession", "purged");
             }
         }
-        let cookie = shown.then_some(CookieChange::Remove);
-        Ok(Outcome {
-            standing: Standing::Nothing,
-            contents: contents::empty(),
-            cookie,
-        })
+        outcome.end(Standing::Nothing);
+        outcome.cookie = shown.then_some(CookieChange::Remove);
+        Ok(())
     }
 
     /// Makes a session, under an id that nobody had before.
-    pub(crate) async fn create(&self, changes: &[Changes]) -> Result<Outcome> {
+    pub(crate) async fn create(&self, outcome: &mut Outcome, changes: &[Changes]) -> Result<()> {
         let mut deadline = self.deadline();
         let now = self.now();
         let mut contents = self.apply(changes, contents::empty(), now);
@@ -111,24 +136,32 @@ impl Service {
         }
         self.check(&contents)?;
         let handle = Handle(random::bytes().map_err(Error::Random)?);
-        let user = contents
-            .user
-            .as_deref()
-            .map(|name| self.ring.current().user_key(name));
         for _ in 0..TRIES {
             let id = secret::new_id()?;
-            let key = self.ring.store_key(&id);
-            let live = self.live(id, key, Revision::first(), &contents, handle, user, now);
+            let expires = self.expiry(&contents, now);
+            let live = Live {
+                key: self.ring.store_key(&id),
+                id,
+                revision: Revision::first(),
+                expires,
+                ends: expires,
+                created: contents.created,
+                handle,
+                user: self.user_key(&contents),
+                previous: false,
+                due: false,
+            };
             let record = self.record(&live, &contents)?;
-            if deadline.wait(self.store.create(key, record, now)).await? {
+            if deadline
+                .wait(self.store.create(live.key, record, now))
+                .await?
+            {
                 self.counters.creates.count();
                 tracing::debug!(target: "bsession", %handle, "created");
-                let cookie = Some(self.set_cookie(&live.id, &contents, now));
-                return Ok(Outcome {
-                    standing: Standing::Live(live),
-                    contents,
-                    cookie,
-                });
+                outcome.cookie = Some(self.set_cookie(&live.id, &contents, now));
+                outcome.standing = Standing::Live(live);
+                outcome.contents = contents;
+                return Ok(());
             }
         }
         Err(Error::Random(std::io::Error::other(
@@ -136,161 +169,144 @@ impl Service {
         )))
     }
 
-    /// Saves a session that is there, put on top of whatever others saved meanwhile.
+    /// Saves a session that is there, put on top of whatever others saved meanwhile; answers whether
+    /// it still was there.
     async fn commit(
         &self,
-        mut live: Live,
-        mut base: Arc<Contents>,
+        outcome: &mut Outcome,
         changes: &[Changes],
         renew: bool,
-    ) -> Result<Outcome> {
+    ) -> Result<bool> {
         let mut deadline = self.deadline();
         let now = self.now();
         let new_id = if renew { Some(secret::new_id()?) } else { None };
-        loop {
-            let mut contents = self.apply(changes, Arc::clone(&base), now);
-            let tell = renew
-                || live.previous
-                || contents.idle != base.idle
-                || self.is_cookie_due(&contents, now);
-            if tell {
-                Arc::make_mut(&mut contents).cookie_sent = now;
-            }
-            self.check(&contents)?;
-            let user = if contents.user == base.user && !live.previous {
-                live.user
-            } else {
-                contents
-                    .user
-                    .as_deref()
-                    .map(|name| self.ring.current().user_key(name))
-            };
-            let id = new_id.clone().unwrap_or_else(|| live.id.clone());
-            let key = if renew {
-                self.ring.store_key(&id)
-            } else {
-                live.key
-            };
-            let next = self.live(
-                id,
-                key,
-                live.revision.next(),
-                &contents,
-                live.handle,
-                user,
-                now,
-            );
-            let record = self.record(&next, &contents)?;
+        while let Standing::Live(live) = &outcome.standing {
+            let next = self.next(live, &outcome.contents, changes, new_id.as_ref(), now)?;
+            let record = self.record(&next.live, &next.contents)?;
             let answer = if renew {
-                self.store.renew(live.key, live.revision, key, record, now)
+                self.store
+                    .renew(live.key, live.revision, next.live.key, record, now)
             } else {
-                self.store.commit(key, live.revision, record, now)
+                self.store.commit(live.key, live.revision, record, now)
             };
             match deadline.wait(answer).await? {
                 Commit::Saved => {
                     self.counters.commits.count();
+                    let Next {
+                        live,
+                        contents,
+                        tell,
+                    } = next;
                     if renew {
                         self.counters.renewals.count();
-                        tracing::debug!(target: "bsession", handle = %next.handle, "renewed");
+                        tracing::debug!(target: "bsession", handle = %live.handle, "renewed");
                     }
-                    let cookie = tell.then(|| self.set_cookie(&next.id, &contents, now));
-                    return Ok(Outcome {
-                        standing: Standing::Live(next),
-                        contents,
-                        cookie,
-                    });
+                    outcome.cookie = tell.then(|| self.set_cookie(&live.id, &contents, now));
+                    outcome.standing = Standing::Live(live);
+                    outcome.contents = contents;
+                    return Ok(true);
                 }
-                Commit::Conflict(latest) => match self.reopen(&live, latest) {
-                    Some(latest) => (live, base) = latest,
-                    None => return self.gone(changes).await,
-                },
-                Commit::Gone => return self.gone(changes).await,
+                Commit::Conflict(latest) => self.reopen(outcome, latest),
+                Commit::Gone => return Ok(false),
             }
             deadline.check()?;
         }
+        Ok(false)
     }
 
-    /// What becomes of changes whose session has ended: a login begins another one, all else is
-    /// too late.
-    async fn gone(&self, changes: &[Changes]) -> Result<Outcome> {
-        if changes.iter().any(|changes| changes.login) {
-            return self.create(changes).await;
+    /// The session after these changes, under a new id or its own.
+    fn next(
+        &self,
+        live: &Live,
+        base: &Arc<Contents>,
+        changes: &[Changes],
+        new_id: Option<&Id>,
+        now: Timestamp,
+    ) -> Result<Next> {
+        let mut contents = self.apply(changes, Arc::clone(base), now);
+        let tell = new_id.is_some()
+            || live.previous
+            || contents.idle != base.idle
+            || self.is_cookie_due(&contents, now);
+        if tell {
+            Arc::make_mut(&mut contents).cookie_sent = now;
         }
-        self.late();
-        Ok(Outcome {
-            standing: Standing::Unkept,
-            contents: contents::empty(),
-            cookie: None,
+        self.check(&contents)?;
+        let user = if contents.user == base.user && !live.previous {
+            live.user
+        } else {
+            self.user_key(&contents)
+        };
+        let (id, key) = match new_id {
+            Some(id) => (id.clone(), self.ring.store_key(id)),
+            None => (live.id.clone(), live.key),
+        };
+        let expires = self.expiry(&contents, now);
+        let live = Live {
+            id,
+            key,
+            revision: live.revision.next(),
+            expires,
+            ends: expires,
+            user,
+            previous: false,
+            due: false,
+            ..*live
+        };
+        Ok(Next {
+            live,
+            contents,
+            tell,
         })
     }
 
     /// Removes one key for one caller, at once: whoever commits the removal has the value.
-    pub(crate) async fn claim(
-        &self,
-        mut live: Live,
-        mut contents: Arc<Contents>,
-        key: &str,
-    ) -> Result<(Outcome, Option<Value>)> {
+    pub(crate) async fn claim(&self, outcome: &mut Outcome, key: &str) -> Result<Option<Value>> {
         let mut deadline = self.deadline();
         let now = self.now();
-        loop {
-            let mut claimed = Contents::clone(&contents);
+        while let Standing::Live(live) = &outcome.standing {
+            let mut claimed = Contents::clone(&outcome.contents);
             let Some(value) = claimed.data.remove(key) else {
-                return Ok((
-                    Outcome {
-                        standing: Standing::Live(live),
-                        contents,
-                        cookie: None,
-                    },
-                    None,
-                ));
+                return Ok(None);
             };
             let claimed = Arc::new(claimed);
-            let user = live.user;
             let next = Live {
                 revision: live.revision.next(),
                 expires: self.expiry(&claimed, now),
-                user,
                 ..live.clone()
             };
             let record = self.record(&next, &claimed)?;
-            match deadline
-                .wait(self.store.commit(live.key, live.revision, record, now))
-                .await?
-            {
+            let answer = self.store.commit(live.key, live.revision, record, now);
+            match deadline.wait(answer).await? {
                 Commit::Saved => {
                     self.counters.commits.count();
-                    let outcome = Outcome {
-                        standing: Standing::Live(next),
-                        contents: claimed,
-                        cookie: None,
-                    };
-                    return Ok((outcome, Some(value)));
+                    outcome.standing = Standing::Live(next);
+                    outcome.contents = claimed;
+                    return Ok(Some(value));
                 }
-                Commit::Conflict(latest) => {
-                    if let Some(latest) = self.reopen(&live, latest) {
-                        (live, contents) = latest;
-                        deadline.check()?;
-                        continue;
-                    }
-                }
-                Commit::Gone => {}
+                Commit::Conflict(latest) => self.reopen(outcome, latest),
+                Commit::Gone => outcome.end(Standing::Unkept),
             }
-            let outcome = Outcome {
-                standing: Standing::Unkept,
-                contents: contents::empty(),
-                cookie: None,
-            };
-            return Ok((outcome, None));
+            deadline.check()?;
         }
+        Ok(None)
     }
 
-    /// Opens what another request committed over the revision that this one has.
-    pub(super) fn reopen(&self, live: &Live, latest: Record) -> Option<(Live, Arc<Contents>)> {
+    /// Goes on from what another request committed over the revision that this one has; it does not
+    /// open if it is not ours.
+    fn reopen(&self, outcome: &mut Outcome, latest: Record) {
         self.counters.conflicts.count();
-        let (mut latest, contents) = self.open(&live.id, live.key, latest)?;
-        latest.previous |= live.previous;
-        Some((latest, contents))
+        let Standing::Live(live) = &mut outcome.standing else {
+            return;
+        };
+        match self.open(&live.id, live.key, latest) {
+            Some((mut latest, contents)) => {
+                latest.previous |= live.previous;
+                *live = latest;
+                outcome.contents = contents;
+            }
+            None => outcome.end(Standing::Unkept),
+        }
     }
 
     pub(crate) fn apply(
@@ -309,7 +325,12 @@ impl Service {
             return Err(Error::TooDeep);
         }
         let user = contents.user.as_deref().map_or(0, str::len);
-        let (size, max) = (contents.data.size() + user, self.config.max_size);
+        let max = self.config.max_size;
+        // Only what may be too large is written down to be measured.
+        if contents.data.size_at_most() + user <= max {
+            return Ok(());
+        }
+        let size = contents.data.size() + user;
         if size > max {
             Err(Error::TooLarge { size, max })
         } else {
@@ -317,33 +338,10 @@ impl Service {
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the fields of a `Live`, one each"
-    )]
-    fn live(
-        &self,
-        id: Id,
-        key: Key,
-        revision: Revision,
-        contents: &Contents,
-        handle: Handle,
-        user: Option<UserKey>,
-        now: Timestamp,
-    ) -> Live {
-        let expires = self.expiry(contents, now);
-        Live {
-            id,
-            key,
-            revision,
-            expires,
-            ends: expires,
-            created: contents.created,
-            handle,
-            user,
-            previous: false,
-            due: false,
-        }
+    /// How the store is to know the user.
+    pub(super) fn user_key(&self, contents: &Contents) -> Option<UserKey> {
+        let user = contents.user.as_deref()?;
+        Some(self.ring.current().user_key(user))
     }
 
     pub(super) fn record(&self, live: &Live, contents: &Arc<Contents>) -> Result<Record> {
