@@ -146,9 +146,15 @@ fn size_at_most(value: &Value) -> usize {
         // A crate elsewhere may have asked serde_json for numbers of any length.
         Value::Number(number) => number.to_string().len(),
         Value::String(text) => text_at_most(text),
-        Value::Array(items) => 2 + items.iter().map(|item| 1 + size_at_most(item)).sum::<usize>(),
+        Value::Array(items) => {
+            2 + items
+                .iter()
+                .map(|item| 1 + size_at_most(item))
+                .sum::<usize>()
+        }
         Value::Object(fields) => {
-            let pair = |(key, value): (&String, &Value)| text_at_most(key) + 2 + size_at_most(value);
+            let pair =
+                |(key, value): (&String, &Value)| text_at_most(key) + 2 + size_at_most(value);
             2 + fields.iter().map(pair).sum::<usize>()
         }
     }

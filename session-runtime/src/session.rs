@@ -57,13 +57,12 @@ pub struct Session {
     logged_in: bool,
     /// A login took away what was another user's.
     emptied: bool,
-    facts: Facts,
-    claims: Option<Arc<dyn Claims>>,
+    backing: Option<Arc<dyn Backing>>,
 }
 
 impl Default for Session {
     fn default() -> Self {
-        Self::connected(contents::empty(), Facts::default(), None)
+        Self::connected(contents::empty(), None)
     }
 }
 
@@ -75,8 +74,10 @@ pub(crate) struct Facts {
     pub(crate) expires: Option<Timestamp>,
 }
 
-/// Where a session can commit one removal at once.
-pub(crate) trait Claims: Send + Sync {
+/// What stands behind a connected session.
+pub(crate) trait Backing: Send + Sync {
+    fn facts(&self) -> Facts;
+
     /// Removes `key` from the stored session, and gives its value to this caller alone.
     fn claim<'a>(
         &'a self,
@@ -85,11 +86,7 @@ pub(crate) trait Claims: Send + Sync {
 }
 
 impl Session {
-    pub(crate) fn connected(
-        contents: Arc<Contents>,
-        facts: Facts,
-        claims: Option<Arc<dyn Claims>>,
-    ) -> Self {
+    pub(crate) fn connected(contents: Arc<Contents>, backing: Option<Arc<dyn Backing>>) -> Self {
         Self {
             before: Arc::clone(&contents),
             current: contents,
@@ -98,9 +95,13 @@ impl Session {
             renewed: false,
             logged_in: false,
             emptied: false,
-            facts,
-            claims,
+            backing,
         }
+    }
+
+    fn facts(&self) -> Facts {
+        let backing = self.backing.as_ref().filter(|_| !self.purged);
+        backing.map_or_else(Facts::default, |backing| backing.facts())
     }
 
     /// What this request changed.
@@ -311,10 +312,10 @@ impl Session {
             return Ok(None);
         }
         // Without a request there is nothing loaded, and no key gets this far.
-        let Some(claims) = self.claims.clone() else {
+        let Some(backing) = self.backing.clone() else {
             return self.take(key);
         };
-        let value = claims.claim(key).await?;
+        let value = backing.claim(key).await?;
         self.forget_updates(key);
         self.contents_mut().data.remove(key);
         Arc::make_mut(&mut self.before).data.remove(key);
@@ -371,7 +372,7 @@ impl Session {
     pub fn purge(&mut self) {
         *self = Self {
             purged: true,
-            claims: self.claims.take(),
+            backing: self.backing.take(),
             ..Self::default()
         };
     }
@@ -424,7 +425,7 @@ impl Session {
     /// Whether nothing is stored of this session yet.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        self.facts.handle.is_none()
+        self.facts().handle.is_none()
     }
 
     /// Gives this session an idle expiry of its own, in days, in place of the service's: between
@@ -446,13 +447,13 @@ impl Session {
     /// When the session was created; `None` for a new one.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
-        self.facts.created.map(SystemTime::from)
+        self.facts().created.map(SystemTime::from)
     }
 
     /// When the session ends unless it is visited again; `None` for a new one.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.facts.expires.map(SystemTime::from)
+        self.facts().expires.map(SystemTime::from)
     }
 
     /// The session's public name, for lists and logs; `None` for a new one.
@@ -460,7 +461,7 @@ impl Session {
     /// It is not secret, opens nothing and stays the same through every renewal.
     #[must_use]
     pub fn handle(&self) -> Option<Handle> {
-        self.facts.handle
+        self.facts().handle
     }
 }
 
@@ -519,7 +520,7 @@ impl IndexMut<&str> for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("handle", &self.facts.handle)
+            .field("handle", &self.facts().handle)
             .field("keys", self.data())
             .finish()
     }

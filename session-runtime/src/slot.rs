@@ -11,10 +11,10 @@ use tokio::sync::Mutex;
 
 use crate::changes::Changes;
 use crate::clock::Timestamp;
-use crate::contents::{self, Contents};
+use crate::contents::Contents;
 use crate::error::{Error, Result};
-use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Start};
-use crate::session::{Claims, Facts, Session};
+use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Stored};
+use crate::session::{Backing, Facts, Session};
 
 /// One for each service that a request connects to.
 pub(crate) struct Slot {
@@ -28,9 +28,8 @@ pub(crate) struct Slot {
 
 struct State {
     loaded: bool,
-    standing: Standing,
     /// What is stored, as far as this request knows.
-    contents: Arc<Contents>,
+    stored: Stored,
     /// What connections have changed and nobody has saved.
     pending: Vec<Changes>,
     /// What is stored with what is pending on it, if anything is: what the next connection begins
@@ -54,8 +53,7 @@ impl Slot {
     pub(crate) fn new(sessions: Sessions, presented: Presented) -> Self {
         let state = State {
             loaded: false,
-            standing: Standing::Nothing,
-            contents: contents::empty(),
+            stored: Stored::default(),
             pending: Vec::new(),
             view: None,
             purges: 0,
@@ -80,16 +78,16 @@ impl Slot {
         if self.state().loaded {
             return Some(Ok(()));
         }
-        let start = self.sessions.0.load_now(&self.presented)?;
-        Some(start.map(|start| self.state().begin(start)))
+        let loaded = self.sessions.0.load_now(&self.presented)?;
+        Some(loaded.map(|stored| self.state().begin(stored)))
     }
 
     /// Loads the session, once however many ask for it.
     pub(crate) async fn load(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
         if !self.state().loaded {
-            let start = self.sessions.0.load(&self.presented).await?;
-            self.state().begin(start);
+            let stored = self.sessions.0.load(&self.presented).await?;
+            self.state().begin(stored);
         }
         Ok(())
     }
@@ -99,9 +97,9 @@ impl Slot {
         let mut state = self.state();
         state.view = match &state.pending[..] {
             [] => None,
-            pending => Some(self.put(pending, Arc::clone(&outcome.contents))),
+            pending => Some(self.put(pending, Arc::clone(&outcome.stored.contents))),
         };
-        (state.standing, state.contents) = (outcome.standing, outcome.contents);
+        state.stored = outcome.stored;
         outcome.cookie
     }
 
@@ -121,21 +119,13 @@ impl Slot {
     /// A session that begins where the others left off.
     pub(crate) fn open(self: &Arc<Self>) -> (Session, Opened) {
         let state = self.state();
-        let facts = match &state.standing {
-            Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
-                handle: Some(live.handle),
-                created: Some(live.created),
-                expires: Some(live.ends),
-            },
-            _ => Facts::default(),
-        };
         let opened = Opened {
             purges: state.purges,
             logins: state.logins,
         };
-        let claims: Arc<dyn Claims> = Arc::clone(self) as _;
+        let backing: Arc<dyn Backing> = Arc::clone(self) as _;
         (
-            Session::connected(Arc::clone(state.view()), facts, Some(claims)),
+            Session::connected(Arc::clone(state.view()), Some(backing)),
             opened,
         )
     }
@@ -170,7 +160,7 @@ impl Slot {
     /// Whether a save would write nothing and tell nothing.
     pub(crate) fn is_settled(&self) -> bool {
         let state = self.state();
-        let is_due = matches!(&state.standing, Standing::Live(live) if live.due);
+        let is_due = matches!(&state.stored.standing, Standing::Live(live) if live.due);
         state.pending.is_empty() && !state.clash && !is_due
     }
 
@@ -202,7 +192,19 @@ impl Slot {
     }
 }
 
-impl Claims for Slot {
+impl Backing for Slot {
+    fn facts(&self) -> Facts {
+        let state = self.state();
+        match &state.stored.standing {
+            Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
+                handle: Some(live.handle),
+                created: Some(live.created),
+                expires: Some(live.ends),
+            },
+            _ => Facts::default(),
+        }
+    }
+
     fn claim<'a>(
         &'a self,
         key: &'a str,
@@ -211,7 +213,7 @@ impl Claims for Slot {
             let _turn = self.turn.lock().await;
             let mut outcome = {
                 let mut state = self.state();
-                if state.view().data.get(key) != state.contents.data.get(key) {
+                if state.view().data.get(key) != state.stored.contents.data.get(key) {
                     // Put there by another connection of this request: nobody else can have it.
                     return Ok(state.take_pending(key));
                 }
@@ -226,20 +228,20 @@ impl Claims for Slot {
 
 impl State {
     /// What was loaded, unless somebody else who loaded too was faster.
-    fn begin(&mut self, (standing, contents): Start) {
+    fn begin(&mut self, stored: Stored) {
         if !self.loaded {
-            (self.standing, self.contents) = (standing, contents);
+            self.stored = stored;
             self.loaded = true;
         }
     }
 
     /// Where a save or a claim starts from.
     fn start(&self) -> Outcome {
-        Outcome::of((self.standing.clone(), Arc::clone(&self.contents)))
+        Outcome::of(self.stored.clone())
     }
 
     fn view(&self) -> &Arc<Contents> {
-        self.view.as_ref().unwrap_or(&self.contents)
+        self.view.as_ref().unwrap_or(&self.stored.contents)
     }
 
     fn take_pending(&mut self, key: &str) -> Option<Value> {

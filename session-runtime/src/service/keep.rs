@@ -34,15 +34,15 @@ impl Service {
     /// Writes what a mere visit moves. The visit is none the worse if that fails.
     pub(super) async fn keep(&self, outcome: &mut Outcome) {
         let now = self.now();
-        let Standing::Live(live) = &mut outcome.standing else {
+        let Standing::Live(live) = &mut outcome.stored.standing else {
             return;
         };
-        if self.is_move_due(live, &outcome.contents, now) {
+        if self.is_move_due(live, &outcome.stored.contents, now) {
             if let Err(error) = self.move_on(outcome, now).await {
                 tracing::warn!(target: "bsession", %error, "cookie_not_moved");
             }
-        } else if self.is_touch_due(live, &outcome.contents, now) {
-            let expires = self.expiry(&outcome.contents, now);
+        } else if self.is_touch_due(live, &outcome.stored.contents, now) {
+            let expires = self.expiry(&outcome.stored.contents, now);
             let touch = self.store.touch(live.key, live.revision, expires, now);
             if self.deadline().wait(touch).await.is_ok() {
                 self.counters.touches.count();
@@ -54,10 +54,10 @@ impl Service {
     /// Writes the record anew, under the current secret, and sends the cookie again. If somebody
     /// else saved meanwhile, they did so.
     async fn move_on(&self, outcome: &mut Outcome, now: Timestamp) -> Result<()> {
-        let Standing::Live(live) = &mut outcome.standing else {
+        let Standing::Live(live) = &mut outcome.stored.standing else {
             return Ok(());
         };
-        let mut contents = Contents::clone(&outcome.contents);
+        let mut contents = Contents::clone(&outcome.stored.contents);
         contents.cookie_sent = now;
         let contents = Arc::new(contents);
         let expires = self.expiry(&contents, now);
@@ -75,7 +75,7 @@ impl Service {
             self.counters.commits.count();
             *live = next;
             outcome.cookie = Some(self.set_cookie(&live.id, &contents, now));
-            outcome.contents = contents;
+            outcome.stored.contents = contents;
         }
         Ok(())
     }

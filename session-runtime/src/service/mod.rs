@@ -30,7 +30,7 @@ use crate::stats::{Counters, Stats};
 use crate::store::{Answer, Store, StoreError};
 use crate::token::{self, Token};
 
-pub(crate) use open::Start;
+pub(crate) use open::Stored;
 pub(crate) use save::Outcome;
 pub use users::SessionInfo;
 
@@ -194,7 +194,7 @@ impl Sessions {
     pub async fn cookie_for(&self, f: impl FnOnce(&mut Session)) -> Result<Cookie<'static>> {
         let mut session = Session::default();
         f(&mut session);
-        let mut outcome = Outcome::of(open::nothing());
+        let mut outcome = Outcome::of(Stored::default());
         self.0
             .create(&mut outcome, &[session.into_changes()])
             .await?;

@@ -12,19 +12,33 @@ use crate::seal;
 use crate::store::{Answer, Loaded};
 use crate::token::Token;
 
-/// A session as a request begins with it.
-pub(crate) type Start = (Standing, Arc<Contents>);
+/// What is stored for a request: nothing, at first.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) standing: Standing,
+    pub(crate) contents: Arc<Contents>,
+}
 
-/// Who has no session begins with nothing.
-pub(super) fn nothing() -> Start {
-    (Standing::Nothing, contents::empty())
+impl Default for Stored {
+    fn default() -> Self {
+        Self::empty(Standing::Nothing)
+    }
+}
+
+impl Stored {
+    pub(super) fn empty(standing: Standing) -> Self {
+        Self {
+            standing,
+            contents: contents::empty(),
+        }
+    }
 }
 
 impl Service {
     /// Loads what can be loaded without waiting; `None` if it takes [`load`](Self::load).
-    pub(crate) fn load_now(&self, presented: &Presented) -> Option<Result<Start>> {
+    pub(crate) fn load_now(&self, presented: &Presented) -> Option<Result<Stored>> {
         let token = match &*presented.tokens {
-            [] => return Some(Ok(nothing())),
+            [] => return Some(Ok(Stored::default())),
             [token] => token,
             _ => return None,
         };
@@ -44,24 +58,23 @@ impl Service {
     }
 
     /// Loads the session of a request: of several tokens the one that is live.
-    pub(crate) async fn load(&self, presented: &Presented) -> Result<Start> {
+    pub(crate) async fn load(&self, presented: &Presented) -> Result<Stored> {
         let mut deadline = self.deadline();
-        let mut found: Option<Start> = None;
+        let mut found: Option<Stored> = None;
         let mut otherwise = Standing::Nothing;
         for token in &presented.tokens {
-            match self.load_one(token, &mut deadline).await? {
-                (live @ Standing::Live(_), contents) if found.is_none() => {
-                    found = Some((live, contents))
-                }
-                (Standing::Live(_), _) => return Ok((Standing::Ambiguous, contents::empty())),
-                (Standing::Unkept | Standing::Ambiguous, _) => otherwise = Standing::Unkept,
-                (Standing::Nothing, _) => {}
+            let stored = self.load_one(token, &mut deadline).await?;
+            match stored.standing {
+                Standing::Live(_) if found.is_none() => found = Some(stored),
+                Standing::Live(_) => return Ok(Stored::empty(Standing::Ambiguous)),
+                Standing::Unkept | Standing::Ambiguous => otherwise = Standing::Unkept,
+                Standing::Nothing => {}
             }
         }
-        Ok(found.unwrap_or_else(|| (otherwise, contents::empty())))
+        Ok(found.unwrap_or_else(|| Stored::empty(otherwise)))
     }
 
-    async fn load_one(&self, token: &Token, deadline: &mut Deadline<'_>) -> Result<Start> {
+    async fn load_one(&self, token: &Token, deadline: &mut Deadline<'_>) -> Result<Stored> {
         let now = self.now();
         let key = self.ring.store_key(&token.id);
         self.counters.loads.count();
@@ -69,20 +82,23 @@ impl Service {
         Ok(self.start(token, key, loaded, now))
     }
 
-    fn start(&self, token: &Token, key: Key, loaded: Loaded, now: Timestamp) -> Start {
+    fn start(&self, token: &Token, key: Key, loaded: Loaded, now: Timestamp) -> Stored {
         let record = match loaded {
             Loaded::Live(record) => record,
-            Loaded::Retired => return (Standing::Unkept, contents::empty()),
-            Loaded::Nothing => return nothing(),
+            Loaded::Retired => return Stored::empty(Standing::Unkept),
+            Loaded::Nothing => return Stored::default(),
         };
         match self.open(&token.id, key, record) {
             Some((mut live, contents)) if self.end(&live, &contents, now) > now => {
                 live.previous |= token.previous;
                 live.ends = self.end(&live, &contents, now);
                 live.due = self.is_keeping_due(&live, &contents, now);
-                (Standing::Live(live), contents)
+                Stored {
+                    standing: Standing::Live(live),
+                    contents,
+                }
             }
-            _ => nothing(),
+            _ => Stored::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{CookieChange, Live, Presented, Service, Standing, Start};
+use super::{CookieChange, Live, Presented, Service, Standing, Stored};
 use crate::changes::Changes;
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
@@ -22,23 +22,21 @@ const TRIES: usize = 4;
 /// Where a save leaves the request.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) standing: Standing,
-    pub(crate) contents: Arc<Contents>,
+    pub(crate) stored: Stored,
     pub(crate) cookie: Option<CookieChange>,
 }
 
 impl Outcome {
-    pub(crate) fn of((standing, contents): Start) -> Self {
+    /// Where it begins.
+    pub(crate) fn of(stored: Stored) -> Self {
         Self {
-            standing,
-            contents,
+            stored,
             cookie: None,
         }
     }
 
     fn end(&mut self, standing: Standing) {
-        self.standing = standing;
-        self.contents = contents::empty();
+        self.stored = Stored::empty(standing);
     }
 }
 
@@ -65,7 +63,7 @@ impl Service {
         let login = changes.iter().any(|changes| changes.login);
         let renew = login || changes.iter().any(|changes| changes.renew);
         let edits = changes.iter().any(Changes::edits);
-        match &outcome.standing {
+        match &outcome.stored.standing {
             Standing::Nothing if edits => self.create(outcome, changes).await,
             Standing::Unkept if login => self.create(outcome, changes).await,
             // Both go, as the one would: else they would be two again at the next request.
@@ -105,7 +103,7 @@ impl Service {
         let tokens = presented.tokens.iter();
         let mut keys: Vec<Key> = tokens.map(|token| self.ring.store_key(&token.id)).collect();
         let mut shown = presented.any;
-        if let Standing::Live(live) = &outcome.standing {
+        if let Standing::Live(live) = &outcome.stored.standing {
             // A save earlier in the request may have given it another id.
             shown = true;
             if !keys.contains(&live.key) {
@@ -159,8 +157,8 @@ impl Service {
                 self.counters.creates.count();
                 tracing::debug!(target: "bsession", %handle, "created");
                 outcome.cookie = Some(self.set_cookie(&live.id, &contents, now));
-                outcome.standing = Standing::Live(live);
-                outcome.contents = contents;
+                outcome.stored.standing = Standing::Live(live);
+                outcome.stored.contents = contents;
                 return Ok(());
             }
         }
@@ -180,8 +178,14 @@ impl Service {
         let mut deadline = self.deadline();
         let now = self.now();
         let new_id = if renew { Some(secret::new_id()?) } else { None };
-        while let Standing::Live(live) = &outcome.standing {
-            let next = self.next(live, &outcome.contents, changes, new_id.as_ref(), now)?;
+        while let Standing::Live(live) = &outcome.stored.standing {
+            let next = self.next(
+                live,
+                &outcome.stored.contents,
+                changes,
+                new_id.as_ref(),
+                now,
+            )?;
             let record = self.record(&next.live, &next.contents)?;
             let answer = if renew {
                 self.store
@@ -202,8 +206,8 @@ impl Service {
                         tracing::debug!(target: "bsession", handle = %live.handle, "renewed");
                     }
                     outcome.cookie = tell.then(|| self.set_cookie(&live.id, &contents, now));
-                    outcome.standing = Standing::Live(live);
-                    outcome.contents = contents;
+                    outcome.stored.standing = Standing::Live(live);
+                    outcome.stored.contents = contents;
                     return Ok(true);
                 }
                 Commit::Conflict(latest) => self.reopen(outcome, latest),
@@ -264,8 +268,8 @@ impl Service {
     pub(crate) async fn claim(&self, outcome: &mut Outcome, key: &str) -> Result<Option<Value>> {
         let mut deadline = self.deadline();
         let now = self.now();
-        while let Standing::Live(live) = &outcome.standing {
-            let mut claimed = Contents::clone(&outcome.contents);
+        while let Standing::Live(live) = &outcome.stored.standing {
+            let mut claimed = Contents::clone(&outcome.stored.contents);
             let Some(value) = claimed.data.remove(key) else {
                 return Ok(None);
             };
@@ -280,8 +284,8 @@ impl Service {
             match deadline.wait(answer).await? {
                 Commit::Saved => {
                     self.counters.commits.count();
-                    outcome.standing = Standing::Live(next);
-                    outcome.contents = claimed;
+                    outcome.stored.standing = Standing::Live(next);
+                    outcome.stored.contents = claimed;
                     return Ok(Some(value));
                 }
                 Commit::Conflict(latest) => self.reopen(outcome, latest),
@@ -296,14 +300,14 @@ impl Service {
     /// open if it is not ours.
     fn reopen(&self, outcome: &mut Outcome, latest: Record) {
         self.counters.conflicts.count();
-        let Standing::Live(live) = &mut outcome.standing else {
+        let Standing::Live(live) = &mut outcome.stored.standing else {
             return;
         };
         match self.open(&live.id, live.key, latest) {
             Some((mut latest, contents)) => {
                 latest.previous |= live.previous;
                 *live = latest;
-                outcome.contents = contents;
+                outcome.stored.contents = contents;
             }
             None => outcome.end(Standing::Unkept),
         }
