@@ -15,7 +15,7 @@
 //!
 //! No call blocks but for the disk. The pages of a session in use are in memory, and a
 //! `spawn_blocking` there and back costs more than all of a commit, so they are made by whoever
-//! asks; see [`FileStore::answer`] for where that could change.
+//! asks, until the disk is slow or has to be waited for: see `pace`.
 
 mod buffer;
 mod checksum;
@@ -27,6 +27,7 @@ mod layout;
 mod listing;
 mod name;
 mod operations;
+mod pace;
 mod session;
 mod stop;
 mod sweep;
@@ -38,8 +39,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use self::dir::Dir;
 use self::operations::Only;
+use self::pace::Pace;
 use self::stop::{Doing, Stop, Try};
 use self::sweep::Cursor;
 use super::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept};
@@ -68,19 +72,33 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// Keeps sessions in the files of one directory, which several processes may share.
-pub(crate) struct FileStore {
+pub(crate) struct FileStore(Arc<Shared>);
+
+/// What operations have in common, wherever they are done.
+struct Shared {
     path: PathBuf,
     durability: Durability,
     /// Replaced when somebody deletes the directory under a running service.
     dir: RwLock<Arc<Dir>>,
     cursor: Mutex<Cursor>,
+    pace: Pace,
 }
 
 /// What every operation needs.
 #[derive(Clone, Copy)]
 struct Files<'d> {
     dir: &'d Dir,
+    path: &'d Path,
     durability: Durability,
+}
+
+impl Files<'_> {
+    /// Whether the directory is still the one at its path.
+    fn is_there(&self) -> Result<bool, StoreError> {
+        self.dir
+            .is_still_at(self.path)
+            .doing("looking for the sessions directory")
+    }
 }
 
 impl FileStore {
@@ -94,58 +112,109 @@ impl FileStore {
         // slash at its end, which would follow a symbolic link.
         let path: PathBuf = std::path::absolute(path)?.components().collect();
         let dir = RwLock::new(Arc::new(Dir::open(&path, durability)?));
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             path,
             durability,
             dir,
             cursor: Mutex::default(),
-        })
+            pace: Pace::default(),
+        })))
     }
 
-    /// Does `op`, at once or, while a lock is held, later; `absent` is what it comes to if there
-    /// is no such file.
-    ///
-    /// Every operation goes through here, so this is the place to hand them to a thread that may
-    /// block, if a disk ever asks for that: `op` borrows nothing but the store.
-    fn answer<'a, T: Send + 'a>(
-        &'a self,
+    /// Does `op`, at once or later; `absent` is what it comes to if there is no such file.
+    fn answer<T: Send + 'static>(
+        &self,
         absent: fn() -> T,
-        mut op: impl FnMut(Files<'_>) -> Try<T> + Send + 'a,
-    ) -> Answer<'a, T> {
-        let mut attempt = move || match self.attempt(&mut op) {
-            Ok(done) => Some(Ok(done)),
-            Err(Stop::Missing) => Some(Ok(absent())),
-            Err(Stop::Failed(error)) => Some(Err(error)),
-            Err(Stop::Busy) => None,
-        };
-        if let Some(result) = attempt() {
-            return Answer::Now(result);
-        }
-        // Nothing is kept open or locked from one attempt to the next.
-        Answer::later(async move {
-            let mut pause = FIRST_PAUSE;
-            loop {
-                tokio::time::sleep(pause).await;
-                if let Some(result) = attempt() {
-                    return result;
-                }
-                pause = (pause * 2).min(LONGEST_PAUSE);
+        op: impl FnMut(Files<'_>) -> Try<T> + Send + 'static,
+    ) -> Answer<'static, T> {
+        let syncs = false;
+        self.answer_as(syncs, absent, op)
+    }
+
+    /// The same for what syncs, if anything is to outlive a power cut.
+    fn answer_synced<T: Send + 'static>(
+        &self,
+        absent: fn() -> T,
+        op: impl FnMut(Files<'_>) -> Try<T> + Send + 'static,
+    ) -> Answer<'static, T> {
+        let syncs = self.0.durability == Durability::Disk;
+        self.answer_as(syncs, absent, op)
+    }
+
+    fn answer_as<T: Send + 'static>(
+        &self,
+        syncs: bool,
+        absent: fn() -> T,
+        mut op: impl FnMut(Files<'_>) -> Try<T> + Send + 'static,
+    ) -> Answer<'static, T> {
+        let waits = syncs || self.0.pace.is_slow();
+        // Outside of a runtime there is no other thread to ask.
+        if !waits || Handle::try_current().is_err() {
+            match self.0.attempt(syncs, &mut op) {
+                Err(Stop::Busy) => {}
+                result => return Answer::Now(ended(result, absent)),
             }
-        })
+        }
+        Answer::later(Arc::clone(&self.0).answer_later(syncs, absent, op))
     }
+}
 
-    fn attempt<T>(&self, op: &mut impl FnMut(Files<'_>) -> Try<T>) -> Try<T> {
-        // Not in one expression: the guard would live on, and `restore` wait for it forever.
-        let result = op(self.files(&self.dir()));
-        match result {
-            Err(Stop::Missing) if self.restore()? => op(self.files(&self.dir())),
-            result => result,
+fn ended<T>(result: Try<T>, absent: fn() -> T) -> Result<T, StoreError> {
+    match result {
+        Ok(done) => Ok(done),
+        Err(Stop::Missing) => Ok(absent()),
+        Err(Stop::Failed(error)) => Err(error),
+        // Nobody waits for a lock any more.
+        Err(Stop::Busy) => Err(StoreError::TimedOut),
+    }
+}
+
+impl Shared {
+    /// Does `op` on another thread, again and again while a lock is held. Nothing is kept open or
+    /// locked from one attempt to the next.
+    async fn answer_later<T: Send + 'static>(
+        self: Arc<Self>,
+        syncs: bool,
+        absent: fn() -> T,
+        mut op: impl FnMut(Files<'_>) -> Try<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let shared = Arc::clone(&self);
+            let attempt = move || {
+                let result = shared.attempt(syncs, &mut op);
+                (op, result)
+            };
+            let result;
+            (op, result) = pace::elsewhere(attempt).await?;
+            if !matches!(result, Err(Stop::Busy)) {
+                return ended(result, absent);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    fn files<'d>(&self, dir: &'d Dir) -> Files<'d> {
+    fn attempt<T>(&self, syncs: bool, op: &mut impl FnMut(Files<'_>) -> Try<T>) -> Try<T> {
+        let mut attempt = || {
+            // Not in one expression: the guard would live on, and `restore` wait for it forever.
+            let result = op(self.files(&self.dir()));
+            match result {
+                Err(Stop::Missing) if self.restore()? => op(self.files(&self.dir())),
+                result => result,
+            }
+        };
+        // A sync takes its time on the fastest disk.
+        if syncs {
+            return attempt();
+        }
+        self.pace.of(attempt)
+    }
+
+    fn files<'d>(&'d self, dir: &'d Dir) -> Files<'d> {
         Files {
             dir,
+            path: &self.path,
             durability: self.durability,
         }
     }
@@ -157,13 +226,12 @@ impl FileStore {
 
     /// Opens the directory anew if it was deleted or replaced, and says whether it was.
     fn restore(&self) -> Result<bool, StoreError> {
-        const LOOKING: &str = "looking for the sessions directory";
-        if self.dir().is_still_at(&self.path).doing(LOOKING)? {
+        if self.files(&self.dir()).is_there()? {
             return Ok(false);
         }
         let mut dir = self.dir.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been here first.
-        if !dir.is_still_at(&self.path).doing(LOOKING)? {
+        if !self.files(&dir).is_there()? {
             let opened = Dir::open(&self.path, self.durability).map_err(|source| {
                 let text = format!(
                     "the sessions directory `{}` was replaced: {source}",
@@ -192,14 +260,16 @@ impl Store for FileStore {
     }
 
     fn create(&self, key: Key, record: Record, _now: Timestamp) -> Answer<'_, bool> {
-        // A directory that was moved away would take the session without an error, and lose it.
-        if let Err(error) = self.restore() {
-            return Answer::Now(Err(error));
-        }
         // *Known already*, as it were: then whoever asks tries with another key.
-        self.answer(
+        self.answer_synced(
             || false,
-            move |files| operations::create(files, key, &record),
+            move |files| {
+                // A directory that was moved away would take the session without an error, and lose it.
+                if !files.is_there()? {
+                    return Err(Stop::Missing);
+                }
+                operations::create(files, key, &record)
+            },
         )
     }
 
@@ -210,7 +280,7 @@ impl Store for FileStore {
         record: Record,
         now: Timestamp,
     ) -> Answer<'_, Commit> {
-        self.answer(
+        self.answer_synced(
             || Commit::Gone,
             move |files| operations::commit(files, key, over, &record, now),
         )
@@ -237,14 +307,14 @@ impl Store for FileStore {
         record: Record,
         now: Timestamp,
     ) -> Answer<'_, Commit> {
-        self.answer(
+        self.answer_synced(
             || Commit::Gone,
             move |files| operations::renew(files, old, over, new, &record, now),
         )
     }
 
     fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
-        self.answer(
+        self.answer_synced(
             || false,
             move |files| operations::remove(files, key, now, Only::default()),
         )
@@ -257,7 +327,7 @@ impl Store for FileStore {
     fn remove_user(&self, user: UserKey, but: Option<Key>, now: Timestamp) -> Answer<'_, usize> {
         // Counted over all attempts: what one has removed, the next does not find.
         let mut count = 0;
-        self.answer(
+        self.answer_synced(
             || 0,
             move |files| {
                 listing::remove_user(files, user, but, now, &mut count)?;
@@ -267,12 +337,13 @@ impl Store for FileStore {
     }
 
     fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
-        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.restore()? {
+        let Self(shared) = self;
+        let mut cursor = shared.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.restore()? {
             *cursor = Cursor::default();
         }
         // Its own hold on the directory: a guard for so long would keep others from replacing it.
-        let dir = Arc::clone(&self.dir());
-        sweep::slice(&mut cursor, self.files(&dir), now, budget)
+        let dir = Arc::clone(&shared.dir());
+        sweep::slice(&mut cursor, shared.files(&dir), now, budget)
     }
 }

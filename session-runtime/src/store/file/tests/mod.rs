@@ -13,6 +13,7 @@ mod layout;
 mod moving;
 #[cfg(unix)]
 mod outage;
+mod pace;
 mod sweeping;
 mod users;
 
