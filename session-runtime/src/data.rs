@@ -96,10 +96,10 @@ impl Data {
         self.entries.retain(|(key, value)| keep(key, value));
     }
 
-    /// The key as it is kept, to be kept once more.
-    pub(crate) fn key(&self, key: &str) -> Option<Arc<str>> {
-        let place = self.find(key).ok()?;
-        Some(Arc::clone(&self.entries[place].0))
+    /// The key as it is kept, so that it can be kept once more, and its value.
+    pub(crate) fn get_key_value(&self, key: &str) -> Option<(&Arc<str>, &Value)> {
+        let (key, value) = &self.entries[self.find(key).ok()?];
+        Some((key, value))
     }
 
     /// At least as many bytes as the dictionary takes as JSON, without writing it.

@@ -225,10 +225,12 @@ impl Session {
         T: Serialize + DeserializeOwned + Default,
     {
         let key = key.as_ref();
-        let new = updated(key, self.current.data.get(key), f.clone())?;
+        let current = self.current.data.get(key);
+        let new = updated(key, current, f.clone())?;
         let result = serde_json::to_value(&new).map_err(|error| no_json(key, error))?;
+        let is_other = current != Some(&result);
         self.keep_update(key, f, result.clone());
-        if self.current.data.get(key) != Some(&result) {
+        if is_other {
             self.contents_mut().data.insert(key, result);
         }
         Ok(new)
@@ -242,13 +244,15 @@ impl Session {
     ) where
         T: Serialize + DeserializeOwned + Default,
     {
-        let key = self.current.data.key(key).unwrap_or_else(|| key.into());
+        let (key, current) = match self.current.data.get_key_value(key) {
+            Some((key, value)) => (Arc::clone(key), Some(value)),
+            None => (key.into(), None),
+        };
         let name = Arc::clone(&key);
         let step: Step = Arc::new(move |value| {
             let new = updated(&name, value, f.clone())?;
             serde_json::to_value(new).map_err(|error| no_json(&name, error))
         });
-        let current = self.current.data.get(&key);
         // One that came to something else than is there was set over since, and counts no more.
         self.updates
             .retain(|update| update.key != key || current == Some(&update.result));
