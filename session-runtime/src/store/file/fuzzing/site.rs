@@ -24,6 +24,8 @@ pub(super) struct Site<'b> {
     store: FileStore,
     bytes: &'b [u8],
     says: Says,
+    #[cfg(test)]
+    _quiet: super::super::tests::forks::Quiet,
 }
 
 impl Drop for Site<'_> {
@@ -42,6 +44,8 @@ impl<'b> Site<'b> {
             store,
             bytes,
             says,
+            #[cfg(test)]
+            _quiet: super::super::tests::forks::Quiet::new(),
         }
     }
 

@@ -62,10 +62,8 @@ fn no_increment_of_four_processes_is_lost() {
     fixture.create(key(1), &record(&body(0)));
     let mut children: Vec<_> = (0..4)
         .map(|_| {
-            in_child(NAME, fixture.root().to_str().unwrap())
-                .stdout(std::process::Stdio::null())
-                .spawn()
-                .unwrap()
+            let mut child = in_child(NAME, fixture.root().to_str().unwrap());
+            forks::start(child.stdout(std::process::Stdio::null())).unwrap()
         })
         .collect();
     for child in &mut children {
@@ -424,10 +422,8 @@ fn a_process_killed_at_any_moment_leaves_a_whole_record_and_no_lock() {
     let mut last = 0;
     for _ in 0..10 {
         use std::io::BufRead;
-        let mut child = in_child(NAME, fixture.root().to_str().unwrap())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = in_child(NAME, fixture.root().to_str().unwrap());
+        let mut child = forks::start(child.stdout(std::process::Stdio::piped())).unwrap();
         let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains("ready")));
         // Until it has written; then it dies wherever it is.

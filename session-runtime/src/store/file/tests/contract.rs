@@ -22,7 +22,11 @@ fn a_record_is_read_back_whole() {
 
 #[test]
 fn a_key_that_was_never_created_is_nothing() {
-    let Fixture { store, dir: _dir } = Fixture::new();
+    let Fixture {
+        store,
+        dir: _dir,
+        _quiet,
+    } = Fixture::new();
     assert!(matches!(now(store.load(key(1), NOW)), Loaded::Nothing));
     let over = record(b"");
     assert!(matches!(

@@ -228,11 +228,9 @@ mod strangers {
     fn a_fifo_is_no_session_and_nobody_waits_for_its_other_end() {
         let fixture = Fixture::new();
         make_bucket(&fixture, key(1));
-        let made = std::process::Command::new("mkfifo")
-            .arg(fixture.path(key(1)))
-            .status()
-            .unwrap();
-        assert!(made.success());
+        let mut mkfifo = std::process::Command::new("mkfifo");
+        let made = forks::run(mkfifo.arg(fixture.path(key(1))));
+        assert!(made.unwrap().success());
         assert_is_nothing(&fixture, key(1));
         assert_eq!(fixture.sweep(Timestamp::MAX), 0);
         assert!(

@@ -64,11 +64,13 @@ fn whatever_the_umask() {
         let mask = rustix::fs::RawMode::from_str_radix(&mask, 8).unwrap();
         let dir = tempfile::tempdir().unwrap();
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
-        let store = FileStore::open(&dir.path().join("sessions"), Durability::Process).unwrap();
-        return assert_only_the_owner_may(&Fixture { dir, store });
+        return assert_only_the_owner_may(&Fixture::at(dir, Durability::Process));
     }
     for mask in ["000", "022", "077", "777"] {
-        assert!(in_child(NAME, mask).status().unwrap().success(), "{mask}");
+        assert!(
+            forks::run(&mut in_child(NAME, mask)).unwrap().success(),
+            "{mask}"
+        );
     }
 }
 
@@ -183,8 +185,7 @@ fn a_file_or_directory_that_may_not_be_opened_is_an_error() {
     const NAME: &str = "directory::a_file_or_directory_that_may_not_be_opened_is_an_error";
     if let Some(above) = child_argument() {
         let dir = tempfile::tempdir_in(above).unwrap();
-        let store = FileStore::open(&dir.path().join("sessions"), Durability::Process).unwrap();
-        let fixture = Fixture { dir, store };
+        let fixture = Fixture::at(dir, Durability::Process);
         let first = record(b"first");
         fixture.create(key(1), &first);
         let path = fixture.path(key(1));
@@ -236,7 +237,7 @@ fn as_nobody(name: &str, above: &Path) -> std::process::ExitStatus {
         }
         child.uid(65534).gid(65534);
     }
-    child.status().unwrap()
+    forks::run(&mut child).unwrap()
 }
 
 #[test]
@@ -351,5 +352,5 @@ fn a_relative_path_is_the_same_after_a_change_of_the_working_directory() {
         assert!(now(store.create(key(1), record(b""), NOW)));
         return assert_eq!(fs::read_dir(".").unwrap().count(), 0);
     }
-    assert!(in_child(NAME, "").status().unwrap().success());
+    assert!(forks::run(&mut in_child(NAME, "")).unwrap().success());
 }

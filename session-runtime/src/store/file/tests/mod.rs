@@ -9,6 +9,7 @@ mod contract;
 mod damage;
 #[cfg(unix)]
 mod directory;
+pub(crate) mod forks;
 mod layout;
 mod moving;
 #[cfg(unix)]
@@ -35,6 +36,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 struct Fixture {
     dir: tempfile::TempDir,
     store: FileStore,
+    _quiet: forks::Quiet,
 }
 
 impl Fixture {
@@ -47,8 +49,9 @@ impl Fixture {
     }
 
     fn at(dir: tempfile::TempDir, durability: Durability) -> Self {
+        let _quiet = forks::Quiet::new();
         let store = FileStore::open(&dir.path().join("sessions"), durability).unwrap();
-        Self { dir, store }
+        Self { dir, store, _quiet }
     }
 
     fn root(&self) -> PathBuf {

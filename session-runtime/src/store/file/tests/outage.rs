@@ -9,7 +9,7 @@ use super::*;
 fn without_descriptors_it_fails_and_recovers() {
     const NAME: &str = "outage::without_descriptors_it_fails_and_recovers";
     if child_argument().is_none() {
-        return assert!(in_child(NAME, "").status().unwrap().success());
+        return assert!(forks::run(&mut in_child(NAME, "")).unwrap().success());
     }
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let fixture = Fixture::new();
@@ -59,26 +59,23 @@ struct Tiny(Fixture);
 impl Tiny {
     fn new() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let mount = std::process::Command::new("mount")
+        let mut mount = std::process::Command::new("mount");
+        mount
             .args(["-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs"])
             .arg(dir.path())
-            .stderr(std::process::Stdio::null())
-            .status();
-        if !mount.is_ok_and(|status| status.success()) {
+            .stderr(std::process::Stdio::null());
+        if !forks::run(&mut mount).is_ok_and(|status| status.success()) {
             skipped("no file system can be mounted here: no full disk, no read-only one");
             return None;
         }
-        let store = FileStore::open(&dir.path().join("sessions"), Durability::Process).unwrap();
-        Some(Self(Fixture { dir, store }))
+        Some(Self(Fixture::at(dir, Durability::Process)))
     }
 }
 
 impl Drop for Tiny {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("umount")
-            .arg("-l")
-            .arg(self.0.dir.path())
-            .status();
+        let mut umount = std::process::Command::new("umount");
+        let _ = forks::run(umount.arg("-l").arg(self.0.dir.path()));
     }
 }
 
@@ -147,10 +144,9 @@ fn on_a_disk_that_became_read_only_reading_goes_on_and_writing_is_an_error() {
     let first = of(1, b"first");
     fixture.create(key(1), &first);
     let remount = |how: &str| {
-        let status = std::process::Command::new("mount")
-            .args(["-o", &format!("remount,{how}")])
-            .arg(fixture.dir.path())
-            .status();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-o", &format!("remount,{how}")]);
+        let status = forks::run(mount.arg(fixture.dir.path()));
         assert!(status.unwrap().success());
     };
     remount("ro");

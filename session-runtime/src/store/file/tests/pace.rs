@@ -22,7 +22,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn a_worker_does_not_wait_for_a_slow_disk_but_once() {
     const NAME: &str = "pace::a_worker_does_not_wait_for_a_slow_disk_but_once";
     if child_argument().is_none() {
-        return assert!(in_child(NAME, "").status().unwrap().success());
+        return assert!(forks::run(&mut in_child(NAME, "")).unwrap().success());
     }
     let fixture = Fixture::new();
     let first = of(1, b"first");
