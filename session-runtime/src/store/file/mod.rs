@@ -59,8 +59,8 @@ pub enum Durability {
     #[default]
     Process,
     /// The machine: a save, a login or a logout that was answered is on disk. Every one of them
-    /// waits for the disk, on the thread that serves the request: 0.4 to 1.3 ms on the disks
-    /// that this was measured on, where [`Process`](Self::Process) takes some microseconds.
+    /// waits for the disk, on a thread of its own: 0.4 to 1.3 ms on the disks that this was measured
+    /// on, where [`Process`](Self::Process) takes some microseconds.
     ///
     /// That a visit was the last one, and so when a session expires, may still be lost.
     Disk,
