@@ -148,7 +148,10 @@ fn threads() -> Result<()> {
                 let all = on_threads(&setup, cores, writes, shared)?;
                 let what = if writes { "write" } else { "read" };
                 let whose = if shared { "one" } else { "of their own" };
-                println!("| {} | {what} | {whose} | {one:.0} | {all:.0} |", setup.name);
+                println!(
+                    "| {} | {what} | {whose} | {one:.0} | {all:.0} |",
+                    setup.name
+                );
             }
         }
     }
@@ -190,7 +193,14 @@ fn contents() -> Result<()> {
     println!("| mode | keys | bytes each | read | write |");
     println!("|---|---:|---:|---:|---:|");
     for setup in Setup::all()? {
-        for (keys, bytes) in [(1, 0), (10, 10), (100, 10), (100, 600), (2, 100), (2, 60_000)] {
+        for (keys, bytes) in [
+            (1, 0),
+            (10, 10),
+            (100, 10),
+            (100, 600),
+            (2, 100),
+            (2, 60_000),
+        ] {
             let (read, write) = run(async {
                 let cookie = [setup.session(keys, bytes).await?];
                 Ok((
@@ -198,7 +208,10 @@ fn contents() -> Result<()> {
                     visits(&setup, &cookie, true).await?,
                 ))
             })?;
-            println!("| {} | {keys} | {bytes} | {read:.0} | {write:.0} |", setup.name);
+            println!(
+                "| {} | {keys} | {bytes} | {read:.0} | {write:.0} |",
+                setup.name
+            );
         }
     }
     Ok(())
@@ -206,8 +219,12 @@ fn contents() -> Result<()> {
 
 fn numbers(most: usize) -> Result<()> {
     println!("\n### How many there are\n");
-    println!("Nanoseconds of a visit to any of them; the sweeper goes through all, and then all have expired.\n");
-    println!("| mode | sessions | read | write | open again | sweep, none expired | sweep, all expired |");
+    println!(
+        "Nanoseconds of a visit to any of them; the sweeper goes through all, and then all have expired.\n"
+    );
+    println!(
+        "| mode | sessions | read | write | open again | sweep, none expired | sweep, all expired |"
+    );
     println!("|---|---:|---:|---:|---:|---:|---:|");
     for setup in Setup::all()? {
         let mut cookies = Vec::with_capacity(most);
