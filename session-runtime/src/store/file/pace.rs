@@ -9,10 +9,10 @@ use crate::store::StoreError;
 
 /// What an operation may take, that takes some microseconds while the disk keeps up. A thread that
 /// has to wait for a core seems as slow, but to move away costs little and does not last.
-const FAST: Duration = Duration::from_millis(10);
+pub(super) const FAST: Duration = Duration::from_millis(10);
 
 /// So many fast operations in a row, and the disk is trusted again.
-const CALM: u32 = 64;
+pub(super) const CALM: u32 = 64;
 
 /// Whether the thread that serves requests may wait for the disk itself: that costs a fraction of
 /// what it takes to ask another thread, as long as the disk answers.
@@ -31,7 +31,12 @@ impl Pace {
     pub(super) fn of<T>(&self, work: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
         let result = work();
-        if begun.elapsed() > FAST {
+        self.note(begun.elapsed());
+        result
+    }
+
+    pub(super) fn note(&self, took: Duration) {
+        if took > FAST {
             self.distrust.store(CALM, Ordering::Relaxed);
         } else if self.is_slow() {
             let less = |left: u32| left.checked_sub(1);
@@ -39,7 +44,6 @@ impl Pace {
                 .distrust
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
-        result
     }
 }
 

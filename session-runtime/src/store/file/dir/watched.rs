@@ -6,8 +6,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::super::Durability;
 use super::{Facts, FileId, For, Names, Opened, file, system};
@@ -58,9 +56,6 @@ pub(in super::super) trait Watcher {
     fn after(&self, _call: &Call<'_>) {}
 }
 
-/// How many milliseconds every call takes, of every thread: for tests in a process of their own.
-pub(in super::super) static STALL: AtomicU64 = AtomicU64::new(0);
-
 thread_local! {
     static WATCHER: RefCell<Option<Rc<dyn Watcher>>> = const { RefCell::new(None) };
 }
@@ -74,10 +69,6 @@ pub(in super::super) fn under<T>(watcher: Rc<dyn Watcher>, work: impl FnOnce() -
 }
 
 fn watch<T>(call: Call<'_>, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let stall = STALL.load(Ordering::Relaxed);
-    if stall > 0 {
-        std::thread::sleep(Duration::from_millis(stall));
-    }
     let Some(watcher) = WATCHER.with_borrow(Clone::clone) else {
         return make();
     };

@@ -1,12 +1,13 @@
 //! A disk that is slow, and who waits for it.
 
 use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::task::Poll;
 
 use super::*;
-use crate::store::file::dir::watched::STALL;
+use crate::store::file::dir::watched::{Call, Verdict, Watcher, under};
+use crate::store::file::pace::{CALM, FAST, Pace};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
@@ -17,43 +18,77 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-/// In a process of its own, for the disk is slow for all of it.
+/// So many fast operations that the disk is trusted, whatever this machine does beside the test.
+fn trust(fixture: &Fixture) {
+    (0..CALM).for_each(|_| fixture.store.0.pace.note(FAST));
+}
+
 #[test]
-fn a_worker_does_not_wait_for_a_slow_disk_but_once() {
-    const NAME: &str = "pace::a_worker_does_not_wait_for_a_slow_disk_but_once";
-    if child_argument().is_none() {
-        return assert!(forks::run(&mut in_child(NAME, "")).unwrap().success());
+fn a_disk_is_trusted_again_after_so_many_fast_operations_in_a_row() {
+    let pace = Pace::default();
+    assert!(!pace.is_slow());
+    pace.note(FAST);
+    assert!(!pace.is_slow());
+    let slow = FAST + Duration::from_millis(1);
+    for fast in [0, 1, CALM - 1] {
+        pace.note(slow);
+        (0..fast).for_each(|_| pace.note(FAST));
+        assert!(pace.is_slow(), "after {fast}");
     }
+    pace.note(FAST);
+    assert!(!pace.is_slow());
+    assert_eq!(pace.of(|| 1), 1);
+}
+
+/// A disk that takes its time to open a file.
+struct Slow;
+
+impl Watcher for Slow {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        if let Call::Open(_) = call {
+            std::thread::sleep(FAST * 2);
+        }
+        Verdict::Go
+    }
+}
+
+#[test]
+fn an_operation_tells_whether_the_disk_is_slow_unless_it_syncs() {
+    for (durability, tells) in [(Durability::Process, true), (Durability::Disk, false)] {
+        let fixture = Fixture::with(durability);
+        let first = of(1, b"first");
+        fixture.create(key(1), &first);
+        trust(&fixture);
+        under(Rc::new(Slow), || {
+            fixture.commit(key(1), &first, b"second");
+        });
+        assert_eq!(fixture.store.0.pace.is_slow(), tells, "{durability:?}");
+    }
+}
+
+#[test]
+fn whoever_serves_requests_does_not_wait_for_a_slow_disk() {
     let fixture = Fixture::new();
     let first = of(1, b"first");
     fixture.create(key(1), &first);
+    let second = after(&first, b"second");
     runtime().block_on(async {
-        STALL.store(20, Ordering::Relaxed);
-        assert_same(&fixture.live(key(1)), &first);
+        fixture.store.0.pace.note(FAST * 2);
         let mut load = pin!(fixture.store.load(key(1), NOW));
         let at_once = std::future::poll_fn(|cx| Poll::Ready(load.as_mut().poll(cx).is_ready()));
-        assert!(!at_once.await, "this one is done elsewhere");
+        assert!(!at_once.await, "it is done elsewhere");
         assert!(matches!(load.await.unwrap(), Loaded::Live(_)));
-        let second = after(&first, b"second");
         let commit = fixture
             .store
             .commit(key(1), first.revision, second.clone(), NOW);
         assert!(matches!(commit, Answer::Later(_)));
         assert!(matches!(commit.await.unwrap(), Commit::Saved));
 
-        STALL.store(0, Ordering::Relaxed);
-        let mut later = 0;
-        loop {
-            match fixture.store.load(key(1), NOW) {
-                Answer::Now(found) => break drop(found.unwrap()),
-                answer => drop(answer.await.unwrap()),
-            }
-            later += 1;
-            assert!(later < 1000, "the disk is never trusted again");
-        }
-        assert!(later >= 64, "trusted after {later} fast ones");
-        assert_same(&fixture.live(key(1)), &second);
+        trust(&fixture);
+        let load = fixture.store.load(key(1), NOW);
+        assert!(matches!(load, Answer::Now(Ok(Loaded::Live(_)))));
     });
+    assert_same(&fixture.live(key(1)), &second);
 }
 
 #[test]
@@ -64,8 +99,12 @@ fn what_syncs_is_done_elsewhere_and_what_does_not_at_once() {
         let create = fixture.store.create(key(1), first.clone(), NOW);
         assert!(matches!(create, Answer::Later(_)));
         assert!(create.await.unwrap());
-        assert_same(&fixture.live(key(1)), &first);
-        now(fixture.store.touch(key(1), first.revision, NOW + HOUR, NOW));
+        trust(&fixture);
+        let load = fixture.store.load(key(1), NOW);
+        assert!(matches!(load, Answer::Now(Ok(Loaded::Live(_)))));
+        trust(&fixture);
+        let touch = fixture.store.touch(key(1), first.revision, NOW + HOUR, NOW);
+        assert!(matches!(touch, Answer::Now(Ok(()))));
         let remove = fixture.store.remove(key(1), NOW);
         assert!(matches!(remove, Answer::Later(_)));
         assert!(remove.await.unwrap());
