@@ -38,8 +38,7 @@ const NEVER: u64 = 0;
 impl Contents {
     /// Five little-endian words, the length of the user's name plus one or zero, the name, and the
     /// dictionary as JSON.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256);
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         let moment = |at: Option<Timestamp>| at.map_or(NEVER, Timestamp::as_millis);
         let idle = self.idle.map_or(NEVER, |span| {
             u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
@@ -58,8 +57,7 @@ impl Contents {
         bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
         bytes.extend_from_slice(user.unwrap_or_default().as_bytes());
         // Neither a `Vec` nor a `Value` can fail.
-        let _ = serde_json::to_writer(&mut bytes, &self.data);
-        bytes
+        let _ = serde_json::to_writer(bytes, &self.data);
     }
 
     /// Reads what [`encode`](Self::encode) wrote; nothing if it is anything else.

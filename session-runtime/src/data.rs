@@ -56,6 +56,15 @@ impl Data {
         }
     }
 
+    fn put(&mut self, key: Arc<str>, value: Value) {
+        // What was written in order is read in order: no search, no shifting.
+        if self.entries.last().is_none_or(|(last, _)| *last < key) {
+            self.entries.push((key, value));
+        } else {
+            self.insert(key, value);
+        }
+    }
+
     /// Removes `key`, and gives the value it had.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         self.find(key)
@@ -199,13 +208,7 @@ impl<K: AsRef<str>> FromIterator<(K, Value)> for Data {
 impl<K: AsRef<str>> Extend<(K, Value)> for Data {
     fn extend<I: IntoIterator<Item = (K, Value)>>(&mut self, pairs: I) {
         for (key, value) in pairs {
-            let key = key.as_ref();
-            // What was written in order is read in order: no search, no shifting.
-            if self.entries.last().is_none_or(|(last, _)| **last < *key) {
-                self.entries.push((key.into(), value));
-            } else {
-                self.insert(key, value);
-            }
+            self.put(key.as_ref().into(), value);
         }
     }
 }
@@ -228,13 +231,34 @@ impl<'de> Deserialize<'de> for Data {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Data, A::Error> {
                 let mut data = Data::default();
-                while let Some(pair) = map.next_entry::<String, Value>()? {
-                    data.extend([pair]);
+                while let Some((Name(key), value)) = map.next_entry()? {
+                    data.put(key, value);
                 }
                 Ok(data)
             }
         }
         deserializer.deserialize_map(Pairs)
+    }
+}
+
+/// A key as it is kept: serde's own way to one goes through a `String`.
+struct Name(Arc<str>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Name, E> {
+                Ok(Name(text.into()))
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 

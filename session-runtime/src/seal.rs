@@ -58,11 +58,11 @@ pub(crate) fn seal(
 ) -> Result<Arc<[u8]>, Error> {
     let keys = ring.current();
     let nonce: [u8; NONCE] = random::bytes().map_err(Error::Random)?;
-    let plain = contents.encode();
-    let mut sealed = Vec::with_capacity(HEAD + plain.len() + TAG);
+    let mut sealed = Vec::with_capacity(256);
     sealed.extend_from_slice(&[FORMAT, keys.key_id]);
     sealed.extend_from_slice(&nonce);
-    sealed.extend_from_slice(&plain);
+    contents.encode(&mut sealed);
+    let size = sealed.len();
     let tag = Aes256Gcm::new((&*keys.sealing_key(id)).into())
         .encrypt_inout_detached(
             &Nonce::from(nonce),
@@ -70,10 +70,7 @@ pub(crate) fn seal(
             (&mut sealed[HEAD..]).into(),
         )
         // Only beyond 64 GiB, and `max_size` is far below.
-        .map_err(|_| Error::TooLarge {
-            size: plain.len(),
-            max: plain.len(),
-        })?;
+        .map_err(|_| Error::TooLarge { size, max: size })?;
     sealed.extend_from_slice(&tag);
     Ok(sealed.into())
 }

@@ -81,11 +81,14 @@ impl Name {
     /// By hand: `Display` of a key takes fifty times as many instructions, at every load.
     fn hex(mut self, bytes: &[u8]) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        for byte in bytes {
-            self.bytes[self.len] = DIGITS[usize::from(byte >> 4)];
-            self.bytes[self.len + 1] = DIGITS[usize::from(byte & 15)];
-            self.len += 2;
+        let (pairs, _) = self.bytes[self.len..].as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(bytes) {
+            *pair = [
+                DIGITS[usize::from(byte >> 4)],
+                DIGITS[usize::from(byte & 15)],
+            ];
         }
+        self.len += 2 * bytes.len();
         self
     }
 }
