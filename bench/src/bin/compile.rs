@@ -100,10 +100,7 @@ fn build(dir: &Path) -> Result<Duration> {
 }
 
 fn cargo(dir: &Path, args: &[&str]) -> Result<()> {
-    let status = Command::new("cargo")
-        .args(args)
-        .current_dir(dir)
-        .status()?;
+    let status = Command::new("cargo").args(args).current_dir(dir).status()?;
     if status.success() {
         Ok(())
     } else {
