@@ -100,6 +100,10 @@ impl Data {
         self.entries.clear();
     }
 
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
     /// Keeps the keys of which `keep` says so.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
         self.entries.retain(|(key, value)| keep(key, value));

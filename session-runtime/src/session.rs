@@ -124,6 +124,10 @@ impl Session {
             if self.current == *before {
                 self.current = Arc::clone(before);
             }
+            // It may be kept for as long as the session lasts.
+            if let Some(current) = Arc::get_mut(&mut self.current) {
+                current.data.shrink_to_fit();
+            }
             let current = &self.current;
             self.updates
                 .retain(|update| current.data.get(&update.key) == Some(&update.result));
