@@ -250,6 +250,20 @@ for_each_store! {
         });
     }
 
+    fn hooks_save_what_is_left_though_somebody_around_them_connected_first(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let around = from_fn(|connection: Connection, request: actix_web::dev::ServiceRequest, next: Next<_>| async move {
+                drop(connection);
+                next.call(request).await
+            });
+            let mut browser = browser!(sessions, Hooks, around);
+            browser.get("/unsaved").await;
+            assert_eq!(sessions.stats().dropped, 0);
+            assert_eq!(browser.data().await, json!({"a": 1}));
+        });
+    }
+
     fn a_guard_and_a_handler_have_one_session(setup) {
         let sessions = setup.sessions();
         in_system(async {

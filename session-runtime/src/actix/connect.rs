@@ -50,15 +50,17 @@ struct Opened {
 
 /// The same slots for the hooks around a request: reachable without it, for an inner error comes
 /// back alone, and actix panics while a middleware keeps a clone of the request.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Followed(Rc<RefCell<Slots>>);
 
 impl Followed {
-    /// The slots of a request from here on.
+    /// The slots of a request, those that a middleware around the hooks has opened among them: what
+    /// is inside goes on with these.
     pub(super) fn of(req: &impl HttpMessage) -> Self {
         let mut extensions = req.extensions_mut();
-        let opened = extensions.get_or_insert_with(Opened::default);
-        opened.hooks.get_or_insert_default().clone()
+        let Opened { slots, hooks } = extensions.get_or_insert_with(Opened::default);
+        let follow = || Self(Rc::new(RefCell::new(slots.clone())));
+        hooks.get_or_insert_with(follow).clone()
     }
 
     /// All of them.
