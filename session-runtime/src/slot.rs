@@ -214,7 +214,7 @@ impl Backing for Slot {
             let mut outcome = {
                 let mut state = self.state();
                 if state.view().data.get(key) != state.stored.contents.data.get(key) {
-                    // Put there by another connection of this request: nobody else can have it.
+                    // Set or taken away by another connection of this request: nobody else can have it.
                     return Ok(state.take_pending(key));
                 }
                 state.start()
@@ -247,11 +247,11 @@ impl State {
     fn take_pending(&mut self, key: &str) -> Option<Value> {
         let before = Arc::clone(self.view());
         let mut after = Arc::clone(&before);
-        let value = Arc::make_mut(&mut after).data.remove(key);
+        let value = Arc::make_mut(&mut after).data.remove(key)?;
         self.pending
             .push(Changes::between(before, Arc::clone(&after)));
         self.view = Some(after);
-        value
+        Some(value)
     }
 }
 

@@ -380,6 +380,21 @@ for_each_store! {
         });
     }
 
+    fn a_claim_that_comes_after_a_purge_begins_no_session(setup) {
+        in_system(async {
+            let (sessions, request) = begun(setup, |session| session["code"] = "once".into()).await;
+            let request = request.to_http_request();
+            let mut guard = connect(&request).await.expect("a session");
+            let mut handler = connect(&request).await.expect("a session");
+            guard.session().purge();
+            drop(guard);
+            assert_eq!(handler.session().claim::<String>("code").await.expect("a claim"), None);
+            let response = handler.save(&request, "out").await.into_response();
+            assert_eq!(response.cookies().next().expect("the removal").value(), "");
+            assert_eq!(sessions.stats().creates, 1, "the one that was purged");
+        });
+    }
+
     fn nothing_of_one_user_reaches_another_within_a_request(setup) {
         in_system(async {
             let (sessions, request) = begun(setup, |session| {
