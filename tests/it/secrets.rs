@@ -1,6 +1,7 @@
 //! Secrets: refused when they are none, rotated without logging anybody out.
 
-use bsession::{InitError, Mode, Secret, Sessions};
+use actix_web::test::TestRequest;
+use bsession::{InitError, Mode, Secret, Sessions, connect};
 use serde_json::json;
 
 use crate::support::{Kind, SECRET, Setup, Site, Visitor, for_each_store, secret};
@@ -179,6 +180,29 @@ fn a_save_moves_a_visitor_over_as_well() {
         visitor.at(finished.address).session()["data"],
         json!({"name": "eve"})
     );
+}
+
+#[test]
+fn a_claim_that_meets_another_save_moves_a_visitor_over_as_well() {
+    let setup = Setup::new(Kind::File);
+    let old = server(&setup, &[1]);
+    let visitor = old.visitor();
+    visitor.post("/set/code/once");
+    let cookie = format!("bsession={}", visitor.token().expect("a cookie"));
+    let rotated = server(&setup, &[2, 1]);
+    let request = TestRequest::default()
+        .app_data(rotated.sessions.clone())
+        .insert_header(("cookie", cookie))
+        .to_http_request();
+    actix_web::rt::System::new().block_on(async {
+        let mut connection = connect(&request).await.expect("a session");
+        visitor.post("/set/name/joe");
+        let code = connection.session().claim::<String>("code").await;
+        assert_eq!(code.expect("a claim").as_deref(), Some("once"));
+        assert_eq!(rotated.sessions.stats().conflicts, 1);
+        let response = connection.save(&request, "claimed").await.into_response();
+        assert_eq!(response.cookies().count(), 1, "the cookie goes with it");
+    });
 }
 
 /// A browser may keep the cookie of before beside the new one, under another path.

@@ -274,9 +274,10 @@ impl Service {
                 return Ok(None);
             };
             let claimed = Arc::new(claimed);
+            let expires = self.expiry(&claimed, now);
             let next = Live {
                 revision: live.revision.next(),
-                expires: self.expiry(&claimed, now),
+                expires,
                 ..live.clone()
             };
             let record = self.record(&next, &claimed)?;
@@ -306,6 +307,7 @@ impl Service {
         match self.open(&live.id, live.key, latest) {
             Some((mut latest, contents)) => {
                 latest.previous |= live.previous;
+                latest.due = self.is_keeping_due(&latest, &contents, self.now());
                 *live = latest;
                 outcome.stored.contents = contents;
             }
