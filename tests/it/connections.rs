@@ -380,6 +380,21 @@ for_each_store! {
         });
     }
 
+    fn a_claim_is_a_visit_and_the_session_tells_so(setup) {
+        in_system(async {
+            const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+            let (sessions, request) = begun(setup, |session| session["code"] = "once".into()).await;
+            setup.clock.advance(DAY);
+            let request = request.to_http_request();
+            let mut connection = connect(&request).await.expect("a session");
+            let before = connection.session().expires_at().expect("a session");
+            assert_eq!(connection.session().claim::<String>("code").await.expect("a claim").as_deref(), Some("once"));
+            assert!(connection.session().expires_at() >= Some(before + DAY));
+            drop(connection.save(&request, "claimed").await);
+            assert_eq!((sessions.stats().commits, sessions.stats().touches), (1, 0), "it needs no touch");
+        });
+    }
+
     fn a_claim_that_comes_after_a_purge_begins_no_session(setup) {
         in_system(async {
             let (sessions, request) = begun(setup, |session| session["code"] = "once".into()).await;

@@ -278,6 +278,7 @@ impl Service {
             let next = Live {
                 revision: live.revision.next(),
                 expires,
+                ends: expires,
                 ..live.clone()
             };
             let record = self.record(&next, &claimed)?;
