@@ -36,7 +36,7 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -197,11 +197,16 @@ impl Shared {
 
     fn attempt<T>(&self, syncs: bool, op: &mut impl FnMut(Files<'_>) -> Try<T>) -> Try<T> {
         let mut attempt = || {
-            // Not in one expression: the guard would live on, and `restore` wait for it forever.
-            let result = op(self.files(&self.dir()));
-            match result {
-                Err(Stop::Missing) if self.restore()? => op(self.files(&self.dir())),
-                result => result,
+            let dir = self.dir();
+            let result = op(self.files(&dir));
+            if !matches!(result, Err(Stop::Missing)) {
+                return result;
+            }
+            let there = self.restored()?;
+            if Arc::ptr_eq(&dir, &there) {
+                result
+            } else {
+                op(self.files(&there))
             }
         };
         // A sync takes its time on the fastest disk.
@@ -219,15 +224,18 @@ impl Shared {
         }
     }
 
-    fn dir(&self) -> RwLockReadGuard<'_, Arc<Dir>> {
+    /// A hold of one's own on the directory: a guard, for as long as a disk may take, would keep
+    /// others from replacing it, and whoever comes behind them from the disk.
+    fn dir(&self) -> Arc<Dir> {
         // A panic cannot leave the directory half replaced.
-        self.dir.read().unwrap_or_else(PoisonError::into_inner)
+        Arc::clone(&self.dir.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Opens the directory anew if it was deleted or replaced, and says whether it was.
-    fn restore(&self) -> Result<bool, StoreError> {
-        if self.files(&self.dir()).is_there()? {
-            return Ok(false);
+    /// The directory at the path, opened anew if the one before was deleted or replaced.
+    fn restored(&self) -> Result<Arc<Dir>, StoreError> {
+        let dir = self.dir();
+        if self.files(&dir).is_there()? {
+            return Ok(dir);
         }
         let mut dir = self.dir.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been here first.
@@ -247,7 +255,7 @@ impl Shared {
                 "sessions_directory_replaced"
             );
         }
-        Ok(true)
+        Ok(Arc::clone(&dir))
     }
 }
 
@@ -339,11 +347,11 @@ impl Store for FileStore {
     fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
         let Self(shared) = self;
         let mut cursor = shared.cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        if shared.restore()? {
+        let before = shared.dir();
+        let dir = shared.restored()?;
+        if !Arc::ptr_eq(&before, &dir) {
             *cursor = Cursor::default();
         }
-        // Its own hold on the directory: a guard for so long would keep others from replacing it.
-        let dir = Arc::clone(&shared.dir());
         sweep::slice(&mut cursor, shared.files(&dir), now, budget)
     }
 }

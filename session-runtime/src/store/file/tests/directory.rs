@@ -1,8 +1,10 @@
 //! The directory itself: its modes, what may be in its place, and what if it goes away.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::sync::mpsc;
 
 use super::*;
+use crate::store::file::{Files, operations};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
@@ -298,6 +300,52 @@ fn a_directory_replaced_by_another_one_is_that_one_from_then_on() {
         fixture.path(key(3)).exists(),
         "created where it is found again"
     );
+}
+
+#[test]
+fn an_operation_that_takes_long_keeps_nobody_from_a_new_directory() {
+    let fixture = Fixture::new();
+    let (root, store) = (fixture.root(), &fixture.store);
+    let (begin, begun) = mpsc::channel();
+    let (release, released) = mpsc::channel();
+    let (answer, answered) = mpsc::channel();
+    let answered = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut slow = |_: Files<'_>| {
+                begin.send(()).unwrap();
+                released.recv().unwrap();
+                Ok(())
+            };
+            store.0.attempt(false, &mut slow).unwrap();
+        });
+        begun.recv().unwrap();
+        fs::remove_dir_all(root).unwrap();
+        scope.spawn(move || answer.send(now(store.create(key(1), record(b""), NOW))));
+        let answered = answered.recv_timeout(Duration::from_secs(10));
+        release.send(()).unwrap();
+        answered
+    });
+    assert_eq!(answered, Ok(true));
+}
+
+#[test]
+fn what_was_begun_before_somebody_else_replaced_the_directory_is_done_in_the_new_one() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let aside = fixture.dir.path().join("aside");
+    fs::rename(fixture.root(), &aside).unwrap();
+    let other = FileStore::open(&fixture.root(), Durability::Process).unwrap();
+    assert!(now(other.create(key(1), record(b"new"), NOW)));
+    let mut somebody = Some(|| assert!(matches!(now(store.load(key(1), NOW)), Loaded::Live(_))));
+    let mut load = |files: Files<'_>| {
+        let result = operations::load(files, key(1), NOW);
+        if let Some(somebody) = somebody.take() {
+            std::thread::scope(|scope| scope.spawn(somebody).join()).unwrap();
+        }
+        result
+    };
+    let found = store.0.attempt(false, &mut load);
+    assert!(matches!(found, Ok(Loaded::Live(_))), "{found:?}");
 }
 
 #[test]
