@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::changes::Changes;
 use crate::clock::Timestamp;
-use crate::contents::Contents;
+use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Stored};
 use crate::session::{Backing, Facts, Session};
@@ -174,6 +174,11 @@ impl Slot {
             let pending = std::mem::take(&mut state.pending);
             state.view = None;
             if std::mem::take(&mut state.clash) && failed.is_none() {
+                if pending.iter().any(|changes| changes.purge) {
+                    // A logout is one all the same, when the request is over.
+                    state.pending.push(Changes::purge());
+                    state.view = Some(contents::empty());
+                }
                 return Err(Error::TwoLogins);
             }
             (state.start(), pending)

@@ -448,6 +448,29 @@ for_each_store! {
         });
     }
 
+    fn two_logins_after_a_purge_are_an_error_and_the_purge_is_done(setup) {
+        in_system(async {
+            let (sessions, request) = begun(setup, |session| session["k"] = 1.into()).await;
+            let request = request.to_http_request();
+            let cookie = request.headers().get("cookie").expect("a cookie").clone();
+            let mut guard = connect(&request).await.expect("a session");
+            guard.session().purge();
+            drop(guard);
+            let mut one = connect(&request).await.expect("a session");
+            let mut other = connect(&request).await.expect("a session");
+            one.session().login("joe");
+            other.session().login("eve");
+            drop(one);
+            let response = other.save(&request, "both").await.into_response();
+            assert_eq!(response.status(), 503);
+            assert!(connect(&request).await.expect("a session").session().is_empty());
+            drop(request);
+            let next = TestRequest::default().app_data(sessions.clone()).insert_header(("cookie", cookie)).to_http_request();
+            assert_eq!(stored(&sessions, &next).await["data"], json!({}));
+            assert_eq!(sessions.stats().removals, 1);
+        });
+    }
+
     fn a_panic_that_somebody_catches_leaves_nothing_to_be_saved(setup) {
         in_system(async {
             let (sessions, request) = begun(setup, |session| session["k"] = 1.into()).await;
