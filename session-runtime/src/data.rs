@@ -15,7 +15,7 @@ pub(crate) const MAX_DEPTH: usize = 126;
 
 /// The keys and values of a session, in the order of the keys.
 ///
-/// A sorted vector, because sessions are small: two keys take some 120 bytes and a lookup a
+/// A sorted vector, because sessions are small: two keys take some 150 bytes and a lookup a
 /// handful of comparisons, where a B-tree takes 632 bytes for its first key.
 ///
 /// Reading a missing key with `data["key"]` gives [`Value::Null`], writing one creates it.
@@ -272,5 +272,31 @@ impl fmt::Debug for Data {
         f.debug_set()
             .entries(self.iter().map(|(key, _)| key))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_dictionary_is_larger_than_the_bound_of_its_size() {
+        let ascii: String = (0..128).map(char::from).collect();
+        let all = json!([
+            null, true, false, "", ascii, "\u{1}", "\u{2028}\u{10ffff}é", "\"\\/",
+            0, -1, i64::MIN, u64::MAX, 0.1, -0.0, f64::MIN, f64::MAX, f64::MIN_POSITIVE, 5e-324,
+            -1.234_567_890_123_456_7e-308, [i64::MIN, i64::MIN, i64::MIN], [], {}, [[], {}], {"": {}}, {"\u{1}": ["\u{2}", 1.5]}
+        ]);
+        for value in all.as_array().into_iter().flatten().chain([&all]) {
+            for key in ["", "k", "\u{1}"] {
+                let data: Data = [(key, value.clone())].into_iter().collect();
+                let (bound, size) = (data.size_at_most(), data.size());
+                assert!(bound >= size, "{size} bytes, at most {bound}: {value}");
+            }
+        }
+        let empty = Data::default();
+        assert!(empty.size_at_most() >= empty.size());
     }
 }
