@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::{Result, library::Route, server::Server, visitor::Visitor};
+use crate::{Result, library::PAGE, server::Server, visitor::Visitor};
 
 /// As many as wrk is usually given; each visitor has a session of his own.
 pub(crate) const CONNECTIONS: usize = 32;
@@ -33,17 +33,17 @@ impl Cost {
 }
 
 /// Every visitor sends his next request when he has the answer to the last.
-pub(crate) async fn run(server: &mut Server, route: Route, requests: usize) -> Result<Cost> {
+pub(crate) async fn run(server: &mut Server, requests: usize) -> Result<Cost> {
     let each = requests.div_ceil(CONNECTIONS);
     let mut visitors = Vec::with_capacity(CONNECTIONS);
     for _ in 0..CONNECTIONS {
         visitors.push(Visitor::arrive(server.address).await?);
     }
-    let visitors = visit(visitors, route, each.div_ceil(10)).await?;
+    let visitors = visit(visitors, each.div_ceil(10)).await?;
 
     let cpu_before = server.cpu().await?;
     let begin = Instant::now();
-    visit(visitors, route, each).await?;
+    visit(visitors, each).await?;
     let elapsed = begin.elapsed();
     let cpu = server.cpu().await? - cpu_before;
     Ok(Cost {
@@ -53,12 +53,12 @@ pub(crate) async fn run(server: &mut Server, route: Route, requests: usize) -> R
     })
 }
 
-async fn visit(visitors: Vec<Visitor>, route: Route, times: usize) -> Result<Vec<Visitor>> {
+async fn visit(visitors: Vec<Visitor>, times: usize) -> Result<Vec<Visitor>> {
     let mut tasks = JoinSet::new();
     for mut visitor in visitors {
         tasks.spawn(async move {
             for _ in 0..times {
-                visitor.visit(route.path()).await?;
+                visitor.visit(PAGE).await?;
             }
             Ok::<_, std::io::Error>(visitor)
         });

@@ -1,14 +1,15 @@
-//! The comparison: the same four routes on bsession and on other session libraries.
+//! The comparison: the same routes on bsession and on other session libraries.
 //!
-//! `cargo run --release --manifest-path bench/Cargo.toml` starts every server as a child of its own
-//! (one worker, loopback, a port the system picks), measures them in turn and prints Markdown.
-//! Each server's own route without a session is its zero, so that what is compared is the session
-//! and not the framework.
+//! `cargo run --release --manifest-path bench/Cargo.toml` starts a server for every library
+//! and route, each a child of its own (one worker, loopback, a port the system picks), measures them
+//! in turn and prints Markdown. A library's zero is the server that has a route without a session in
+//! the place of the measured one, so that what is compared is the session and not the framework.
 
 mod allocations;
 mod callgrind;
 mod compare;
 mod control;
+mod counts;
 mod library;
 mod load;
 mod machine;
@@ -16,12 +17,13 @@ mod number;
 mod report;
 mod server;
 mod spread;
+mod times;
 mod visitor;
 
 use std::{process::ExitCode, time::Duration};
 
 use compare::Options;
-use library::Library;
+use library::{Library, Route};
 
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting;
@@ -33,18 +35,18 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 const USAGE: &str = "\
 usage: bsession-bench [compare] [--only NAME[,NAME…]] [--rounds N] [--requests N] [--counted N]
-       bsession-bench serve NAME
+       bsession-bench serve NAME ROUTE
 
   --only      the servers to compare (default: all)
   --rounds    rounds of the timed part (default 5, 0 leaves it out)
-  --requests  timed requests per server, route and round (default 60000)
+  --requests  timed requests per server, route and round (default 20000)
   --counted   requests per server and route while counting (default 2000, 0 leaves it out)";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match args.as_slice() {
-        ["serve", name] => Library::named(name).and_then(Library::serve),
+        ["serve", library, route] => serve(library, route),
         ["compare", rest @ ..] => options(rest).and_then(compare),
         rest => options(rest).and_then(compare),
     };
@@ -55,6 +57,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(library: &str, route: &str) -> Result<()> {
+    Library::named(library)?.serve(Route::named(route)?)
 }
 
 fn options(mut args: &[&str]) -> Result<Options> {

@@ -2,12 +2,19 @@
 
 use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use crate::{Result, allocations::Allocations, callgrind, control, library::Library, visitor};
+use crate::{
+    Result,
+    allocations::Allocations,
+    callgrind, control,
+    library::{Library, Route},
+    visitor,
+};
 
 /// Stopped when it is dropped.
 pub(crate) struct Server {
@@ -15,32 +22,44 @@ pub(crate) struct Server {
     child: Child,
     questions: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
+    /// What it keeps on disk, and nothing else; deleted with it.
+    _dir: TempDir,
 }
 
 impl Server {
     /// Starts `library` as it is, and sees that it works.
-    pub(crate) async fn start(library: Library, scratch: &Path) -> Result<Self> {
+    pub(crate) async fn start(library: Library, route: Route, scratch: &Path) -> Result<Self> {
         let command = Command::new(std::env::current_exe()?);
-        let server = Self::spawn(command, library, scratch).await?;
-        visitor::check(server.address)
+        let server = Self::spawn(command, library, route, scratch).await?;
+        visitor::check(server.address, route)
             .await
-            .map_err(|error| format!("{} does not work: {error}", library.name()))?;
+            .map_err(|error| {
+                let (library, route) = (library.name(), route.name());
+                format!("{library} {route} does not work: {error}")
+            })?;
         Ok(server)
     }
 
     /// Starts `library` under callgrind, which writes what it counted to `out.1`, `out.2`, … at each [`mark`](Self::mark).
     pub(crate) async fn start_counted(
         library: Library,
+        route: Route,
         scratch: &Path,
         out: &Path,
     ) -> Result<Self> {
-        Self::spawn(callgrind::command(out)?, library, scratch).await
+        Self::spawn(callgrind::command(out)?, library, route, scratch).await
     }
 
-    async fn spawn(mut command: Command, library: Library, scratch: &Path) -> Result<Self> {
+    async fn spawn(
+        mut command: Command,
+        library: Library,
+        route: Route,
+        scratch: &Path,
+    ) -> Result<Self> {
+        let dir = tempfile::tempdir_in(scratch)?;
         let mut child = command
-            .args(["serve", library.name()])
-            .current_dir(scratch)
+            .args(["serve", library.name(), route.name()])
+            .current_dir(&dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -55,6 +74,7 @@ impl Server {
             child,
             questions,
             answers,
+            _dir: dir,
         })
     }
 

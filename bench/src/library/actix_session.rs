@@ -18,27 +18,30 @@ use actix_web::{
 };
 use dashmap::DashMap;
 
-use super::{Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, page};
+use super::{PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, page};
 use crate::Result;
 
-pub(super) fn serve() -> Result<()> {
+pub(super) fn serve(route: Route) -> Result<()> {
     let store = Memory::default();
-    on_actix(move |routes| configure(routes, &store))
+    on_actix(move |routes| configure(routes, &store, route))
 }
 
 /// Wrapped route by route, so that the bare one stays bare.
-fn configure(routes: &mut ServiceConfig, store: &Memory) {
+fn configure(routes: &mut ServiceConfig, store: &Memory, route: Route) {
     let session = || {
         SessionMiddleware::builder(store.clone(), Key::from(&SECRET))
             .cookie_content_security(CookieContentSecurity::Signed)
             .build()
     };
+    let page = match route {
+        Route::Bare => web::get().to(bare),
+        Route::Read => web::get().to(read).wrap(session()),
+        Route::Write => web::get().to(write).wrap(session()),
+        Route::Login => web::get().to(login).wrap(session()),
+    };
     routes
-        .route(Route::Bare.path(), web::get().to(bare))
-        .route(START, web::get().to(start).wrap(session()))
-        .route(Route::Read.path(), web::get().to(read).wrap(session()))
-        .route(Route::Write.path(), web::get().to(write).wrap(session()))
-        .route(Route::Login.path(), web::get().to(login).wrap(session()));
+        .route(PAGE, page)
+        .route(START, web::get().to(start).wrap(session()));
 }
 
 async fn start(session: Session) -> actix_web::Result<String> {

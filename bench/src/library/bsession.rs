@@ -3,20 +3,23 @@
 use actix_web::web;
 use bsession::{Mode, Sessions, session};
 
-use super::{Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, page};
+use super::{PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, page};
 use crate::Result;
 
 /// Session files lie in `sessions`, in the directory the server is started in.
-pub(super) fn serve(mode: Mode) -> Result<()> {
+pub(super) fn serve(mode: Mode, route: Route) -> Result<()> {
     let sessions = Sessions::builder(SECRET).mode(mode).build()?;
     on_actix(move |routes| {
+        let page = match route {
+            Route::Bare => web::get().to(bare),
+            Route::Read => web::get().to(read),
+            Route::Write => web::get().to(write),
+            Route::Login => web::get().to(login),
+        };
         routes
             .app_data(sessions.clone())
-            .route(Route::Bare.path(), web::get().to(bare))
-            .route(START, web::get().to(start))
-            .route(Route::Read.path(), web::get().to(read))
-            .route(Route::Write.path(), web::get().to(write))
-            .route(Route::Login.path(), web::get().to(login));
+            .route(PAGE, page)
+            .route(START, web::get().to(start));
     })
 }
 

@@ -1,4 +1,4 @@
-//! What is compared: the same four routes on each library.
+//! What is compared: the same routes on each library, one a server.
 
 mod actix_session;
 mod bsession;
@@ -40,12 +40,12 @@ impl Library {
         }
     }
 
-    /// Serves until the comparison closes the line.
-    pub(crate) fn serve(self) -> Result<()> {
+    /// Serves `route` until the comparison closes the line.
+    pub(crate) fn serve(self, route: Route) -> Result<()> {
         match self {
-            Self::BsessionMemory => bsession::serve(Mode::Memory),
-            Self::BsessionFile => bsession::serve(Mode::File),
-            Self::ActixSession => actix_session::serve(),
+            Self::BsessionMemory => bsession::serve(Mode::Memory, route),
+            Self::BsessionFile => bsession::serve(Mode::File, route),
+            Self::ActixSession => actix_session::serve(route),
         }
     }
 
@@ -58,7 +58,8 @@ impl Library {
     }
 }
 
-/// The routes. All answer the user's name and a counter, so that only the session differs.
+/// What a server's [`PAGE`] does. All answer the user's name and a counter, so that only the session
+/// differs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     /// No session.
@@ -83,16 +84,15 @@ impl Route {
         }
     }
 
-    pub(crate) const fn path(self) -> &'static str {
-        match self {
-            Self::Bare => "/bare",
-            Self::Read => "/read",
-            Self::Write => "/write",
-            Self::Login => "/login",
-        }
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|route| route.name() == name);
+        found.ok_or_else(|| format!("no route is called {name:?}").into())
     }
 }
 
+/// Where the one route of a server lies, whichever it is. It is registered first: actix-web tries
+/// resources one after the other, and the place of a route is no part of what a session costs.
+pub(crate) const PAGE: &str = "/page";
 /// Begins a session of two keys; not measured.
 pub(crate) const START: &str = "/start";
 pub(crate) const USER: &str = "ann";
@@ -101,7 +101,7 @@ pub(crate) const VISITS_AT_START: u64 = 1000;
 /// Not secret: the servers live for minutes, on loopback.
 const SECRET: [u8; 64] = *b"a secret of the comparison, sixty-four bytes, known to everybody";
 
-/// The route without a session, the same on every actix-web server.
+/// The route without a session, the same on every server.
 async fn bare() -> String {
     page(USER, VISITS_AT_START)
 }
