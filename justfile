@@ -30,7 +30,7 @@ soak *ARGS="--minutes 10":
 
 # Measures bsession beside other libraries and prints Markdown (instructions need valgrind)
 compare *ARGS:
-    cargo run --release --manifest-path bench/Cargo.toml -- compare {{ARGS}}
+    cargo run --release --manifest-path bench/Cargo.toml --features sqlite -- compare {{ARGS}}
 
 # Feeds a fuzz target (cookie, token, seal, record) until it fails or is stopped
 fuzz TARGET *ARGS:

@@ -1,6 +1,6 @@
 //! The comparison: the same routes on bsession and on other session libraries.
 //!
-//! `cargo run --release --manifest-path bench/Cargo.toml` starts a server for every library
+//! `cargo run --release --manifest-path bench/Cargo.toml --features sqlite` starts a server for every library
 //! and route, each a child of its own (one worker, loopback, a port the system picks), measures them
 //! in turn and prints Markdown. A library's zero is the server that has a route without a session in
 //! the place of the measured one, so that what is compared is the session and not the framework.

@@ -1,4 +1,4 @@
-//! actix-session with its defaults, but for the signed cookie, over a store in memory.
+//! actix-session with its defaults: over a store in memory, with a signed cookie, and in the cookie alone.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,10 @@ use std::{
 use actix_session::{
     Session, SessionMiddleware,
     config::CookieContentSecurity,
-    storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError, generate_session_key},
+    storage::{
+        CookieSessionStore, LoadError, SaveError, SessionKey, SessionStore, UpdateError,
+        generate_session_key,
+    },
 };
 use actix_web::{
     cookie::{Key, time::Duration},
@@ -23,16 +26,31 @@ use crate::Result;
 
 pub(super) fn serve(route: Route) -> Result<()> {
     let store = Memory::default();
-    on_actix(move |routes| configure(routes, &store, route))
+    on_actix(move |routes| {
+        configure(routes, route, || {
+            SessionMiddleware::builder(store.clone(), Key::from(&SECRET))
+                .cookie_content_security(CookieContentSecurity::Signed)
+                .build()
+        });
+    })
+}
+
+/// The session in the cookie, which is encrypted by default.
+pub(super) fn serve_cookie(route: Route) -> Result<()> {
+    on_actix(move |routes| {
+        let key = Key::from(&SECRET);
+        configure(routes, route, || {
+            SessionMiddleware::new(CookieSessionStore::default(), key.clone())
+        });
+    })
 }
 
 /// Wrapped route by route, so that the bare one stays bare.
-fn configure(routes: &mut ServiceConfig, store: &Memory, route: Route) {
-    let session = || {
-        SessionMiddleware::builder(store.clone(), Key::from(&SECRET))
-            .cookie_content_security(CookieContentSecurity::Signed)
-            .build()
-    };
+fn configure<S: SessionStore + 'static>(
+    routes: &mut ServiceConfig,
+    route: Route,
+    session: impl Fn() -> SessionMiddleware<S>,
+) {
     let page = match route {
         Route::Bare => web::get().to(bare),
         Route::Read => web::get().to(read).wrap(session()),

@@ -2,6 +2,7 @@
 
 mod actix_session;
 mod bsession;
+mod tower_sessions;
 
 use std::net::Ipv4Addr;
 
@@ -16,11 +17,22 @@ pub(crate) enum Library {
     BsessionMemory,
     BsessionFile,
     ActixSession,
+    ActixSessionCookie,
+    TowerSessions,
+    #[cfg(feature = "sqlite")]
+    TowerSessionsSqlite,
 }
 
 impl Library {
-    pub(crate) const ALL: [Self; 3] =
-        [Self::BsessionMemory, Self::BsessionFile, Self::ActixSession];
+    pub(crate) const ALL: &[Self] = &[
+        Self::BsessionMemory,
+        Self::BsessionFile,
+        Self::ActixSession,
+        Self::ActixSessionCookie,
+        Self::TowerSessions,
+        #[cfg(feature = "sqlite")]
+        Self::TowerSessionsSqlite,
+    ];
 
     /// As on the command line.
     pub(crate) const fn name(self) -> &'static str {
@@ -28,6 +40,10 @@ impl Library {
             Self::BsessionMemory => "bsession-memory",
             Self::BsessionFile => "bsession-file",
             Self::ActixSession => "actix-session",
+            Self::ActixSessionCookie => "actix-session-cookie",
+            Self::TowerSessions => "tower-sessions",
+            #[cfg(feature = "sqlite")]
+            Self::TowerSessionsSqlite => "tower-sessions-sqlite",
         }
     }
 
@@ -37,6 +53,10 @@ impl Library {
             Self::BsessionMemory => ("bsession", "memory"),
             Self::BsessionFile => ("bsession", "file"),
             Self::ActixSession => ("actix-session", "DashMap store, signed cookie"),
+            Self::ActixSessionCookie => ("actix-session", "cookie store"),
+            Self::TowerSessions => ("tower-sessions", "memory store, signed cookie"),
+            #[cfg(feature = "sqlite")]
+            Self::TowerSessionsSqlite => ("tower-sessions", "SQLite (WAL), signed cookie"),
         }
     }
 
@@ -46,13 +66,18 @@ impl Library {
             Self::BsessionMemory => bsession::serve(Mode::Memory, route),
             Self::BsessionFile => bsession::serve(Mode::File, route),
             Self::ActixSession => actix_session::serve(route),
+            Self::ActixSessionCookie => actix_session::serve_cookie(route),
+            Self::TowerSessions => tower_sessions::serve(route),
+            #[cfg(feature = "sqlite")]
+            Self::TowerSessionsSqlite => tower_sessions::sqlite::serve(route),
         }
     }
 
     pub(crate) fn named(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|library| library.name() == name);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
+        let mut all = Self::ALL.iter().copied();
+        all.find(|library| library.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|library| library.name()).collect();
+            let names = names.join(", ");
             format!("no server is called {name:?}: there are {names}").into()
         })
     }

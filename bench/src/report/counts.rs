@@ -43,7 +43,8 @@ pub(crate) fn counts(counted: &[Counted], requests: u32) -> String {
             page += &row(one.library, route, &figures);
         }
     }
-    page += "\nBytes are those asked of the allocator; growing a block counts its new size. ";
+    page += "\nBytes are those asked of the allocator; growing a block counts its new size; \
+             what C allocates, as SQLite does, is not seen. ";
     page + &about_instructions(counted)
 }
 
