@@ -1,6 +1,6 @@
 //! The order of measuring: counts first, which repeat, then seconds.
 
-use crate::{Result, counts, library::Library, machine, report, times};
+use crate::{Result, beside, counts, library::Library, machine, report, times};
 
 /// What the command line chooses.
 pub(crate) struct Options {
@@ -35,6 +35,8 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     if options.rounds > 0 {
         let timed = times::time(options, scratch).await?;
         print!("{}", report::times(&timed, options));
+        let beside = beside::measure(options, scratch).await?;
+        print!("{}", report::beside(&beside, options));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! the place of the measured one, so that what is compared is the session and not the framework.
 
 mod allocations;
+mod beside;
 mod callgrind;
 mod compare;
 mod control;

@@ -7,7 +7,10 @@ mod tower_sessions;
 use std::net::Ipv4Addr;
 
 use ::bsession::Mode;
-use actix_web::{App, HttpServer, web::ServiceConfig};
+use actix_web::{
+    App, HttpServer,
+    web::{self, ServiceConfig},
+};
 
 use crate::{Result, control};
 
@@ -118,6 +121,9 @@ impl Route {
 /// Where the one route of a server lies, whichever it is. It is registered first: actix-web tries
 /// resources one after the other, and the place of a route is no part of what a session costs.
 pub(crate) const PAGE: &str = "/page";
+/// Where every server has the bare route too, for who visits it while others write; after the page, so
+/// that the page does not pay for it.
+pub(crate) const ASIDE: &str = "/aside";
 /// Begins a session of two keys; not measured.
 pub(crate) const START: &str = "/start";
 pub(crate) const USER: &str = "ann";
@@ -135,10 +141,15 @@ fn page(user: &str, visits: u64) -> String {
     format!("{user} {visits}")
 }
 
-/// actix-web with one worker and nothing but these routes.
+/// actix-web with one worker and nothing but these routes and the bare one.
 fn on_actix(routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Result<()> {
     actix_web::rt::System::new().block_on(async {
-        let server = HttpServer::new(move || App::new().configure(routes.clone()))
+        let app = move || {
+            App::new()
+                .configure(routes.clone())
+                .route(ASIDE, web::get().to(bare))
+        };
+        let server = HttpServer::new(app)
             .workers(1)
             .bind((Ipv4Addr::LOCALHOST, 0))?;
         control::answer(server.addrs()[0]);

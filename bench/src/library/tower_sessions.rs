@@ -8,7 +8,7 @@ use tower_sessions::{
     MemoryStore, Session, SessionManagerLayer, SessionStore, cookie::Key, session::Error,
 };
 
-use super::{PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, page};
+use super::{ASIDE, PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, page};
 use crate::{Result, control};
 
 pub(super) fn serve(route: Route) -> Result<()> {
@@ -27,6 +27,7 @@ fn router(route: Route, store: impl SessionStore + Clone) -> Router {
     Router::new()
         .route(PAGE, page)
         .route(START, get(start).layer(session))
+        .route(ASIDE, get(bare))
 }
 
 fn on_axum(router: impl Future<Output = Result<Router>>) -> Result<()> {

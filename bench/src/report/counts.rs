@@ -32,15 +32,16 @@ pub(crate) fn counts(counted: &[Counted], requests: u32) -> String {
     for one in counted {
         for (index, (route, counts)) in Route::ALL.into_iter().zip(&one.routes).enumerate() {
             let bare = (index != BARE).then(|| &one.routes[BARE]);
-            let figures = COUNTED.map(|(places, of)| {
+            let mut cells = vec![route.name().to_owned()];
+            cells.extend(COUNTED.map(|(places, of)| {
                 let each = |counts| Some(of(counts)? as f64 / f64::from(requests));
                 match (each(counts), bare) {
                     (Some(figure), None) => plain(figure, places),
                     (Some(figure), Some(bare)) => above(figure - each(bare).unwrap_or(0.0), places),
                     (None, _) => MISSING.to_owned(),
                 }
-            });
-            page += &row(one.library, route, &figures);
+            }));
+            page += &row(one.library, &cells);
         }
     }
     page += "\nBytes are those asked of the allocator; growing a block counts its new size; \

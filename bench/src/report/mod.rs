@@ -1,26 +1,30 @@
 //! The figures as Markdown, a file a table.
 
+mod beside;
 mod counts;
 mod times;
 
-use crate::library::{Library, Route};
+use crate::{library::Library, number::MISSING, spread::Spread};
 
-pub(crate) use self::{counts::counts, times::times};
+pub(crate) use self::{beside::beside, counts::counts, times::times};
 
 /// The versions that were built, not those that were asked for.
 const LOCK: &str = include_str!("../../Cargo.lock");
 
-/// Where [`Route::Bare`] stands in [`Route::ALL`].
+/// Where [`Route::Bare`](crate::library::Route::Bare) stands in `Route::ALL`.
 const BARE: usize = 0;
 
-fn row(library: Library, route: Route, figures: &[String]) -> String {
+fn row(library: Library, cells: &[String]) -> String {
     let (package, what) = library.label();
     let version = version(package).unwrap_or_default();
-    format!(
-        "| {package} {version}, {what} | {} | {} |\n",
-        route.name(),
-        figures.join(" | ")
-    )
+    format!("| {package} {version}, {what} | {} |\n", cells.join(" | "))
+}
+
+/// The median, and how far the rounds lie apart.
+fn over_rounds(figures: impl Iterator<Item = f64>, text: impl Fn(f64) -> String) -> String {
+    Spread::of(figures).map_or(MISSING.to_owned(), |Spread { median, min, max }| {
+        format!("{} ({} to {})", text(median), text(min), text(max))
+    })
 }
 
 fn version(package: &str) -> Option<&'static str> {
