@@ -1,6 +1,6 @@
 //! The order of measuring: counts first, which repeat, then seconds.
 
-use crate::{Result, beside, counts, library::Library, machine, report, times};
+use crate::{Result, beside, counts, library::Library, machine, memory, report, times, updates};
 
 /// What the command line chooses.
 pub(crate) struct Options {
@@ -8,6 +8,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) requests: usize,
     pub(crate) counted: u32,
+    pub(crate) updates: usize,
+    pub(crate) sessions: usize,
 }
 
 impl Default for Options {
@@ -17,6 +19,8 @@ impl Default for Options {
             rounds: 5,
             requests: 20_000,
             counted: 2_000,
+            updates: 200,
+            sessions: 100_000,
         }
     }
 }
@@ -31,6 +35,14 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     if options.counted > 0 {
         let counted = counts::count(&options.libraries, options.counted, scratch).await?;
         print!("{}", report::counts(&counted, options.counted));
+    }
+    if options.updates > 0 {
+        let kept = updates::measure(&options.libraries, options.updates, scratch).await?;
+        print!("{}", report::updates(&kept, options.updates));
+    }
+    if options.sessions > 0 {
+        let stored = memory::measure(&options.libraries, options.sessions, scratch).await?;
+        print!("{}", report::memory(&stored, options.sessions));
     }
     if options.rounds > 0 {
         let timed = times::time(options, scratch).await?;

@@ -14,11 +14,13 @@ mod counts;
 mod library;
 mod load;
 mod machine;
+mod memory;
 mod number;
 mod report;
 mod server;
 mod spread;
 mod times;
+mod updates;
 mod visitor;
 
 use std::{process::ExitCode, time::Duration};
@@ -32,16 +34,19 @@ static ALLOCATOR: allocations::Counting = allocations::Counting;
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// No comparison takes longer: what still runs then is stopped, children included.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
+const LIMIT: Duration = Duration::from_secs(90 * 60);
 
 const USAGE: &str = "\
 usage: bsession-bench [compare] [--only NAME[,NAME…]] [--rounds N] [--requests N] [--counted N]
+                                [--updates N] [--sessions N]
        bsession-bench serve NAME ROUTE
 
   --only      the servers to compare (default: all)
   --rounds    rounds of the timed part (default 5, 0 leaves it out)
   --requests  timed requests per server, route and round (default 20000)
-  --counted   requests per server and route while counting (default 2000, 0 leaves it out)";
+  --counted   requests per server and route while counting (default 2000, 0 leaves it out)
+  --updates   increments of one session at once (default 200, 0 leaves it out)
+  --sessions  sessions whose memory is measured (default 100000, 0 leaves it out)";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -75,6 +80,8 @@ fn options(mut args: &[&str]) -> Result<Options> {
             "--rounds" => options.rounds = value.parse()?,
             "--requests" => options.requests = value.parse()?,
             "--counted" => options.counted = value.parse()?,
+            "--updates" => options.updates = value.parse()?,
+            "--sessions" => options.sessions = value.parse()?,
             _ => return Err(USAGE.into()),
         }
         args = rest;

@@ -23,7 +23,7 @@ pub(crate) struct Server {
     questions: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
     /// What it keeps on disk, and nothing else; deleted with it.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Server {
@@ -74,7 +74,7 @@ impl Server {
             child,
             questions,
             answers,
-            _dir: dir,
+            dir,
         })
     }
 
@@ -96,6 +96,20 @@ impl Server {
     /// Under callgrind: write down what was counted since the last mark.
     pub(crate) async fn mark(&mut self) -> Result<()> {
         self.ask(control::MARK).await.map(drop)
+    }
+
+    /// The memory of the process, in bytes, that lies in RAM.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let process = self.child.id().ok_or("the server is gone")?;
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.and_then(|kib| kib.trim().strip_suffix(" kB"));
+        Ok(1024 * kib.ok_or("no VmRSS")?.parse::<u64>()?)
+    }
+
+    /// Where its files lie.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) async fn stop(mut self) -> Result<()> {

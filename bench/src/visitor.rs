@@ -19,19 +19,35 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// Connects and begins a session of two keys.
     pub(crate) async fn arrive(address: SocketAddr) -> io::Result<Self> {
+        let mut visitor = Self::connect(address, String::new()).await?;
+        visitor.begin().await?;
+        Ok(visitor)
+    }
+
+    async fn connect(address: SocketAddr, cookie: String) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let mut visitor = Self {
+        Ok(Self {
             stream,
-            cookie: String::new(),
+            cookie,
             request: Vec::with_capacity(1024),
             response: Vec::with_capacity(4096),
-        };
-        visitor.visit(START).await?;
-        if visitor.cookie.is_empty() {
+        })
+    }
+
+    /// A connection of its own with this visitor's cookie.
+    pub(crate) async fn tab(&self, address: SocketAddr) -> io::Result<Self> {
+        Self::connect(address, self.cookie.clone()).await
+    }
+
+    /// Comes without a cookie and begins a session of two keys.
+    pub(crate) async fn begin(&mut self) -> io::Result<()> {
+        self.cookie.clear();
+        self.visit(START).await?;
+        if self.cookie.is_empty() {
             return Err(io::Error::other("the session began without a cookie"));
         }
-        Ok(visitor)
+        Ok(())
     }
 
     /// One request and its whole response; anything but 200 is an error. A new cookie replaces the old.
@@ -99,7 +115,7 @@ pub(crate) async fn check(address: SocketAddr, route: Route) -> io::Result<()> {
     for visit in 1..=2 {
         let before = visitor.cookie.clone();
         let visits = match route {
-            Route::Write => VISITS_AT_START + visit,
+            Route::Write | Route::Count | Route::Update => VISITS_AT_START + visit,
             Route::Bare | Route::Read | Route::Login => VISITS_AT_START,
         };
         let expected = format!("{USER} {visits}");

@@ -20,9 +20,10 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use dashmap::DashMap;
+use tokio::time::sleep;
 
 use super::{PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, page};
-use crate::Result;
+use crate::{Result, updates};
 
 pub(super) fn serve(route: Route) -> Result<()> {
     let store = Memory::default();
@@ -56,6 +57,7 @@ fn configure<S: SessionStore + 'static>(
         Route::Read => web::get().to(read).wrap(session()),
         Route::Write => web::get().to(write).wrap(session()),
         Route::Login => web::get().to(login).wrap(session()),
+        Route::Count | Route::Update => web::get().to(count).wrap(session()),
     };
     routes
         .route(PAGE, page)
@@ -76,6 +78,13 @@ async fn read(session: Session) -> actix_web::Result<String> {
 
 async fn write(session: Session) -> actix_web::Result<String> {
     let visits = session.get("visits")?.unwrap_or(0) + 1;
+    session.insert("visits", visits)?;
+    Ok(page(USER, visits))
+}
+
+async fn count(session: Session) -> actix_web::Result<String> {
+    let visits = session.get("visits")?.unwrap_or(0) + 1;
+    sleep(updates::SLEEP).await;
     session.insert("visits", visits)?;
     Ok(page(USER, visits))
 }

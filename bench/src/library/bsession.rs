@@ -2,9 +2,10 @@
 
 use actix_web::web;
 use bsession::{Mode, Sessions, session};
+use tokio::time::sleep;
 
 use super::{PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, page};
-use crate::Result;
+use crate::{Result, updates};
 
 /// Session files lie in `sessions`, in the directory the server is started in.
 pub(super) fn serve(mode: Mode, route: Route) -> Result<()> {
@@ -15,6 +16,8 @@ pub(super) fn serve(mode: Mode, route: Route) -> Result<()> {
             Route::Read => web::get().to(read),
             Route::Write => web::get().to(write),
             Route::Login => web::get().to(login),
+            Route::Count => web::get().to(count),
+            Route::Update => web::get().to(update),
         };
         routes
             .app_data(sessions.clone())
@@ -47,4 +50,20 @@ async fn write() -> bsession::Result<String> {
 async fn login() -> String {
     session.login(USER);
     page(USER, VISITS_AT_START)
+}
+
+#[session]
+async fn count() -> bsession::Result<String> {
+    let visits = session.get("visits")?.unwrap_or(0) + 1;
+    sleep(updates::SLEEP).await;
+    session.insert("visits", visits)?;
+    Ok(page(USER, visits))
+}
+
+#[session]
+async fn update() -> bsession::Result<String> {
+    let _: u64 = session.get("visits")?.unwrap_or(0);
+    sleep(updates::SLEEP).await;
+    let visits = session.update("visits", |visits: u64| visits + 1)?;
+    Ok(page(USER, visits))
 }

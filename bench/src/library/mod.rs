@@ -76,6 +76,14 @@ impl Library {
         }
     }
 
+    /// The ways to add one to what is in a session.
+    pub(crate) const fn increments(self) -> &'static [Route] {
+        match self {
+            Self::BsessionMemory | Self::BsessionFile => &[Route::Count, Route::Update],
+            _ => &[Route::Count],
+        }
+    }
+
     pub(crate) fn named(name: &str) -> Result<Self> {
         let mut all = Self::ALL.iter().copied();
         all.find(|library| library.name() == name).ok_or_else(|| {
@@ -98,9 +106,14 @@ pub(crate) enum Route {
     Write,
     /// A new id, and a user.
     Login,
+    /// Reads the counter, sleeps, and writes what it has read and one.
+    Count,
+    /// The same with the library's own way to change a value.
+    Update,
 }
 
 impl Route {
+    /// What is counted and timed.
     pub(crate) const ALL: [Self; 4] = [Self::Bare, Self::Read, Self::Write, Self::Login];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -109,11 +122,14 @@ impl Route {
             Self::Read => "read",
             Self::Write => "write",
             Self::Login => "login",
+            Self::Count => "count",
+            Self::Update => "update",
         }
     }
 
     pub(crate) fn named(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|route| route.name() == name);
+        let all = Self::ALL.into_iter().chain([Self::Count, Self::Update]);
+        let found = { all }.find(|route| route.name() == name);
         found.ok_or_else(|| format!("no route is called {name:?}").into())
     }
 }

@@ -3,13 +3,13 @@
 use std::net::Ipv4Addr;
 
 use axum::{Router, routing::get};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::sleep};
 use tower_sessions::{
     MemoryStore, Session, SessionManagerLayer, SessionStore, cookie::Key, session::Error,
 };
 
 use super::{ASIDE, PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, page};
-use crate::{Result, control};
+use crate::{Result, control, updates};
 
 pub(super) fn serve(route: Route) -> Result<()> {
     on_axum(async { Ok(router(route, MemoryStore::default())) })
@@ -23,6 +23,7 @@ fn router(route: Route, store: impl SessionStore + Clone) -> Router {
         Route::Read => get(read).layer(session.clone()),
         Route::Write => get(write).layer(session.clone()),
         Route::Login => get(login).layer(session.clone()),
+        Route::Count | Route::Update => get(count).layer(session.clone()),
     };
     Router::new()
         .route(PAGE, page)
@@ -74,6 +75,13 @@ async fn read(session: Session) -> Answer {
 
 async fn write(session: Session) -> Answer {
     let visits = session.get("visits").await?.unwrap_or(0) + 1;
+    session.insert("visits", visits).await?;
+    Ok(page(USER, visits))
+}
+
+async fn count(session: Session) -> Answer {
+    let visits = session.get("visits").await?.unwrap_or(0) + 1;
+    sleep(updates::SLEEP).await;
     session.insert("visits", visits).await?;
     Ok(page(USER, visits))
 }

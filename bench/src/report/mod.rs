@@ -2,11 +2,15 @@
 
 mod beside;
 mod counts;
+mod memory;
 mod times;
+mod updates;
 
 use crate::{library::Library, number::MISSING, spread::Spread};
 
-pub(crate) use self::{beside::beside, counts::counts, times::times};
+pub(crate) use self::{
+    beside::beside, counts::counts, memory::memory, times::times, updates::updates,
+};
 
 /// The versions that were built, not those that were asked for.
 const LOCK: &str = include_str!("../../Cargo.lock");
