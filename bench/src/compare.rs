@@ -1,6 +1,8 @@
 //! The order of measuring: counts first, which repeat, then seconds.
 
-use crate::{Result, beside, counts, library::Library, machine, memory, report, times, updates};
+use crate::{
+    Result, beside, builds, counts, library::Library, machine, memory, report, times, updates,
+};
 
 /// What the command line chooses.
 pub(crate) struct Options {
@@ -10,6 +12,7 @@ pub(crate) struct Options {
     pub(crate) counted: u32,
     pub(crate) updates: usize,
     pub(crate) sessions: usize,
+    pub(crate) builds: usize,
 }
 
 impl Default for Options {
@@ -21,6 +24,7 @@ impl Default for Options {
             counted: 2_000,
             updates: 200,
             sessions: 100_000,
+            builds: 0,
         }
     }
 }
@@ -49,6 +53,10 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         print!("{}", report::times(&timed, options));
         let beside = beside::measure(options, scratch).await?;
         print!("{}", report::beside(&beside, options));
+    }
+    if options.builds > 0 {
+        let built = builds::measure(options.builds, scratch).await?;
+        print!("{}", report::builds(&built));
     }
     Ok(())
 }

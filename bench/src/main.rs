@@ -7,6 +7,7 @@
 
 mod allocations;
 mod beside;
+mod builds;
 mod callgrind;
 mod compare;
 mod control;
@@ -38,7 +39,7 @@ const LIMIT: Duration = Duration::from_secs(90 * 60);
 
 const USAGE: &str = "\
 usage: bsession-bench [compare] [--only NAME[,NAME…]] [--rounds N] [--requests N] [--counted N]
-                                [--updates N] [--sessions N]
+                                [--updates N] [--sessions N] [--builds N]
        bsession-bench serve NAME ROUTE
 
   --only      the servers to compare (default: all)
@@ -46,7 +47,8 @@ usage: bsession-bench [compare] [--only NAME[,NAME…]] [--rounds N] [--requests
   --requests  timed requests per server, route and round (default 20000)
   --counted   requests per server and route while counting (default 2000, 0 leaves it out)
   --updates   increments of one session at once (default 200, 0 leaves it out)
-  --sessions  sessions whose memory is measured (default 100000, 0 leaves it out)";
+  --sessions  sessions whose memory is measured (default 100000, 0 leaves it out)
+  --builds    rounds of clean builds, some minutes each (default 0)";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -81,6 +83,7 @@ fn options(mut args: &[&str]) -> Result<Options> {
             "--requests" => options.requests = value.parse()?,
             "--counted" => options.counted = value.parse()?,
             "--updates" => options.updates = value.parse()?,
+            "--builds" => options.builds = value.parse()?,
             "--sessions" => options.sessions = value.parse()?,
             _ => return Err(USAGE.into()),
         }

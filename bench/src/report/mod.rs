@@ -1,6 +1,7 @@
 //! The figures as Markdown, a file a table.
 
 mod beside;
+mod builds;
 mod counts;
 mod memory;
 mod times;
@@ -9,7 +10,7 @@ mod updates;
 use crate::{library::Library, number::MISSING, spread::Spread};
 
 pub(crate) use self::{
-    beside::beside, counts::counts, memory::memory, times::times, updates::updates,
+    beside::beside, builds::builds, counts::counts, memory::memory, times::times, updates::updates,
 };
 
 /// The versions that were built, not those that were asked for.
@@ -21,7 +22,11 @@ const BARE: usize = 0;
 fn row(library: Library, cells: &[String]) -> String {
     let (package, what) = library.label();
     let version = version(package).unwrap_or_default();
-    format!("| {package} {version}, {what} | {} |\n", cells.join(" | "))
+    table_row(&format!("{package} {version}, {what}"), cells)
+}
+
+fn table_row(name: &str, cells: &[String]) -> String {
+    format!("| {name} | {} |\n", cells.join(" | "))
 }
 
 /// The median, and how far the rounds lie apart.
