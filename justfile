@@ -28,7 +28,7 @@ example NAME="guestbook":
 soak *ARGS="--minutes 10":
     cargo run --release -p bsession-soak -- {{ARGS}}
 
-# Measures bsession beside other libraries and prints Markdown (instructions need valgrind)
+# Measures bsession beside other libraries and prints Markdown (instructions need valgrind; see CONTRIBUTING for flags)
 compare *ARGS:
     cargo run --release --manifest-path bench/Cargo.toml --features sqlite -- compare {{ARGS}}
 
