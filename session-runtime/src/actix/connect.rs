@@ -39,39 +39,37 @@ pub async fn connect(req: &HttpRequest) -> Result<Connection> {
     Connecting::new(req, Connection::open).await
 }
 
-type Slots = Few<Arc<Slot>>;
-
 /// The slots of one request, one for each service, in its extensions.
 #[derive(Default)]
-struct Opened {
-    slots: Slots,
+struct Slots {
+    all: Few<Arc<Slot>>,
     hooks: Option<Followed>,
 }
 
 /// The same slots for the hooks around a request: reachable without it, for an inner error comes
 /// back alone, and actix panics while a middleware keeps a clone of the request.
 #[derive(Clone)]
-pub(super) struct Followed(Rc<RefCell<Slots>>);
+pub(super) struct Followed(Rc<RefCell<Few<Arc<Slot>>>>);
 
 impl Followed {
     /// The slots of a request, those that a middleware around the hooks has opened among them: what
     /// is inside goes on with these.
     pub(super) fn of(req: &impl HttpMessage) -> Self {
         let mut extensions = req.extensions_mut();
-        let Opened { slots, hooks } = extensions.get_or_insert_with(Opened::default);
-        let follow = || Self(Rc::new(RefCell::new(slots.clone())));
+        let Slots { all, hooks } = extensions.get_or_insert_with(Slots::default);
+        let follow = || Self(Rc::new(RefCell::new(all.clone())));
         hooks.get_or_insert_with(follow).clone()
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> Slots {
+    pub(super) fn all(&self) -> Few<Arc<Slot>> {
         self.0.borrow().clone()
     }
 }
 
-impl Opened {
+impl Slots {
     fn slot(&mut self, sessions: Sessions, req: &HttpRequest) -> Arc<Slot> {
-        let mut slots = self.slots.iter();
+        let mut slots = self.all.iter();
         if let Some(slot) = slots.find(|slot| Arc::ptr_eq(&slot.sessions.0, &sessions.0)) {
             return Arc::clone(slot);
         }
@@ -82,7 +80,7 @@ impl Opened {
             .map(|header| header.as_bytes());
         let presented = sessions.0.presented(headers);
         let slot = Arc::new(Slot::new(sessions, presented));
-        self.slots.push(Arc::clone(&slot));
+        self.all.push(Arc::clone(&slot));
         if let Some(Followed(slots)) = &self.hooks {
             slots.borrow_mut().push(Arc::clone(&slot));
         }
@@ -131,8 +129,8 @@ impl<T> Connecting<T> {
         let slot = match sessions(req) {
             Ok(sessions) => {
                 let mut extensions = req.extensions_mut();
-                let opened = extensions.get_or_insert_with(Opened::default);
-                opened.slot(sessions, req)
+                let slots = extensions.get_or_insert_with(Slots::default);
+                slots.slot(sessions, req)
             }
             Err(error) => return Self(State::Now(Some(Err(error)))),
         };
