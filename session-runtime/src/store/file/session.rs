@@ -146,12 +146,8 @@ impl<'d> Session<'d> {
 
     /// How long ago the file was written, by the clock that stamps files.
     pub(super) fn age(&self) -> Result<std::time::Duration, StoreError> {
-        let facts = self
-            .files
-            .dir
-            .facts(&self.file)
-            .doing("looking at a session file")?;
-        Ok(facts.modified.elapsed().unwrap_or_default())
+        let modified = dir::modified(&self.file).doing("looking at a session file")?;
+        Ok(modified.elapsed().unwrap_or_default())
     }
 
     /// Writes the record into a file of a size that suits it, and puts that in this one's place.

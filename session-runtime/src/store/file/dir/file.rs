@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 #[cfg(unix)]
 use std::path::Path;
+use std::time::SystemTime;
 
 #[cfg(not(unix))]
 use super::portable::read_at;
@@ -56,6 +57,11 @@ pub(in super::super) fn lock(file: &File, tries: usize) -> io::Result<bool> {
 #[cfg(unix)]
 pub(in super::super) fn sync_path(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// When a file was last written.
+pub(in super::super) fn modified(file: &File) -> io::Result<SystemTime> {
+    file.metadata()?.modified()
 }
 
 /// Makes what was written to a file outlive a power cut.

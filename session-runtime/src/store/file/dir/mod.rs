@@ -5,6 +5,8 @@
 //! as its owner made it.
 
 mod file;
+#[cfg(unix)]
+mod look;
 #[cfg(not(unix))]
 mod portable;
 #[cfg(unix)]
@@ -20,17 +22,16 @@ use unix as system;
 #[cfg(all(unix, not(test)))]
 use file::sync_path;
 #[cfg(not(test))]
-pub(super) use file::{lock, read_start, sync, write_at};
+pub(super) use file::{lock, modified, read_start, sync, write_at};
 #[cfg(not(test))]
 pub(super) use system::Dir;
 pub(super) use system::Names;
 #[cfg(all(unix, test))]
 use watched::sync_path;
 #[cfg(test)]
-pub(super) use watched::{Dir, lock, read_start, sync, write_at};
+pub(super) use watched::{Dir, lock, modified, read_start, sync, write_at};
 
 use std::fs::File;
-use std::time::SystemTime;
 
 /// For what a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,6 @@ pub(super) enum Opened {
 pub(super) struct Facts {
     pub(super) id: FileId,
     pub(super) len: u64,
-    pub(super) modified: SystemTime,
     /// Why no session is in it, if it is not a regular file of our user.
     pub(super) stranger: Option<&'static str>,
 }

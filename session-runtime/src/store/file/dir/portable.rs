@@ -74,11 +74,9 @@ impl Dir {
 
     pub(in super::super) fn facts(&self, file: &File) -> io::Result<Facts> {
         let found = file.metadata()?;
-        let modified = found.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         Ok(Facts {
             id: id_of(found.len()),
             len: found.len(),
-            modified,
             stranger: None,
         })
     }

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::super::Durability;
+use super::look::{self, Look};
 use super::{Facts, FileId, For, Opened};
 
 /// Not blocking, so that a FIFO in the place of a session is opened and seen for what it is.
@@ -95,7 +95,7 @@ impl Dir {
         })?;
         Ok(Self {
             fd,
-            id: id_of(&stat),
+            id: Look::from(&stat).id,
             owner,
         })
     }
@@ -103,7 +103,7 @@ impl Dir {
     /// Whether `path` still names this directory.
     pub(in super::super) fn is_still_at(&self, path: &Path) -> io::Result<bool> {
         match rustix::fs::lstat(path) {
-            Ok(stat) => Ok(id_of(&stat) == self.id),
+            Ok(stat) => Ok(Look::from(&stat).id == self.id),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -154,29 +154,25 @@ impl Dir {
 
     /// Which file `name` names, if any.
     pub(in super::super) fn identify(&self, name: &str) -> io::Result<Option<FileId>> {
-        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(id_of(&stat))),
+        match look::at_name(&self.fd, name) {
+            Ok(found) => Ok(Some(found.id)),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
     pub(in super::super) fn facts(&self, file: &File) -> io::Result<Facts> {
-        let stat = rustix::fs::fstat(file)?;
-        let stranger = if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        let found = look::at_file(file)?;
+        let stranger = if found.kind != FileType::RegularFile {
             Some("not a regular file")
-        } else if stat.st_uid != self.owner {
+        } else if found.owner != self.owner {
             Some("a file of another user")
         } else {
             None
         };
-        let modified = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
         Ok(Facts {
-            id: id_of(&stat),
-            len: u64::try_from(stat.st_size).unwrap_or(0),
-            modified: SystemTime::UNIX_EPOCH
-                .checked_add(modified)
-                .unwrap_or(SystemTime::UNIX_EPOCH),
+            id: found.id,
+            len: found.len,
             stranger,
         })
     }
@@ -324,15 +320,4 @@ fn explain(path: &Path, error: Errno) -> io::Error {
         Err(_) => format!("it cannot be opened ({error})"),
     };
     io::Error::new(error.kind(), text)
-}
-
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "their types differ between systems"
-)]
-fn id_of(stat: &Stat) -> FileId {
-    FileId {
-        device: stat.st_dev as u64,
-        inode: stat.st_ino as u64,
-    }
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use super::super::Durability;
 use super::{Facts, FileId, For, Names, Opened, file, system};
@@ -162,6 +163,10 @@ pub(in super::super) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Resu
 
 pub(in super::super) fn lock(file: &File, tries: usize) -> io::Result<bool> {
     watch(Call::Lock(file, tries), || file::lock(file, tries))
+}
+
+pub(in super::super) fn modified(file: &File) -> io::Result<SystemTime> {
+    watch(Call::Facts(file), || file::modified(file))
 }
 
 pub(in super::super) fn sync(file: &File) -> io::Result<()> {

@@ -1,0 +1,77 @@
+//! What a file is, without its times.
+//!
+//! Since Linux 6.13 a file whose times somebody has asked for gets a time of its own at the next
+//! write (*multigrain timestamps*), and its inode is written for that: a save that asked for them
+//! cost two fifths more. What `stat` gives has the times in it, so they are left out where they can be.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::io::Errno;
+
+use super::FileId;
+
+/// What is known of a file.
+pub(super) struct Look {
+    pub(super) kind: FileType,
+    pub(super) owner: u32,
+    pub(super) len: u64,
+    pub(super) id: FileId,
+}
+
+/// An open file.
+pub(super) fn at_file(file: impl AsFd) -> Result<Look, Errno> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(found) = without_times(&file, "", AtFlags::EMPTY_PATH) {
+        return found;
+    }
+    Ok(Look::from(&rustix::fs::fstat(file)?))
+}
+
+/// What a name in a directory stands for, and not what a symbolic link there leads to.
+pub(super) fn at_name(dir: impl AsFd, name: &str) -> Result<Look, Errno> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(found) = without_times(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        return found;
+    }
+    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(Look::from(&stat))
+}
+
+/// `None` where the kernel, or a sandbox, does not know the call.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn without_times(at: impl AsFd, name: &str, flags: AtFlags) -> Option<Result<Look, Errno>> {
+    use rustix::fs::{StatxFlags, makedev, statx};
+    let wanted = StatxFlags::TYPE | StatxFlags::UID | StatxFlags::SIZE | StatxFlags::INO;
+    match statx(at, name, flags, wanted) {
+        Ok(found) => Some(Ok(Look {
+            kind: FileType::from_raw_mode(u32::from(found.stx_mode)),
+            owner: found.stx_uid,
+            len: found.stx_size,
+            id: FileId {
+                device: makedev(found.stx_dev_major, found.stx_dev_minor),
+                inode: found.stx_ino,
+            },
+        })),
+        Err(Errno::NOSYS | Errno::PERM) => None,
+        Err(error) => Some(Err(error)),
+    }
+}
+
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "their types differ between systems"
+)]
+impl From<&Stat> for Look {
+    fn from(stat: &Stat) -> Self {
+        Self {
+            kind: FileType::from_raw_mode(stat.st_mode),
+            owner: stat.st_uid,
+            len: u64::try_from(stat.st_size).unwrap_or(0),
+            id: FileId {
+                device: stat.st_dev as u64,
+                inode: stat.st_ino as u64,
+            },
+        }
+    }
+}
