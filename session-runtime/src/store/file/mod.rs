@@ -4,12 +4,13 @@
 //! and written, `operations` what the store does, `index` and `listing` who has which sessions,
 //! `sweep` what is deleted, and `dir` how everything is opened.
 //!
-//! What it costs, in system calls; a directory entry for the user comes on top where it changes:
+//! What it costs, in system calls, each with its reason; a directory entry for the user comes on
+//! top where it changes:
 //!
 //! | | |
 //! |---|---|
-//! | load | open, fstat, pread, close |
-//! | commit, remove, touch | open, flock, fstat, stat (the path still names this file), pread, pwrite, close |
+//! | load | open, statx (whose file it is, and how long), pread (both slots, as one read), close |
+//! | commit, remove, touch | open, flock, statx, statx of the path (it still names this file), pread (what is to be written over), pwrite, close |
 //! | create | stat (the directory is still there), open, fstat (the mode, whatever the umask), flock, pwrite, close |
 //! | renew | those of a commit, and between its pread and its pwrite those of a creation |
 //!
