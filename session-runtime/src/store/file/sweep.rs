@@ -23,6 +23,10 @@ pub(super) const ABANDONED: Duration = Duration::from_secs(60);
 /// any disk.
 pub(super) const DAMAGED_KEPT: usize = 100;
 
+/// A deletion takes as long as looking at so many files that stay, and is counted so: a slice takes
+/// some milliseconds whatever it finds.
+pub(super) const DELETION: usize = 8;
+
 /// Where the last slice stopped: open directories rather than lists of names, since a million
 /// names would take a hundred megabytes.
 #[derive(Default)]
@@ -76,9 +80,14 @@ pub(super) fn slice(
 ) -> Result<Swept, StoreError> {
     let mut swept = Swept::default();
     let mut failed = None;
-    for _ in 0..budget {
+    let mut spent = 0;
+    while spent < budget {
+        spent += 1;
         match cursor.step(files, now) {
-            Ok(Some(deleted)) => swept.deleted += deleted,
+            Ok(Some(deleted)) => {
+                swept.deleted += deleted;
+                spent += deleted * (DELETION - 1);
+            }
             Ok(None) => {
                 *cursor = Cursor::default();
                 swept.finished = true;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::record::TOMBSTONE;
 use crate::store::file::name::DAMAGED;
-use crate::store::file::sweep::DAMAGED_KEPT;
+use crate::store::file::sweep::{DAMAGED_KEPT, DELETION};
 
 #[test]
 fn what_expired_is_deleted_and_nothing_else() {
@@ -68,7 +68,7 @@ fn a_budget_is_kept_and_the_next_slice_goes_on() {
     let mut deleted = Vec::new();
     let finished = |swept: &Swept| swept.finished;
     loop {
-        let swept = fixture.store.sweep(NOW + HOUR, 7).unwrap();
+        let swept = fixture.store.sweep(NOW + HOUR, 7 * DELETION).unwrap();
         assert!(swept.deleted <= 7);
         deleted.push(swept.deleted);
         if finished(&swept) {
@@ -94,7 +94,7 @@ fn one_directory_of_many_files_is_swept_in_slices_too() {
             &record(b""),
         );
     }
-    let swept = fixture.store.sweep(NOW + HOUR, 40).unwrap();
+    let swept = fixture.store.sweep(NOW + HOUR, 40 * DELETION).unwrap();
     assert_eq!(
         swept,
         Swept {
