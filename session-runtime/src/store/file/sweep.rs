@@ -25,7 +25,7 @@ pub(super) const DAMAGED_KEPT: usize = 100;
 
 /// A deletion takes as long as looking at so many files that stay, and is counted so: a slice takes
 /// some milliseconds whatever it finds.
-pub(super) const DELETION: usize = 8;
+pub(super) const DELETION: usize = 16;
 
 /// Where the last slice stopped: open directories rather than lists of names, since a million
 /// names would take a hundred megabytes.
