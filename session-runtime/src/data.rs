@@ -147,9 +147,15 @@ impl Data {
     }
 }
 
-/// A control character is six bytes, as in `\u0000`.
+/// What is escaped is six bytes at most, as in `\u0000`.
 fn text_at_most(text: &str) -> usize {
-    2 + 6 * text.len()
+    let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    let escaped = text
+        .as_bytes()
+        .iter()
+        .filter(|byte| is_escaped(byte))
+        .count();
+    2 + text.len() + 5 * escaped
 }
 
 fn size_at_most(value: &Value) -> usize {
@@ -289,7 +295,17 @@ mod tests {
             0, -1, i64::MIN, u64::MAX, 0.1, -0.0, f64::MIN, f64::MAX, f64::MIN_POSITIVE, 5e-324,
             -1.234_567_890_123_456_7e-308, [i64::MIN, i64::MIN, i64::MIN], [], {}, [[], {}], {"": {}}, {"\u{1}": ["\u{2}", 1.5]}
         ]);
-        for value in all.as_array().into_iter().flatten().chain([&all]) {
+        // So many of one character that no room elsewhere hides what it lacks.
+        let each: Vec<Value> = ('\0'..='\u{ff}')
+            .map(|c| String::from_iter([c; 100]).into())
+            .collect();
+        for value in all
+            .as_array()
+            .into_iter()
+            .flatten()
+            .chain([&all])
+            .chain(&each)
+        {
             for key in ["", "k", "\u{1}"] {
                 let data: Data = [(key, value.clone())].into_iter().collect();
                 let (bound, size) = (data.size_at_most(), data.size());
