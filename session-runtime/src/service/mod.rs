@@ -205,8 +205,8 @@ impl Sessions {
 
     /// Removes what has expired, now and all of it; gives how many.
     ///
-    /// A thread does so all along, in slices: this is for tests, and for whoever wants to see it
-    /// done. It blocks.
+    /// A thread does so all along, in slices, and what that removes meanwhile is not counted: this is
+    /// for tests, and for whoever wants to see it done. It blocks.
     ///
     /// # Errors
     /// The store fails.
