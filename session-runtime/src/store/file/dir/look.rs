@@ -1,8 +1,8 @@
 //! What a file is, without its times.
 //!
 //! Since Linux 6.13 a file whose times somebody has asked for gets a time of its own at the next
-//! write (*multigrain timestamps*), and its inode is written for that: a save that asked for them
-//! cost two fifths more. What `stat` gives has the times in it, so they are left out where they can be.
+//! write (*multigrain timestamps*), and its inode is written for that: the system calls of a save
+//! took a quarter more. What `stat` gives has the times in it, so they are left out where they can be.
 
 use std::os::fd::AsFd;
 
