@@ -6,7 +6,7 @@ pub use bsession_runtime::{
     Answer, Body, Builder, Clock, Commit, Connection, Data, Durability, Error, Handle, Hooks,
     InitError, Key, Listing, Loaded, Mode, NotHex, RETIRED, Record, Result, Revision, SameSite,
     Saved, Secret, Secure, Session, SessionInfo, Sessions, Stats, Store, StoreError, Swept,
-    TOMBSTONE, Timestamp, UserKey, connect, init,
+    TOMBSTONE, Timestamp, UserKey, View, connect, init,
 };
 
 #[cfg(feature = "testing")]
@@ -20,5 +20,5 @@ pub mod promises {}
 /// What the attribute's expansion calls. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use bsession_runtime::{Call, Saved};
+    pub use bsession_runtime::{Call, Request, Saved, Words};
 }

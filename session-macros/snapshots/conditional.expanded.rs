@@ -1,16 +1,16 @@
 async fn conditional(
-    (id, mut __call): (Path<u32>, ::bsession::__private::Call),
+    (mut __call, id): (::bsession::__private::Call, Path<u32>),
     #[cfg(unix)]
     system: Data<System>,
 ) -> ::bsession::__private::Saved<String> {
-    let __session: &mut ::bsession::Session = __call.session();
+    let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
             String,
         > {
             return __r;
         }
-        let session = __session;
+        let session: &mut ::bsession::Session = __session;
         let _ = &session;
         { id.to_string() }
     }

@@ -1,21 +1,16 @@
-async fn everything_wrong(
-    &self,
-    (session, mut __call): (&Session, ::bsession::__private::Call),
-) {
-    __call.purge();
-    let __session: &mut ::bsession::Session = __call.session();
+async fn everything_wrong(&self, mut __call: ::bsession::__private::Call) {
+    let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<()> {
             return __r;
         }
-        let session = __session;
-        let _ = &session;
+        let session: &Session = __session;
         { session.purge() }
     }
         .await;
 }
 ::core::compile_error! {
-    "expected `#[session]` or `#[session(purge)]`"
+    "expected one of: `fresh`, `purge`, `readonly`, `realm`, `renew`, `require`"
 }
 ::core::compile_error! {
     "`purge` is given twice"
@@ -36,14 +31,8 @@ async fn everything_wrong(
     "a handler has no `self`: write an associated function without it"
 }
 ::core::compile_error! {
-    "`#[session]` brings the session in as `session`: remove this parameter"
-}
-::core::compile_error! {
     "a handler cannot be variadic: remove `...`"
 }
 ::core::compile_error! {
     "a handler returns a response: write `-> impl Responder`"
-}
-::core::compile_error! {
-    "`session` is the session that `#[session]` brings in: give this extractor another name"
 }

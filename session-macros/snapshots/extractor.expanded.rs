@@ -1,12 +1,12 @@
 async fn show(
-    (id, mut __call): (Path<u32>, ::bsession::__private::Call),
+    (mut __call, id): (::bsession::__private::Call, Path<u32>),
 ) -> ::bsession::__private::Saved<impl Responder> {
-    let __session: &mut ::bsession::Session = __call.session();
+    let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<_> {
             return __r;
         }
-        let session = __session;
+        let session: &mut ::bsession::Session = __session;
         let _ = &session;
         {
             session.insert("id", *id);

@@ -3,14 +3,14 @@
 async fn lenient(
     mut __call: ::bsession::__private::Call,
 ) -> ::bsession::__private::Saved<String> {
-    let __session: &mut ::bsession::Session = __call.session();
+    let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
             String,
         > {
             return __r;
         }
-        let session = __session;
+        let session: &mut ::bsession::Session = __session;
         let _ = &session;
         {
             return String::new();

@@ -1,14 +1,14 @@
 async fn index(
     mut __call: ::bsession::__private::Call,
 ) -> ::bsession::__private::Saved<HttpResponse> {
-    let __session: &mut ::bsession::Session = __call.session();
+    let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
             HttpResponse,
         > {
             return __r;
         }
-        let session = __session;
+        let session: &mut ::bsession::Session = __session;
         let _ = &session;
         { HttpResponse::Ok().finish() }
     }

@@ -2,7 +2,7 @@ pub struct Plain {
     field: u32,
 }
 ::core::compile_error! {
-    "expected `#[session]` or `#[session(purge)]`"
+    "expected one of: `fresh`, `purge`, `readonly`, `realm`, `renew`, `require`"
 }
 ::core::compile_error! {
     "expected `async fn`: `#[session]` goes above a handler"

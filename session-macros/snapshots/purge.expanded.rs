@@ -1,16 +1,21 @@
 /// Ends the session.
 #[post("/logout")]
 pub async fn logout(
-    _: HttpRequest,
-    (mut form, mut __call): (Form<Leave>, ::bsession::__private::Call),
+    (mut __call, _): (::bsession::__private::Call, HttpRequest),
+    mut form: Form<Leave>,
 ) -> ::bsession::__private::Saved<impl Responder> {
-    __call.purge();
-    let __session: &mut ::bsession::Session = __call.session();
+    if let ::core::option::Option::Some(__refused) = __call
+        .admit(::bsession::__private::Words::NONE.purge())
+        .await
+    {
+        return __refused;
+    }
+    let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<_> {
             return __r;
         }
-        let session = __session;
+        let session: &mut ::bsession::Session = __session;
         let _ = &session;
         { Redirect::to(form.next.take()).see_other() }
     }

@@ -1,19 +1,37 @@
 //! What stands in the parentheses of `#[session(..)]`.
 
-use proc_macro2::{TokenStream, TokenTree};
-use syn::parse::{ParseStream, Parser};
-use syn::{Error, Token};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::{Error, Expr, LitStr, Token};
+
+use crate::span_of_time::milliseconds;
 
 mod word {
+    syn::custom_keyword!(fresh);
     syn::custom_keyword!(purge);
+    syn::custom_keyword!(readonly);
+    syn::custom_keyword!(realm);
+    syn::custom_keyword!(renew);
+    syn::custom_keyword!(require);
 }
 
-const EXPECTED: &str = "expected `#[session]` or `#[session(purge)]`";
-
-/// The arguments, as far as they could be read.
+/// The arguments, as far as they could be read. A word that was given has the place where it stands.
 #[derive(Default)]
 pub(crate) struct Args {
-    pub(crate) purge: bool,
+    pub(crate) fresh: Option<u64>,
+    pub(crate) purge: Option<Span>,
+    pub(crate) readonly: Option<Span>,
+    pub(crate) realm: Option<Expr>,
+    pub(crate) renew: Option<Span>,
+    pub(crate) require: Option<Require>,
+}
+
+/// What a visitor must have.
+pub(crate) enum Require {
+    /// A login.
+    User,
+    /// A value under a key.
+    Key(LitStr),
 }
 
 impl Args {
@@ -22,12 +40,8 @@ impl Args {
         let mut args = Self::default();
         let read = |input: ParseStream<'_>| {
             while !input.is_empty() {
-                match input.call(argument) {
-                    Ok(again) if args.purge => {
-                        errors.push(Error::new(again.span, "`purge` is given twice"))
-                    }
-                    Ok(_) => args.purge = true,
-                    Err(error) => errors.push(error),
+                if let Err(error) = args.argument(input) {
+                    errors.push(error);
                 }
                 skip_past_comma(input)?;
             }
@@ -36,19 +50,125 @@ impl Args {
         if let Err(error) = read.parse2(tokens) {
             errors.push(error);
         }
+        if errors.is_empty() {
+            args.contradictions(errors);
+        }
         args
+    }
+
+    /// Whether the handler is for logged-in users alone.
+    pub(crate) fn has_user(&self) -> bool {
+        matches!(self.require, Some(Require::User)) || self.fresh.is_some()
+    }
+
+    fn argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        // Its error names all the words there are.
+        let known = input.lookahead1();
+        if known.peek(word::fresh) {
+            let word = input.parse::<word::fresh>()?.span;
+            let value = milliseconds(&text(word, input, "fresh = \"15m\"")?)?;
+            once(&mut self.fresh, "fresh", word, value)
+        } else if known.peek(word::purge) {
+            let word = input.parse::<word::purge>()?.span;
+            flag(&mut self.purge, "purge", word, input)
+        } else if known.peek(word::readonly) {
+            let word = input.parse::<word::readonly>()?.span;
+            flag(&mut self.readonly, "readonly", word, input)
+        } else if known.peek(word::realm) {
+            let word = input.parse::<word::realm>()?.span;
+            let value = service(word, input)?;
+            once(&mut self.realm, "realm", word, value)
+        } else if known.peek(word::renew) {
+            let word = input.parse::<word::renew>()?.span;
+            flag(&mut self.renew, "renew", word, input)
+        } else if known.peek(word::require) {
+            let word = input.parse::<word::require>()?.span;
+            let value = if is_over(input) {
+                Require::User
+            } else {
+                Require::Key(text(word, input, "require` or `require = \"key\"")?)
+            };
+            once(&mut self.require, "require", word, value)
+        } else {
+            Err(known.error())
+        }
+    }
+
+    /// Words that cannot stand beside each other.
+    fn contradictions(&self, errors: &mut Vec<Error>) {
+        let mut wrong = |word: &Option<Span>, is_wrong: bool, message: &str| {
+            if let (Some(word), true) = (word, is_wrong) {
+                errors.push(Error::new(*word, message));
+            }
+        };
+        let readonly = self.readonly.is_some();
+        wrong(
+            &self.purge,
+            readonly,
+            "`purge` ends the session and `readonly` leaves it as it is: remove one of them",
+        );
+        wrong(
+            &self.renew,
+            readonly,
+            "`renew` changes the session's id and `readonly` leaves it as it is: remove one of them",
+        );
+        wrong(
+            &self.renew,
+            self.purge.is_some(),
+            "`purge` leaves no session to renew: remove `renew`",
+        );
     }
 }
 
-fn argument(input: ParseStream<'_>) -> syn::Result<word::purge> {
-    let word = input
-        .parse()
-        .map_err(|error: Error| Error::new(error.span(), EXPECTED))?;
-    if input.is_empty() || input.peek(Token![,]) {
-        Ok(word)
-    } else {
-        Err(input.error(EXPECTED))
+fn once<T>(place: &mut Option<T>, name: &str, word: Span, value: T) -> syn::Result<()> {
+    if place.is_some() {
+        return Err(Error::new(word, format!("`{name}` is given twice")));
     }
+    *place = Some(value);
+    Ok(())
+}
+
+fn flag(
+    place: &mut Option<Span>,
+    name: &str,
+    word: Span,
+    input: ParseStream<'_>,
+) -> syn::Result<()> {
+    if !is_over(input) {
+        return Err(input.error(format!("expected `,`: `{name}` takes no value")));
+    }
+    once(place, name, word, word)
+}
+
+/// The text that a word is given.
+fn text(word: Span, input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
+    value(word, input, &format!("expected `{example}`"))
+}
+
+/// An expression that gives a session service.
+fn service(word: Span, input: ParseStream<'_>) -> syn::Result<Expr> {
+    let expected = "expected `realm = EXPR`, where `EXPR` gives a `bsession::Sessions`";
+    value(word, input, expected)
+}
+
+fn value<T: Parse>(word: Span, input: ParseStream<'_>, expected: &str) -> syn::Result<T> {
+    // At the end there is no token to point at but the word.
+    let place = |input: ParseStream<'_>| if input.is_empty() { word } else { input.span() };
+    let equals = place(input);
+    input
+        .parse::<Token![=]>()
+        .map_err(|_| Error::new(equals, expected))?;
+    let at = place(input);
+    let value = input.parse().map_err(|_| Error::new(at, expected))?;
+    if is_over(input) {
+        Ok(value)
+    } else {
+        Err(input.error("expected `,`"))
+    }
+}
+
+fn is_over(input: ParseStream<'_>) -> bool {
+    input.is_empty() || input.peek(Token![,])
 }
 
 fn skip_past_comma(input: ParseStream<'_>) -> syn::Result<()> {

@@ -1,12 +1,23 @@
 //! What makes a function no handler, each fault on the smallest wrong token.
 
 use proc_macro2::Span;
+use quote::ToTokens;
+use syn::spanned::Spanned;
 use syn::{Error, FnArg, ReturnType, Safety, Type};
 
+use crate::args::Args;
 use crate::handler::Handler;
+use crate::lent::{Lent, What};
 
 /// Reports all that is wrong at once.
-pub(crate) fn check(handler: &Handler, errors: &mut Vec<Error>) {
+pub(crate) fn check(args: &Args, handler: &Handler, errors: &mut Vec<Error>) {
+    check_signature(handler, errors);
+    for (place, lent) in handler.lent.iter().enumerate() {
+        check_lent(args, lent, &handler.lent[..place], errors);
+    }
+}
+
+fn check_signature(handler: &Handler, errors: &mut Vec<Error>) {
     let sig = &handler.sig;
     let mut wrong = |span: Span, message: &str| errors.push(Error::new(span, message));
 
@@ -32,23 +43,11 @@ pub(crate) fn check(handler: &Handler, errors: &mut Vec<Error>) {
         );
     }
     for input in &sig.inputs {
-        match input {
-            FnArg::Receiver(receiver) => {
-                wrong(
-                    receiver.self_token.span,
-                    "a handler has no `self`: write an associated function without it",
-                );
-            }
-            FnArg::Typed(parameter) => {
-                if let Type::Reference(reference) = &*parameter.ty {
-                    let wanted = if is_session(&reference.elem) {
-                        "`#[session]` brings the session in as `session`: remove this parameter"
-                    } else {
-                        "an extractor cannot be a reference: write its type without `&`"
-                    };
-                    wrong(reference.and_token.span, wanted);
-                }
-            }
+        if let FnArg::Receiver(receiver) = input {
+            wrong(
+                receiver.self_token.span,
+                "a handler has no `self`: write an associated function without it",
+            );
         }
     }
     if let Some(variadic) = &sig.variadic {
@@ -66,12 +65,58 @@ pub(crate) fn check(handler: &Handler, errors: &mut Vec<Error>) {
     if let Some(name) = handler.parameter_named_session() {
         wrong(
             name.span(),
-            "`session` is the session that `#[session]` brings in: give this extractor another name",
+            "`session` is the session that `#[session]` brings in: give this parameter another name",
         );
     }
 }
 
-/// Whether a type is called `Session`, by whichever path.
-fn is_session(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Session"))
+/// Reports what cannot be lent, to a handler that is lent the `earlier` ones already.
+fn check_lent(args: &Args, lent: &Lent, earlier: &[Lent], errors: &mut Vec<Error>) {
+    let ty = &lent.ty;
+    let mut wrong = |span: Span, message: &str| errors.push(Error::new(span, message));
+
+    if let Some(lifetime) = ty
+        .lifetime
+        .as_ref()
+        .filter(|lifetime| lifetime.ident != "_")
+    {
+        wrong(
+            lifetime.span(),
+            "what is lent lasts as long as the body: remove the lifetime",
+        );
+    }
+    if let Some(token) = ty.mutability {
+        if lent.what == What::User {
+            wrong(token.span, "the user is read, not written: write `&str`");
+        } else if args.readonly.is_some() {
+            wrong(
+                token.span,
+                "a `readonly` handler changes nothing: remove `mut`",
+            );
+        }
+    }
+    if lent.what == What::User && !args.has_user() {
+        wrong(
+            ty.span(),
+            "`&str` is the user who is logged in: write `#[session(require)]`, or ask `session.user()` in the body",
+        );
+    }
+    if lent.is_unnamed() {
+        wrong(ty.elem.span(), "a view is of a type with a name: write it");
+    }
+    let is_same = |other: &&Lent| match lent.what {
+        What::View => other.what == What::View && name_of(&other.ty.elem) == name_of(&ty.elem),
+        what => other.what == what,
+    };
+    if earlier.iter().any(|other| is_same(&other)) {
+        let name = name_of(&ty.elem);
+        wrong(
+            ty.elem.span(),
+            &format!("`{name}` is lent twice: remove this parameter"),
+        );
+    }
+}
+
+fn name_of(ty: &Type) -> String {
+    ty.to_token_stream().to_string()
 }

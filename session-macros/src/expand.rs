@@ -5,25 +5,34 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Pat, PatType, ReturnType, Safety, Signature, Token, Type};
 
+use crate::admit::admit;
 use crate::args::Args;
 use crate::handler::Handler;
+use crate::loans::Loans;
 use crate::output;
 
 // Input:
-//     async fn f(id: Path<u32>) -> impl Responder { body }
+//     #[session(require)]
+//     async fn f(id: Path<u32>, cart: &mut Cart) -> impl Responder { body }
 //
 // Output:
-//     async fn f((id, mut __call): (Path<u32>, ::bsession::__private::Call))
+//     async fn f((mut __call, id): (::bsession::__private::Call, Path<u32>))
 //         -> ::bsession::__private::Saved<impl Responder>
 //     {
-//         __call.purge();                          // `#[session(purge)]` only
-//         let __session: &mut ::bsession::Session = __call.session();
+//         if let ::core::option::Option::Some(__refused) = __call.admit(Words::NONE.require()).await {  // if there are any
+//             return __refused;
+//         }
+//         let mut __view0 = __call.view::<Cart>();                                            // for each view
+//         let __view0_mut = __view0.get_mut();
+//         let __session = __call.session();
 //         let __response = async move {
 //             if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<_> { return __r; }
-//             let session = __session;
+//             let session: &mut ::bsession::Session = __session;                                  // `readonly`: `&`
 //             let _ = &session;
+//             let cart: &mut Cart = __view0_mut;
 //             { body }
 //         }.await;
+//         __call.write(__view0);                                                              // for each that is `&mut`
 //         __call.save(__response).await
 //     }
 pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
@@ -31,19 +40,25 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     // the user's tokens; what is ours has the hygiene of `mixed_site`, so that no name of ours
     // meets one of theirs.
     let ours = Span::mixed_site();
-    let session = session(&handler);
+    let fix_type = fix_type(&handler.sig);
+    let save = save(&handler.sig);
+    let admit = admit(args, &handler.sig);
+    let session = bind_session(args, &handler);
+    let Loans {
+        take,
+        bind,
+        give_back,
+    } = Loans::of(&handler.lent);
     let Handler {
         attrs,
         vis,
         mut sig,
         brace,
         body,
+        ..
     } = handler;
 
-    let fix_type = fix_type(&sig);
-    let save = save(&sig);
-    rewrite_signature(&mut sig);
-    let purge = args.purge.then(|| quote_spanned!(ours=> __call.purge();));
+    rewrite_signature(args, &mut sig);
     // In the place of the user's braces, but ours: else `unused_braces` fires at a body on one line.
     let inner = ours.located_at(brace.span.join());
     let body = quote_spanned!(inner=> { #body });
@@ -52,18 +67,18 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     // The user's own braces: with others `dead_code` and its like take the function for generated
     // code and keep silent.
     brace.surround(&mut output, |block| {
-        // `let _`: a handler that only wants its session saved, or purged, need not name it. Not
-        // `#[allow(unused_variables)]`, which is an error where the user forbids that lint.
         quote_spanned! {ours=>
-            #purge
-            let __session: &mut ::bsession::Session = __call.session();
+            #admit
+            #take
+            let __session = __call.session();
             let __response = async move {
                 #fix_type
-                let #session = __session;
-                let _ = &#session;
+                #session
+                #bind
                 #body
             }
             .await;
+            #give_back
             #save
         }
         .to_tokens(block);
@@ -71,12 +86,28 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     output
 }
 
-/// The binding `session`: found by the body's tokens, and leading from there to the attribute.
-fn session(handler: &Handler) -> Ident {
+/// The binding `session`, found by the body's tokens, and leading from there to the attribute;
+/// unless a parameter brings the session under another name.
+fn bind_session(args: &Args, handler: &Handler) -> Option<TokenStream> {
+    if handler.names_its_session() {
+        return None;
+    }
     let visible = Span::call_site().resolved_at(handler.brace.span.open());
     let taken = handler.parameter_named_session().is_some();
     // When a parameter has the name (an error, reported), the body goes on meaning the parameter.
-    Ident::new("session", if taken { Span::mixed_site() } else { visible })
+    let session = Ident::new("session", if taken { Span::mixed_site() } else { visible });
+    // `let _`: a handler that only wants its session saved, or purged, need not name it. Not
+    // `#[allow(unused_variables)]`, which is an error where the user forbids that lint.
+    let ours = Span::mixed_site();
+    let ty = match args.readonly {
+        None => quote_spanned!(ours=> &mut ::bsession::Session),
+        // In the place of the word: the compiler shows it to whom it misses `mut`.
+        Some(word) => quote_spanned!(ours.located_at(word)=> &::bsession::Session),
+    };
+    Some(quote_spanned! {ours=>
+        let #session: #ty = __session;
+        let _ = &#session;
+    })
 }
 
 /// A return that is never taken: it comes first and so fixes what the `return`s and `?`s of the
@@ -102,7 +133,7 @@ fn save(sig: &Signature) -> Option<TokenStream> {
 
 /// Adds the hidden extractor and wraps the return type; what a handler cannot have (an error,
 /// reported) is left out, so that no second error comes of it.
-fn rewrite_signature(sig: &mut Signature) {
+fn rewrite_signature(args: &Args, sig: &mut Signature) {
     let ours = Span::mixed_site();
     sig.constness = None;
     sig.asyncness
@@ -111,24 +142,35 @@ fn rewrite_signature(sig: &mut Signature) {
     sig.abi = None;
     sig.variadic = None;
 
+    let (call, call_ty) = if args.realm.is_some() {
+        (
+            quote_spanned!(ours=> __request),
+            quote_spanned!(ours=> ::bsession::__private::Request),
+        )
+    } else {
+        (
+            quote_spanned!(ours=> mut __call),
+            quote_spanned!(ours=> ::bsession::__private::Call),
+        )
+    };
     // In a tuple with another extractor, so that a handler keeps the sixteen that actix-web gives
-    // it. Not with one that a `#[cfg]` may take away.
-    let companion = sig.inputs.iter_mut().rev().find_map(|input| match input {
+    // it; not with one that a `#[cfg]` may take away. With the first one, and before it.
+    let companion = sig.inputs.iter_mut().find_map(|input| match input {
         FnArg::Typed(extractor) if !extractor.attrs.iter().any(is_conditional) => Some(extractor),
         _ => None,
     });
-    let call = quote_spanned!(ours=> mut __call);
-    let call_ty = quote_spanned!(ours=> ::bsession::__private::Call);
     if let Some(PatType { pat, ty, .. }) = companion {
-        **pat = Pat::Verbatim(quote_spanned!(ours=> (#pat, #call)));
-        **ty = Type::Verbatim(quote_spanned!(ours=> (#ty, #call_ty)));
+        **pat = Pat::Verbatim(quote_spanned!(ours=> (#call, #pat)));
+        **ty = Type::Verbatim(quote_spanned!(ours=> (#call_ty, #ty)));
     } else {
-        sig.inputs.push(FnArg::Typed(PatType {
+        let hidden = PatType {
             attrs: Vec::new(),
             pat: Box::new(Pat::Verbatim(call)),
             colon_token: Token![:](ours),
             ty: Box::new(Type::Verbatim(call_ty)),
-        }));
+        };
+        let first = usize::from(matches!(sig.inputs.first(), Some(FnArg::Receiver(_))));
+        sig.inputs.insert(first, FnArg::Typed(hidden));
     }
 
     if let ReturnType::Type(_, ty) = &mut sig.output {
@@ -138,6 +180,6 @@ fn rewrite_signature(sig: &mut Signature) {
     }
 }
 
-fn is_conditional(attr: &Attribute) -> bool {
+pub(crate) fn is_conditional(attr: &Attribute) -> bool {
     attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr")
 }

@@ -7,6 +7,7 @@ use syn::{
     Abi, AttrStyle, Attribute, Error, FnArg, ReturnType, Signature, Token, Type, Visibility, braced,
 };
 
+use crate::lent::{Lent, What};
 use crate::pattern;
 
 /// A function whose signature is known and whose body is not looked at.
@@ -16,7 +17,10 @@ use crate::pattern;
 pub(crate) struct Handler {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
+    /// With the extractors alone for its parameters.
     pub(crate) sig: Signature,
+    /// The other parameters.
+    pub(crate) lent: Vec<Lent>,
     pub(crate) brace: Brace,
     pub(crate) body: TokenStream,
 }
@@ -28,7 +32,7 @@ impl Parse for Handler {
         if !starts_a_function(input) {
             return Err(input.error("expected `async fn`: `#[session]` goes above a handler"));
         }
-        let sig = input.parse()?;
+        let mut sig: Signature = input.parse()?;
         if is_rewritten(&sig) {
             return Err(Error::new(
                 Span::call_site(),
@@ -48,10 +52,17 @@ impl Parse for Handler {
             });
         }
         let body = content.parse()?;
+        let lent = sig.inputs.iter().filter_map(Lent::of).collect();
+        sig.inputs = sig
+            .inputs
+            .into_iter()
+            .filter(|input| Lent::of(input).is_none())
+            .collect();
         Ok(Self {
             attrs,
             vis,
             sig,
+            lent,
             brace,
             body,
         })
@@ -59,12 +70,24 @@ impl Parse for Handler {
 }
 
 impl Handler {
+    /// Whether the session comes as a parameter, under the user's own name, and not as `session`.
+    pub(crate) fn names_its_session(&self) -> bool {
+        self.lent.iter().any(|lent| lent.what == What::Session)
+    }
+
     /// The name `session` among the parameters, where the injected one would hide it.
     pub(crate) fn parameter_named_session(&self) -> Option<&Ident> {
-        self.sig.inputs.iter().find_map(|input| match input {
-            FnArg::Typed(parameter) => pattern::binding(&parameter.pat, "session"),
+        if self.names_its_session() {
+            return None;
+        }
+        let extractors = self.sig.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(parameter) => Some(&*parameter.pat),
             FnArg::Receiver(_) => None,
-        })
+        });
+        let lent = self.lent.iter().map(|lent| &lent.pat);
+        extractors
+            .chain(lent)
+            .find_map(|pat| pattern::binding(pat, "session"))
     }
 }
 

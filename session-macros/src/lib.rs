@@ -3,12 +3,16 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod admit;
 mod args;
 mod check;
 mod expand;
 mod handler;
+mod lent;
+mod loans;
 mod output;
 mod pattern;
+mod span_of_time;
 #[cfg(test)]
 mod tests;
 
@@ -60,8 +64,7 @@ use crate::handler::Handler;
 /// Whatever actix-web takes: none to sixteen extractors with any patterns, generics, associated
 /// functions without `self`, and any return type that is a `Responder`: `impl Responder`,
 /// `HttpResponse`, `Result<impl Responder, E>`, and so on. `return` and `?` mean what they mean
-/// without the attribute, and end in a saved session just as well. No extractor may be called
-/// `session`, and none can be a reference.
+/// without the attribute, and end in a saved session just as well.
 ///
 /// ```
 /// use actix_web::{HttpResponse, Responder, error, web::Path};
@@ -83,6 +86,41 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
+/// # By reference means from the session
+///
+/// No extractor can be a reference, so a parameter that is one comes from the session, in any position:
+///
+/// | parameter | is |
+/// |---|---|
+/// | `visitor: &mut Session`, `visitor: &Session` | the session, under a name of your own instead of `session` |
+/// | `cart: &mut Cart`, `cart: &Cart` | some of its keys as the fields of a [`View`](https://docs.rs/bsession/latest/bsession/trait.View.html), read before the body; behind `&mut` the fields that the body changed are saved |
+/// | `user: &str` | who is logged in, in a handler that says [`require`](#require) or [`fresh`](#fresh) |
+///
+/// ```
+/// use actix_web::{Responder, post, web::Path};
+/// use bsession::{View, session};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Cart {
+///     items: Vec<u32>,
+///     coupon: Option<String>,
+/// }
+///
+/// impl View for Cart {}
+///
+/// #[post("/cart/{item}")]
+/// #[session]
+/// async fn add(item: Path<u32>, cart: &mut Cart) -> impl Responder {
+///     cart.items.push(*item);
+///     session["last"] = (*item).into();
+///     format!("{} in your cart", cart.items.len())
+/// }
+/// ```
+///
+/// Only the fields that the body changed are written: while this handler runs another request may set the
+/// coupon, and both changes survive.
+///
 /// # What is saved, and when
 ///
 /// | the handler | of the session |
@@ -96,7 +134,11 @@ use crate::handler::Handler;
 /// not get one. If the store does not answer, the client is told 503, and not that there is no
 /// session.
 ///
-/// # `#[session(purge)]`
+/// # The words
+///
+/// They stand in the parentheses, in any order, each at most once.
+///
+/// ## `purge`
 ///
 /// For a logout. The body still reads the session; when it has run the session is gone, with what
 /// the body wrote into it, and with it the cookie. So it is when the body fails or panics.
@@ -114,6 +156,88 @@ use crate::handler::Handler;
 ///
 /// A logout that may refuse, or leaves a message for the next page, is a `#[session]` that calls
 /// `session.purge()` itself.
+///
+/// ## `readonly`
+///
+/// `session` is a `&Session`: the handler cannot change it, and its visit slides the expiry and
+/// writes nothing else.
+///
+/// ```
+/// # use bsession::session;
+/// #[session(readonly)]
+/// async fn greet() -> String {
+///     format!("hello {}", session["name"].as_str().unwrap_or("stranger"))
+/// }
+/// ```
+///
+/// ## `require`
+///
+/// The body runs for users who are logged in; others get a 401. `user: &str` is who it is.
+/// With `require = "key"` it runs for visitors whose session has that key, logged in or not.
+///
+/// ```
+/// use actix_web::{Responder, get};
+/// use bsession::session;
+///
+/// #[get("/account")]
+/// #[session(require)]
+/// async fn account(user: &str) -> impl Responder {
+///     format!("the account of {user}")
+/// }
+///
+/// #[get("/checkout")]
+/// #[session(require = "cart")]
+/// async fn checkout() -> impl Responder {
+///     session["cart"].to_string()
+/// }
+/// ```
+///
+/// ## `fresh`
+///
+/// As `require`, and the login is no longer ago than the span: a number and `s`, `m`, `h` or `d`. For what one asks
+/// the password for again. A renewal is no login.
+///
+/// ```
+/// # use bsession::session;
+/// #[session(fresh = "15m")]
+/// async fn change_password(user: &str) -> String {
+///     format!("the new password of {user}")
+/// }
+/// ```
+///
+/// ## `renew`
+///
+/// The session gets a new id when the body has run, and the old one is dead at once: for a
+/// handler that changes what somebody may do. A login brings one by itself.
+///
+/// ```
+/// # use bsession::session;
+/// #[session(require, renew)]
+/// async fn become_administrator() -> bsession::Result<&'static str> {
+///     session.insert("role", "administrator")?;
+///     Ok("welcome")
+/// }
+/// ```
+///
+/// ## `realm`
+///
+/// The session is that of another service, which the expression gives: an administrator's beside the
+/// visitors'. It is evaluated after the extractors, and may use them.
+///
+/// ```
+/// use actix_web::{Responder, get, web::Data};
+/// use bsession::{Sessions, session};
+///
+/// struct Services {
+///     admin: Sessions, // built with `cookie_name("admin")`, or the like
+/// }
+///
+/// #[get("/admin")]
+/// #[session(realm = services.admin, require)]
+/// async fn admin(services: Data<Services>, user: &str) -> impl Responder {
+///     format!("hello {user}")
+/// }
+/// ```
 ///
 /// # What is borrowed stays in the body
 ///
@@ -177,7 +301,7 @@ fn rewrite(
     let args = Args::parse(args, &mut errors);
     let output = match syn::parse2::<Handler>(item.clone()) {
         Ok(handler) => {
-            check(&handler, &mut errors);
+            check(&args, &handler, &mut errors);
             expand(&args, handler)
         }
         Err(error) => {

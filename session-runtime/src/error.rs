@@ -11,7 +11,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a session could not be read, changed or saved.
 ///
 /// As a response it tells the client nothing but the status: 503 where the session could not be
-/// loaded or saved, 500 where the application used it wrongly. The cause goes to the log.
+/// loaded or saved, 500 where the application used it wrongly, 401 where a visitor has to log in
+/// first. The cause goes to the log.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -40,6 +41,28 @@ pub enum Error {
         /// What serde says.
         source: serde_json::Error,
     },
+    /// A [`View`](crate::View) is not read and written as a map of its fields.
+    #[error(
+        "`{view}` is no view of the session, which is a struct with named fields: it {problem}"
+    )]
+    View {
+        /// The type.
+        view: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nobody is logged in.
+    #[error("nobody is logged in")]
+    LoginRequired,
+    /// The last login is longer ago than `fresh` allows.
+    #[error("the last login is too long ago")]
+    LoginTooOld,
+    /// The session does not have a key that is required.
+    #[error("there is no session key `{key}`")]
+    KeyRequired {
+        /// Which key.
+        key: String,
+    },
     /// The session would be larger than [`max_size`](crate::Builder::max_size).
     #[error(
         "the session would take {size} bytes as JSON and may take {max}: keep less in it, or raise `max_size`"
@@ -65,16 +88,6 @@ pub enum Error {
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes: {0}")]
     Random(#[source] std::io::Error),
-}
-
-impl Error {
-    /// Whether the session could not be loaded or saved, whoever is at fault.
-    pub(crate) fn is_unavailable(&self) -> bool {
-        !matches!(
-            self,
-            Self::NotInitialised | Self::Type { .. } | Self::Json { .. }
-        )
-    }
 }
 
 /// Why a session service could not be built. Each message says what to write instead.

@@ -26,10 +26,11 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
+mod view;
 
 pub use ::cookie::SameSite;
 
-pub use crate::actix::{Call, Connection, Hooks, HooksMiddleware, Saved, connect};
+pub use crate::actix::{Call, Connection, Hooks, HooksMiddleware, Request, Saved, Words, connect};
 pub use crate::builder::{Builder, Mode};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::cookie::Secure;
@@ -42,3 +43,4 @@ pub use crate::session::Session;
 pub use crate::stats::Stats;
 pub use crate::store::file::Durability;
 pub use crate::store::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept};
+pub use crate::view::{View, Viewed};

@@ -149,6 +149,11 @@ impl Session {
         !acts && Arc::ptr_eq(&self.before, &self.current)
     }
 
+    /// Whether what it held when it was loaded is gone: purged, or another user's.
+    pub(crate) fn was_emptied(&self) -> bool {
+        self.purged || self.emptied
+    }
+
     fn contents_mut(&mut self) -> &mut Contents {
         Arc::make_mut(&mut self.current)
     }

@@ -1,36 +1,70 @@
 //! What `#[session]` puts into a handler.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, Responder};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 
 use super::connect::Connecting;
 use super::connection::Connection;
-use super::respond::Saving;
+use super::respond::{Saved, Saving};
 use crate::error::Error;
+use crate::service::Sessions;
 use crate::session::Session;
+use crate::slot::Slot;
+use crate::view::{View, Viewed};
 
 /// One call of a `#[session]` handler: the request and its connection.
 #[derive(Debug)]
 pub struct Call {
-    request: HttpRequest,
-    connection: Connection,
+    pub(super) request: HttpRequest,
+    pub(super) connection: Connection,
+    /// Why the answer will be another one than the body gives.
+    failed: Option<Error>,
 }
 
 impl Call {
+    fn new(request: HttpRequest, slot: Arc<Slot>) -> Self {
+        Self {
+            request,
+            connection: Connection::open(slot),
+            failed: None,
+        }
+    }
+
     /// The session of the handler's body.
     pub fn session(&mut self) -> &mut Session {
         self.connection.session()
     }
 
-    /// Said before the body of a `#[session(purge)]` handler: a logout whose body panics or is
-    /// dropped is a logout all the same.
-    pub fn purge(&mut self) {
-        self.connection.purge_at_end();
+    /// Who is logged in, in a handler that is for logged-in users.
+    pub fn user(&mut self) -> String {
+        self.session().user().unwrap_or_default().to_owned()
+    }
+
+    /// A view of the session for the body.
+    pub fn view<T: View>(&mut self) -> Viewed<T> {
+        Viewed::load(self.session()).unwrap_or_else(|error| {
+            self.failed = Some(error);
+            Viewed::unloaded()
+        })
+    }
+
+    /// Takes a view back after the body.
+    pub fn write<T>(&mut self, view: Viewed<T>) {
+        if let Err(error) = view.write(self.session()) {
+            self.failed = Some(error);
+        }
     }
 
     /// Saves the session after the body.
     pub fn save<R: Responder>(mut self, response: R) -> Saving<R> {
-        let response = response.respond_to(&self.request);
+        let response = match self.failed.take() {
+            None => response.respond_to(&self.request).map_into_boxed_body(),
+            Some(error) => HttpResponse::from_error(error),
+        };
         let slot = self.connection.close();
         Saving::new(slot, self.request, response)
     }
@@ -42,9 +76,34 @@ impl FromRequest for Call {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = req.clone();
-        Connecting::new(req, |slot| Self {
-            request,
-            connection: Connection::open(slot),
-        })
+        Connecting::new(req, |slot| Self::new(request, slot))
+    }
+}
+
+/// A request that has yet to be connected, to a service that the handler names.
+#[derive(Debug)]
+pub struct Request(HttpRequest);
+
+impl Request {
+    /// Connects to the session that the request has with this service.
+    ///
+    /// # Errors
+    /// The finished response, if the store fails.
+    pub async fn connect<R>(self, sessions: &Sessions) -> Result<Call, Saved<R>> {
+        let Self(request) = self;
+        let connecting = Connecting::to(sessions.clone(), &request, |slot| slot);
+        match connecting.await {
+            Ok(slot) => Ok(Call::new(request, slot)),
+            Err(error) => Err(Saved::failed(error)),
+        }
+    }
+}
+
+impl FromRequest for Request {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(req.clone())))
     }
 }

@@ -126,13 +126,22 @@ enum State<T> {
 
 impl<T> Connecting<T> {
     pub(super) fn new(req: &HttpRequest, open: impl FnOnce(Arc<Slot>) -> T + 'static) -> Self {
-        let slot = match sessions(req) {
-            Ok(sessions) => {
-                let mut extensions = req.extensions_mut();
-                let slots = extensions.get_or_insert_with(Slots::default);
-                slots.slot(sessions, req)
-            }
-            Err(error) => return Self(State::Now(Some(Err(error)))),
+        match sessions(req) {
+            Ok(sessions) => Self::to(sessions, req, open),
+            Err(error) => Self(State::Now(Some(Err(error)))),
+        }
+    }
+
+    /// To this service, whatever the application has.
+    pub(super) fn to(
+        sessions: Sessions,
+        req: &HttpRequest,
+        open: impl FnOnce(Arc<Slot>) -> T + 'static,
+    ) -> Self {
+        let slot = {
+            let mut extensions = req.extensions_mut();
+            let slots = extensions.get_or_insert_with(Slots::default);
+            slots.slot(sessions, req)
         };
         Self(match slot.load_now() {
             Some(loaded) => State::Now(Some(loaded.map(|()| open(slot)))),

@@ -27,7 +27,7 @@ use crate::slot::{Opened, Slot};
 #[derive(Debug)]
 pub struct Connection {
     /// It keeps no `HttpRequest`: actix panics in routing while a clone of one lives.
-    slot: Arc<Slot>,
+    pub(super) slot: Arc<Slot>,
     /// There until it is closed.
     session: Option<Session>,
     opened: Opened,
@@ -57,7 +57,7 @@ impl Connection {
     /// [`purge`](Session::purge) and a [`renew`](Session::renew) are done; if the save fails, the
     /// response is a 503 and sets no cookie.
     pub async fn save<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
-        let response = response.respond_to(req);
+        let response = response.respond_to(req).map_into_boxed_body();
         let slot = self.close();
         Saving::new(slot, req.clone(), response).await
     }

@@ -7,15 +7,29 @@ use crate::error::Error;
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
-        if self.is_unavailable() {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            StatusCode::INTERNAL_SERVER_ERROR
+        match self {
+            Self::NotInitialised | Self::Type { .. } | Self::Json { .. } | Self::View { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::LoginRequired | Self::LoginTooOld | Self::KeyRequired { .. } => {
+                StatusCode::UNAUTHORIZED
+            }
+            // Whoever is at fault, the session could not be loaded or saved.
+            Self::TooLarge { .. }
+            | Self::TooDeep
+            | Self::TwoLogins
+            | Self::Store(_)
+            | Self::Random(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
-        tracing::error!(target: "bsession", error = %self, "request_failed");
-        HttpResponse::new(self.status_code())
+        let status = self.status_code();
+        if status.is_server_error() {
+            tracing::error!(target: "bsession", error = %self, "request_failed");
+        } else {
+            tracing::debug!(target: "bsession", reason = %self, "request_refused");
+        }
+        HttpResponse::new(status)
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions on actix-web: the only part of the library that knows the framework.
 
+mod admit;
 mod call;
 mod connect;
 mod connection;
@@ -7,7 +8,8 @@ mod error;
 mod hooks;
 mod respond;
 
-pub use call::Call;
+pub use admit::Words;
+pub use call::{Call, Request};
 pub use connect::connect;
 pub use connection::Connection;
 pub use hooks::{Hooks, HooksMiddleware};

@@ -15,7 +15,7 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::service::CookieChange;
 use crate::slot::{self, Slot};
 
@@ -35,6 +35,20 @@ impl<R> Saved<R> {
     /// The finished response.
     pub fn into_response(self) -> HttpResponse {
         self.response
+    }
+
+    pub(super) fn of(response: HttpResponse) -> Self {
+        Self {
+            response,
+            of: PhantomData,
+        }
+    }
+
+    /// The response to a request whose session failed before its handler.
+    pub(super) fn failed(error: Error) -> Self {
+        let mut response = HttpResponse::from_error(error);
+        vary(response.headers_mut());
+        Self::of(response)
     }
 }
 
@@ -67,16 +81,12 @@ pub struct Saving<R> {
     of: PhantomData<fn(R)>,
 }
 
-impl<R: Responder> Saving<R> {
-    pub(super) fn new(
-        slot: Arc<Slot>,
-        request: HttpRequest,
-        response: HttpResponse<R::Body>,
-    ) -> Self {
+impl<R> Saving<R> {
+    pub(super) fn new(slot: Arc<Slot>, request: HttpRequest, response: HttpResponse) -> Self {
         Self {
             slot,
             request,
-            response: Some(response.map_into_boxed_body()),
+            response: Some(response),
             save: None,
             of: PhantomData,
         }
@@ -105,13 +115,8 @@ impl<R> Future for Saving<R> {
                 vary(response.headers_mut());
             }
         }
-        let saved = |response| Saved {
-            response,
-            of: PhantomData,
-        };
-        this.response
-            .take()
-            .map_or(Poll::Pending, |response| Poll::Ready(saved(response)))
+        let saved = this.response.take().map(Saved::of);
+        saved.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -282,7 +287,7 @@ fn warn_of_plain_http(req: &HttpRequest) {
 }
 
 /// Whether a body may be replaced is the type's business: a middleware's bodies are of two kinds.
-pub(super) fn failed<B: MessageBody>(error: crate::Error) -> HttpResponse<EitherBody<B>> {
+pub(super) fn failed<B: MessageBody>(error: Error) -> HttpResponse<EitherBody<B>> {
     let mut response = HttpResponse::from_error(error).map_into_right_body();
     vary(response.headers_mut());
     response

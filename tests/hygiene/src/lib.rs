@@ -63,6 +63,33 @@ pub async fn logout() -> &'static str {
     "gone"
 }
 
+/// Some keys of the session.
+#[derive(::core::default::Default, ::serde::Serialize, ::serde::Deserialize)]
+pub struct Cart {
+    /// What is in it.
+    pub items: ::std::vec::Vec<u32>,
+}
+
+impl ::bsession::View for Cart {}
+
+/// With all that there is to be said before the body.
+#[session(require, fresh = "15m", renew)]
+pub async fn words(cart: &mut Cart, id: ::actix_web::web::Path<u32>, user: &str) -> &'static str {
+    cart.items.push(*id);
+    session["user"] = ::core::convert::Into::into(user);
+    "words"
+}
+
+/// In another realm, with a key that must be there.
+#[session(realm = sessions, require = "key", readonly)]
+pub async fn realm(
+    sessions: ::actix_web::web::Data<::bsession::Sessions>,
+    cart: &Cart,
+) -> &'static str {
+    let _ = cart.items.len();
+    "realm"
+}
+
 /// A type with a handler.
 #[derive(::core::fmt::Debug)]
 pub struct Handlers;

@@ -80,7 +80,9 @@
 mod bodies;
 mod made;
 mod signatures;
+mod words;
 
 pub use bodies::configure as bodies;
 pub use made::configure as made;
 pub use signatures::configure as signatures;
+pub use words::configure as words;

@@ -1,4 +1,4 @@
-// An argument that there is not: the error names what there is, on the wrong word.
+// An argument that there is not, or not so: the error says what to write, on the wrong word.
 
 use bsession::session;
 
@@ -40,6 +40,66 @@ async fn comma_first() -> &'static str {
 #[session(all, purge, at = "/", purge)]
 async fn all_at_once() -> &'static str {
     "gone"
+}
+
+#[session(purge, readonly)]
+async fn ends_what_it_reads() -> &'static str {
+    "gone"
+}
+
+#[session(readonly, renew)]
+async fn renews_what_it_reads() -> &'static str {
+    "new"
+}
+
+#[session(renew, purge)]
+async fn renews_what_it_ends() -> &'static str {
+    "gone"
+}
+
+#[session(require = cart)]
+async fn no_text() -> &'static str {
+    "cart"
+}
+
+#[session(require("cart"))]
+async fn in_parentheses() -> &'static str {
+    "cart"
+}
+
+#[session(require, require = "cart")]
+async fn required_twice() -> &'static str {
+    "cart"
+}
+
+#[session(fresh)]
+async fn how_fresh() -> &'static str {
+    "fresh"
+}
+
+#[session(fresh = 15)]
+async fn fresh_number() -> &'static str {
+    "fresh"
+}
+
+#[session(fresh = "15 minutes")]
+async fn fresh_words() -> &'static str {
+    "fresh"
+}
+
+#[session(realm)]
+async fn which_realm() -> &'static str {
+    "realm"
+}
+
+#[session(realm = "admin")]
+async fn realm_by_name() -> &'static str {
+    "realm"
+}
+
+#[session(realm = ADMIN)]
+async fn unknown_realm() -> &'static str {
+    "realm"
 }
 
 fn main() {}

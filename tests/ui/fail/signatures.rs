@@ -34,17 +34,6 @@ async fn without_response() {
 }
 
 #[session]
-async fn brought_in(session: &mut bsession::Session) -> String {
-    session["key"].to_string()
-}
-
-#[session]
-async fn reference(name: &str, mut count: &mut u32) -> String {
-    count = Box::leak(Box::new(*count + 1));
-    format!("{name} {count}")
-}
-
-#[session]
 async fn named_session(session: Path<u32>) -> String {
     session.into_inner().to_string()
 }
@@ -76,9 +65,9 @@ impl Handlers {
     }
 
     #[session]
-    const unsafe fn all_at_once(&mut self, name: &str, session: Path<u32>) {
+    const unsafe fn all_at_once(&mut self, session: Path<u32>) {
         self.count += 1;
-        let _ = (name, session.into_inner());
+        let _ = session.into_inner();
     }
 }
 

@@ -1,0 +1,30 @@
+async fn views(
+    (mut __call, item): (::bsession::__private::Call, Path<u32>),
+) -> ::bsession::__private::Saved<Result<impl Responder, Error>> {
+    #[cfg(shop)]
+    let mut __view1 = __call.view::<Cart>();
+    #[cfg(shop)]
+    let __view1_mut = __view1.get_mut();
+    let mut __view2 = __call.view::<Seen<u32>>();
+    let __view2_mut = __view2.get_mut();
+    let __session = __call.session();
+    let __response = async move {
+        if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
+            Result<_, Error>,
+        > {
+            return __r;
+        }
+        let visitor: &mut bsession::Session = __session;
+        #[cfg(shop)]
+        let cart: &mut Cart = __view1_mut;
+        let seen: &mut Seen<u32> = __view2_mut;
+        {
+            cart.items.push(*item);
+            Ok(visitor["name"].to_string())
+        }
+    }
+        .await;
+    #[cfg(shop)] __call.write(__view1);
+    __call.write(__view2);
+    __call.save(__response).await
+}

@@ -1,0 +1,56 @@
+//! What comes before the body: the service of `realm`, and what the other words ask for.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{ReturnType, Signature};
+
+use crate::args::{Args, Require};
+
+/// Connects, and returns early with the response of a request that is refused.
+pub(crate) fn admit(args: &Args, sig: &Signature) -> Option<TokenStream> {
+    // Without a return type (an error, reported) there is nothing to be returned.
+    let ReturnType::Type(..) = &sig.output else {
+        return None;
+    };
+    let ours = Span::mixed_site();
+    let connect = args.realm.as_ref().map(|service| {
+        let connect =
+            quote_spanned!(ours.located_at(service.span())=> __request.connect(&(#service)));
+        quote_spanned! {ours=>
+            let mut __call = match #connect.await {
+                ::core::result::Result::Ok(__call) => __call,
+                ::core::result::Result::Err(__refused) => return __refused,
+            };
+        }
+    });
+    let words = words(args);
+    let admit = (!words.is_empty()).then(|| {
+        quote_spanned! {ours=>
+            if let ::core::option::Option::Some(__refused) = __call
+                .admit(::bsession::__private::Words::NONE #words)
+                .await
+            {
+                return __refused;
+            }
+        }
+    });
+    Some(quote!(#connect #admit))
+}
+
+/// Each word is a method of the same name.
+fn words(args: &Args) -> TokenStream {
+    let ours = Span::mixed_site();
+    let flag = |word: Option<Span>, call: TokenStream| word.map(|_| call);
+    let purge = flag(args.purge, quote_spanned!(ours=> .purge()));
+    let renew = flag(args.renew, quote_spanned!(ours=> .renew()));
+    let require = args.require.as_ref().map(|require| match require {
+        Require::User => quote_spanned!(ours=> .require()),
+        Require::Key(key) => quote_spanned!(ours=> .require_key(#key)),
+    });
+    let fresh = args
+        .fresh
+        .as_ref()
+        .map(|millis| quote_spanned!(ours=> .fresh(#millis)));
+    quote!(#require #fresh #purge #renew)
+}

@@ -1,0 +1,72 @@
+//! Parameters of reference type: what a handler is lent of its session.
+
+use syn::{Attribute, FnArg, Pat, PatType, Type, TypeReference};
+
+/// A parameter that is bound from the session and is no extractor.
+pub(crate) struct Lent {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) pat: Pat,
+    pub(crate) ty: TypeReference,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The session itself.
+    Session,
+    /// The name of the user who is logged in.
+    User,
+    /// Some of the session's keys, as the fields of a type.
+    View,
+}
+
+impl Lent {
+    /// `None` is a parameter that is not of reference type.
+    pub(crate) fn of(input: &FnArg) -> Option<Self> {
+        let FnArg::Typed(PatType { attrs, pat, ty, .. }) = input else {
+            return None;
+        };
+        let ty = reference(ty)?.clone();
+        Some(Self {
+            attrs: attrs.clone(),
+            pat: Pat::clone(pat),
+            what: what(&ty.elem),
+            ty,
+        })
+    }
+
+    /// Whether it is a view of no type that could be named.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.what == What::View
+            && matches!(&*self.ty.elem, Type::ImplTrait(_) | Type::TraitObject(_))
+    }
+}
+
+/// Through the invisible parentheses that a `macro_rules!` macro leaves around a type.
+fn reference(ty: &Type) -> Option<&TypeReference> {
+    match ty {
+        Type::Reference(reference) => Some(reference),
+        Type::Group(group) => reference(&group.elem),
+        Type::Paren(paren) => reference(&paren.elem),
+        _ => None,
+    }
+}
+
+/// The session is known by its type's name, by whichever path.
+fn what(ty: &Type) -> What {
+    match ty {
+        Type::Group(group) => what(&group.elem),
+        Type::Paren(paren) => what(&paren.elem),
+        Type::Path(ty) if ty.path.is_ident("str") => What::User,
+        Type::Path(ty)
+            if ty
+                .path
+                .segments
+                .last()
+                .is_some_and(|last| last.ident == "Session") =>
+        {
+            What::Session
+        }
+        _ => What::View,
+    }
+}

@@ -1,0 +1,75 @@
+//! What the handler is lent beside the session, from its taking to its return.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::TypeReference;
+use syn::spanned::Spanned;
+
+use crate::expand::is_conditional;
+use crate::lent::{Lent, What};
+
+/// What the handler is lent beside the session: taken before the body, bound in it under the
+/// user's names, and given back after it.
+#[derive(Default)]
+pub(crate) struct Loans {
+    pub(crate) take: TokenStream,
+    pub(crate) bind: TokenStream,
+    pub(crate) give_back: TokenStream,
+}
+
+impl Loans {
+    pub(crate) fn of(lent: &[Lent]) -> Self {
+        let mut loans = Self::default();
+        for (place, lent) in lent.iter().enumerate() {
+            if lent.is_unnamed() {
+                continue; // an error, and reported
+            }
+            loans.add(place, lent);
+        }
+        loans
+    }
+
+    fn add(&mut self, place: usize, lent: &Lent) {
+        let Lent {
+            attrs,
+            pat,
+            ty,
+            what,
+        } = lent;
+        // Without what is an error, and reported, so that no second one comes of it.
+        let ty = TypeReference {
+            lifetime: None,
+            mutability: ty.mutability.filter(|_| *what != What::User),
+            ..ty.clone()
+        };
+        let ours = Span::mixed_site();
+        let conditions: Vec<_> = attrs.iter().filter(|attr| is_conditional(attr)).collect();
+        let value = match what {
+            What::Session => quote_spanned!(ours=> __session),
+            What::User => {
+                self.take
+                    .extend(quote_spanned!(ours=> #(#conditions)* let __user = __call.user();));
+                quote_spanned!(ours=> &__user)
+            }
+            What::View => {
+                let view = Ident::new(&format!("__view{place}"), ours);
+                let view_mut = Ident::new(&format!("__view{place}_mut"), ours);
+                let elem = &ty.elem;
+                // In the place of the type: if that is no view, the error is about it.
+                let there = ours.located_at(elem.span());
+                let load = quote_spanned!(there=> __call.view::<#elem>());
+                self.take.extend(quote_spanned! {ours=>
+                    #(#conditions)* let mut #view = #load;
+                    #(#conditions)* let #view_mut = #view.get_mut();
+                });
+                if ty.mutability.is_some() {
+                    self.give_back
+                        .extend(quote_spanned!(ours=> #(#conditions)* __call.write(#view);));
+                }
+                view_mut.to_token_stream()
+            }
+        };
+        self.bind
+            .extend(quote_spanned!(ours=> #(#attrs)* let #pat: #ty = #value;));
+    }
+}

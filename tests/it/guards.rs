@@ -1,0 +1,116 @@
+//! Guards: who may not come in does not get to the body.
+
+use std::time::Duration;
+
+use actix_web::web::{Path, ServiceConfig};
+use actix_web::{Responder, get, post};
+use bsession::session;
+use serde_json::json;
+
+use crate::support::{Setup, Site, for_each_store};
+
+#[get("/account")]
+#[session(require)]
+async fn account(user: &str) -> impl Responder {
+    session["visited"] = true.into();
+    format!("account of {user}")
+}
+
+#[get("/checkout")]
+#[session(require = "cart")]
+async fn checkout() -> impl Responder {
+    session["cart"].to_string()
+}
+
+#[post("/password/{new}")]
+#[session(fresh = "15m", renew)]
+async fn password(new: Path<String>, user: &str) -> impl Responder {
+    session["password"] = new.into_inner().into();
+    format!("password of {user}")
+}
+
+#[post("/leave")]
+#[session(require, purge)]
+async fn leave() -> impl Responder {
+    "gone"
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(account)
+        .service(checkout)
+        .service(password)
+        .service(leave);
+}
+
+fn site(setup: &Setup) -> Site {
+    Site::open_with(setup.sessions(), routes)
+}
+
+for_each_store! {
+    fn a_handler_that_requires_a_login_is_for_users(setup) {
+        let site = site(setup);
+        let visitor = site.visitor();
+        let refused = visitor.get("/account");
+        assert_eq!((refused.status, &*refused.body), (401, ""));
+        assert_eq!(refused.header("vary"), ["Cookie"]);
+        assert_eq!(refused.set_cookies().len(), 0);
+        visitor.post("/set/name/joe");
+        assert_eq!(visitor.get("/account").status, 401);
+        assert_eq!(visitor.session()["data"], json!({ "name": "joe" }), "the body did not run");
+        visitor.post("/login/joe");
+        assert_eq!(visitor.get("/account").body, "account of joe");
+        visitor.post("/logout");
+        assert_eq!(visitor.get("/account").status, 401);
+    }
+
+    fn a_handler_that_requires_a_key_is_for_who_has_it(setup) {
+        let site = site(setup);
+        let visitor = site.visitor();
+        assert_eq!(visitor.get("/checkout").status, 401);
+        visitor.post("/login/joe");
+        assert_eq!(visitor.get("/checkout").status, 401, "a login is not the key");
+        visitor.post("/set/cart/full");
+        assert_eq!(visitor.get("/checkout").body, "\"full\"");
+    }
+
+    fn a_handler_that_wants_a_fresh_login_gets_one(setup) {
+        let site = site(setup);
+        let visitor = site.visitor();
+        assert_eq!(visitor.post("/password/a").status, 401);
+        visitor.post("/login/joe");
+        setup.clock.advance(Duration::from_secs(14 * 60));
+        let before = visitor.token();
+        assert_eq!(visitor.post("/password/b").body, "password of joe");
+        assert_ne!(visitor.token(), before, "renewed");
+        setup.clock.advance(Duration::from_secs(60));
+        let before = visitor.token();
+        assert_eq!(visitor.post("/password/c").status, 401, "a renewal is no login");
+        assert_eq!(visitor.session()["data"]["password"], json!("b"));
+        assert_eq!(visitor.token(), before);
+        visitor.post("/login/joe");
+        assert_eq!(visitor.post("/password/d").status, 200);
+    }
+
+    fn who_is_refused_is_not_logged_out(setup) {
+        let site = site(setup);
+        let visitor = site.visitor();
+        visitor.post("/set/name/joe");
+        let refused = visitor.post("/leave");
+        assert_eq!((refused.status, refused.set_cookies().len()), (401, 0));
+        assert_eq!(visitor.session()["data"], json!({ "name": "joe" }));
+        visitor.post("/login/joe");
+        assert!(visitor.post("/leave").removes_cookie());
+    }
+
+    fn a_visit_that_is_refused_is_a_visit(setup) {
+        let site = site(setup);
+        let visitor = site.visitor();
+        visitor.post("/set/name/joe");
+        for _ in 0..3 {
+            setup.clock.advance(Duration::from_secs(20 * 24 * 60 * 60));
+            assert_eq!(visitor.get("/account").status, 401);
+        }
+        assert_eq!(visitor.session()["data"], json!({ "name": "joe" }));
+    }
+}

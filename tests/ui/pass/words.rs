@@ -1,0 +1,80 @@
+// The words of the attribute, in any order.
+
+use actix_web::web::{self, Data, Path};
+use actix_web::{Responder, get};
+use bsession::{Sessions, session};
+use once_cell::sync::Lazy;
+
+#[session()]
+async fn none() -> String {
+    session["key"].to_string()
+}
+
+#[session(purge,)]
+async fn comma() -> impl Responder {
+    "gone"
+}
+
+#[session(renew, fresh = "15m", require)]
+async fn order(user: &str) -> impl Responder {
+    user.to_owned()
+}
+
+#[session(fresh = "1d")]
+async fn fresh(id: Path<u32>, user: &str) -> Result<impl Responder, bsession::Error> {
+    session.insert("id", *id)?;
+    Ok(user.to_owned())
+}
+
+#[get("/checkout")]
+#[session(require = "cart", readonly)]
+async fn key() -> String {
+    session["cart"].to_string()
+}
+
+#[session(require = "cart", fresh = "8h", purge)]
+async fn key_of_user(user: &str) -> String {
+    user.to_owned()
+}
+
+struct Services {
+    admin: Sessions,
+}
+
+static ADMIN: Lazy<Sessions> = Lazy::new(|| admin());
+
+fn admin() -> Sessions {
+    Sessions::builder("kept in the environment, not in the code").build().unwrap()
+}
+
+#[session(realm = ADMIN)]
+async fn in_a_static() -> impl Responder {
+    session["key"].to_string()
+}
+
+#[session(realm = &*ADMIN, require)]
+async fn by_reference(user: &str) -> impl Responder {
+    user.to_owned()
+}
+
+#[session(realm = services.admin, readonly)]
+async fn in_an_extractor(services: Data<Services>) -> String {
+    session["key"].to_string()
+}
+
+#[session(require, realm = sessions, renew)]
+async fn an_extractor(sessions: Data<Sessions>, id: Path<u32>) -> Result<String, bsession::Error> {
+    session.insert("id", *id)?;
+    Ok(String::new())
+}
+
+#[session(realm = { let (a, _) = (admin(), 1); a })]
+async fn a_block() -> impl Responder {
+    session["key"].to_string()
+}
+
+fn main() {
+    drop((web::get().to(none), web::get().to(comma), web::get().to(order), web::get().to(fresh)));
+    drop((key, web::get().to(key_of_user), web::get().to(in_a_static), web::get().to(by_reference)));
+    drop((web::get().to(in_an_extractor), web::get().to(an_extractor), web::get().to(a_block)));
+}
