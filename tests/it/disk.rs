@@ -4,7 +4,6 @@
 //! What it cannot do, call by call and with EIO, is in the tests of the file store and of `outage`.
 
 use std::fs::{self, Permissions};
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +11,7 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Kind, Reply, Server, Setup, Start, Wire};
+use crate::support::{Kind, Reply, Server, Setup, Start, Wire, skipped};
 
 /// The user without rights whom a server is started as: root may open anything.
 const NOBODY: u32 = 65534;
@@ -119,12 +118,6 @@ const ALL: [(&str, &str); 6] = [
     ("POST", "/renew"),
     ("POST", "/logout"),
 ];
-
-/// Past what keeps the output of tests that pass.
-fn skipped(why: &str) {
-    let text = format!("SKIPPED: {why}\n");
-    let _ = std::io::stderr().write_all(text.as_bytes());
-}
 
 #[test]
 fn without_descriptors_every_session_is_a_503_until_there_are_some() {

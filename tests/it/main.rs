@@ -27,6 +27,8 @@ mod replay;
 mod requests;
 mod secrets;
 mod settings;
+#[cfg(target_os = "linux")]
+mod slow_disk;
 mod users;
 mod views;
 mod words;

@@ -83,6 +83,28 @@ impl Start {
         self
     }
 
+    /// On a disk that takes so long for each write; `None` where there is no strace to slow it down.
+    #[cfg(target_os = "linux")]
+    pub fn slow_disk(self, delay: Duration) -> Option<Self> {
+        Command::new("strace").arg("--version").output().ok()?;
+        let mut strace = Command::new("strace");
+        // With a filter in the kernel no other call is slower than it would be.
+        strace
+            .args(["--seccomp-bpf", "-f", "-qq", "-o", "/dev/null", "-e"])
+            .arg("trace=pwrite64")
+            .arg("-e")
+            .arg(format!("inject=pwrite64:delay_enter={}", delay.as_micros()))
+            .arg(self.0.get_program())
+            .args(self.0.get_args())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        for (name, value) in self.0.get_envs() {
+            strace.env(name, value.expect("none is removed"));
+        }
+        Some(Self(strace))
+    }
+
     pub fn serve(mut self) -> Server {
         let mut child = self.0.spawn().expect("a process");
         let stdin = child.stdin.take().expect("piped");

@@ -42,6 +42,12 @@ impl Wire {
 
     /// A request that shows this session cookie, or none.
     pub fn ask(&mut self, method: &str, path: &str, token: Option<&str>) -> Reply {
+        self.send(method, path, token);
+        self.receive()
+    }
+
+    /// Sends a request and does not wait for the answer.
+    pub fn send(&mut self, method: &str, path: &str, token: Option<&str>) {
         let cookie = token.map(|token| format!("Cookie: bsession={token}\r\n"));
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: h\r\n{}Content-Length: 0\r\n\r\n",
@@ -51,10 +57,24 @@ impl Wire {
             .get_mut()
             .write_all(request.as_bytes())
             .expect("the server reads");
+    }
+
+    /// Whether there is something of the answer yet.
+    #[cfg(target_os = "linux")]
+    pub fn has_answer(&self) -> bool {
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true).expect("a socket option");
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).expect("a socket option");
+        peeked.is_ok()
+    }
+
+    /// The answer to what was sent.
+    pub fn receive(&mut self) -> Reply {
         let mut bytes = Vec::new();
         while !bytes.ends_with(b"\r\n\r\n") {
             let read = self.0.read_until(b'\n', &mut bytes);
-            assert_ne!(read.expect("the server answers"), 0, "{method} {path}");
+            assert_ne!(read.expect("the server answers"), 0, "the connection ended");
         }
         let mut reply = Reply::parse(&bytes);
         let length = reply.header("content-length")[0].parse().expect("a number");
