@@ -16,7 +16,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HttpDate};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, Form, Html, Redirect};
 use actix_web::{App, HttpServer, Responder, get, post};
-use bsession::{Mode, Secret, session};
+use bsession::{Flash, Level, Mode, Secret, session};
 use serde::{Deserialize, Serialize};
 
 const LONGEST_NAME: usize = 40;
@@ -43,14 +43,14 @@ struct Signature {
 #[session]
 async fn index() -> bsession::Result<impl Responder> {
     let visits = session.update("visits", |n: u64| n + 1)?;
-    let notice: Option<String> = session.take("notice")?;
+    let notices = session.flashes().await?;
     let entries: Vec<Entry> = session.get("entries")?.unwrap_or_default();
 
     let content = match session.user() {
         None => guest(visits),
         Some(name) => member(name, visits, &entries),
     };
-    Ok(page("Guest book", notice.as_deref(), &content))
+    Ok(page("Guest book", &notices, &content))
 }
 
 #[post("/login")]
@@ -58,9 +58,15 @@ async fn index() -> bsession::Result<impl Responder> {
 async fn login(form: Form<Login>) -> impl Responder {
     let name = one_line(&form.name);
     if !name.contains(char::is_alphanumeric) {
-        session["notice"] = "Please tell us your name: a letter or two will do.".into();
+        session.flash(
+            Level::Warning,
+            "Please tell us your name: a letter or two will do.",
+        );
     } else if name.chars().count() > LONGEST_NAME {
-        session["notice"] = "That name is too long for our book. Is there a shorter one?".into();
+        session.flash(
+            Level::Warning,
+            "That name is too long for our book. Is there a shorter one?",
+        );
     } else {
         session.login(name);
     }
@@ -72,11 +78,14 @@ async fn login(form: Form<Login>) -> impl Responder {
 async fn sign(form: Form<Signature>) -> bsession::Result<impl Responder> {
     let text = form.text.replace("\r\n", "\n").trim().to_owned();
     if session.user().is_none() {
-        session["notice"] = "Please log in before you sign.".into();
+        session.flash(Level::Warning, "Please log in before you sign.");
     } else if text.is_empty() {
-        session["notice"] = "Please write something first.".into();
+        session.flash(Level::Warning, "Please write something first.");
     } else if text.chars().count() > LONGEST_TEXT {
-        session["notice"] = "That is more than fits on a line of our book.".into();
+        session.flash(
+            Level::Warning,
+            "That is more than fits on a line of our book.",
+        );
     } else {
         let written = SystemTime::now();
         // An update, so that two tabs that sign at once are two entries.
@@ -106,7 +115,7 @@ async fn style() -> impl Responder {
 }
 
 async fn not_found() -> impl Responder {
-    page("Not found", None, include_str!("not_found.html"))
+    page("Not found", &[], include_str!("not_found.html"))
         .customize()
         .with_status(StatusCode::NOT_FOUND)
 }
@@ -160,14 +169,16 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-fn page(title: &str, notice: Option<&str>, content: &str) -> Html {
-    let notice = notice.map_or_else(String::new, |notice| {
-        format!("<p class=\"notice\" role=\"alert\">{}</p>", Text(notice))
-    });
+fn page(title: &str, notices: &[Flash], content: &str) -> Html {
+    let notice = |flash: &Flash| {
+        let (level, text) = (flash.level, Text(&flash.text));
+        format!("<p class=\"notice {level}\" role=\"alert\">{text}</p>\n")
+    };
+    let notices: String = notices.iter().map(notice).collect();
     Html::new(format!(
         include_str!("page.html"),
         title = Text(title),
-        notice = notice,
+        notices = notices,
         content = content,
     ))
 }

@@ -71,6 +71,24 @@ impl Changes {
         self
     }
 
+    /// Takes out what `update` made of a key, if that starts from whatever is stored: the rest of
+    /// the changes is as if it had never been.
+    pub(crate) fn take_update(&mut self, key: &str) -> Option<Update> {
+        let is_it = |update: &Update| update.is_of(key);
+        let update = self
+            .updates
+            .swap_remove(self.updates.iter().position(is_it)?);
+        let after = &mut Arc::make_mut(&mut self.after).data;
+        match self.before.data.get(key) {
+            Some(value) => drop(after.insert(key, value.clone())),
+            None => drop(after.remove(key)),
+        }
+        if self.after == self.before {
+            self.after = Arc::clone(&self.before);
+        }
+        Some(update)
+    }
+
     /// Puts the changes on the latest state of the session.
     pub(crate) fn apply(
         &self,
@@ -158,7 +176,12 @@ pub(crate) enum Start {
 }
 
 impl Update {
-    fn replay(&self, latest: Option<&Value>) -> Result<Value> {
+    /// Whether it is of this key, and starts from whatever is stored.
+    pub(crate) fn is_of(&self, key: &str) -> bool {
+        &*self.key == key && matches!(self.start, Start::Latest)
+    }
+
+    pub(crate) fn replay(&self, latest: Option<&Value>) -> Result<Value> {
         let mut value = match &self.start {
             Start::Latest => latest.cloned(),
             Start::Own(value) => value.clone(),

@@ -10,6 +10,7 @@ mod contents;
 mod cookie;
 mod data;
 mod error;
+mod flash;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -36,6 +37,7 @@ pub use crate::clock::{Clock, Timestamp};
 pub use crate::cookie::Secure;
 pub use crate::data::Data;
 pub use crate::error::{Error, InitError, Result};
+pub use crate::flash::{Flash, Level};
 pub use crate::record::{Body, Handle, Key, NotHex, RETIRED, Record, Revision, TOMBSTONE, UserKey};
 pub use crate::secret::Secret;
 pub use crate::service::{SessionInfo, Sessions, init};

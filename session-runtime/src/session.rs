@@ -312,26 +312,30 @@ impl Session {
     /// the other changes of the request are saved at its end, as ever. Use it for what must be
     /// used once: a one-time code, a message to show.
     ///
-    /// A key that this request has changed itself is only taken, as by [`take`](Session::take).
+    /// A key that this request has set itself is only taken, as by [`take`](Session::take); what it
+    /// made of one by [`update`](Session::update) is made of what is claimed, or of nothing if another
+    /// request was faster.
     ///
     /// # Errors
     /// [`Error::Type`] if the value is no `T`; it stays, unless another request changed its type
     /// since this one loaded it. [`Error::Store`] if the store fails.
     pub async fn claim<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
-        if self.current.data.get(key) != self.before.data.get(key) {
-            return self.take(key);
-        }
+        let (before, current) = (self.before.data.get(key), self.current.data.get(key));
+        let replayed = |update: &&Update| update.is_of(key) && current == Some(&update.result);
+        let update = self.updates.iter().find(replayed).cloned();
+        let is_own = before.is_none() || update.is_none() && current != before;
         if self.get::<T>(key)?.is_none() {
             return Ok(None);
         }
-        // Without a request there is nothing loaded, and no key gets this far.
-        let Some(backing) = self.backing.clone() else {
+        let Some(backing) = self.backing.clone().filter(|_| !is_own) else {
             return self.take(key);
         };
-        let value = backing.claim(key).await?;
-        self.forget_updates(key);
-        self.contents_mut().data.remove(key);
+        let mut value = backing.claim(key).await?;
+        self.remove(key);
         Arc::make_mut(&mut self.before).data.remove(key);
+        if let Some(update) = update {
+            value = Some(update.replay(value.as_ref())?);
+        }
         value
             .map(|value| serde_json::from_value(value).map_err(|error| wrong_type::<T>(key, error)))
             .transpose()

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::changes::Changes;
+use crate::changes::{Changes, Update};
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
@@ -218,17 +218,30 @@ impl Backing for Slot {
             let _turn = self.turn.lock().await;
             let mut outcome = {
                 let mut state = self.state();
-                if state.view().data.get(key) != state.stored.contents.data.get(key) {
+                let stored = &state.stored.contents;
+                let mut pending = state.pending.clone();
+                take_updates(&mut pending, key);
+                let rest = self.put(&pending, Arc::clone(stored));
+                if rest.data.get(key) != stored.data.get(key) {
                     // Set or taken away by another connection of this request: nobody else can have it.
                     return Ok(state.take_pending(key));
                 }
                 state.start()
             };
             let value = self.sessions.0.claim(&mut outcome, key).await?;
+            // What others of this request made of it by `update` is made of what is claimed.
+            let updates = take_updates(&mut self.state().pending, key);
             self.go_on(outcome);
-            Ok(value)
+            let replay =
+                |value: Option<Value>, update: &Update| update.replay(value.as_ref()).map(Some);
+            updates.iter().try_fold(value, replay)
         })
     }
+}
+
+fn take_updates(pending: &mut [Changes], key: &str) -> Vec<Update> {
+    let take = |changes: &mut Changes| changes.take_update(key);
+    pending.iter_mut().filter_map(take).collect()
 }
 
 impl State {

@@ -10,7 +10,7 @@ use actix_web::FromRequest;
 use actix_web::cookie::Cookie;
 use actix_web::test::TestRequest;
 use bsession::testing::Fault;
-use bsession::{Clock, Connection, Sessions};
+use bsession::{Clock, Connection, Level, Sessions};
 use serde_json::json;
 use tokio::task::unconstrained;
 
@@ -26,6 +26,11 @@ enum Act {
     Login(&'static str),
     Logout,
     Claim,
+    Flash(&'static str),
+    /// Flashes something itself, then asks for all.
+    Flashes(&'static str),
+    /// The same from two connections of one request, as of a middleware and a handler.
+    FlashesApart(&'static str),
 }
 
 /// What became of it.
@@ -34,6 +39,7 @@ struct Told {
     status: u16,
     cookie: Option<Cookie<'static>>,
     claimed: bool,
+    flashes: Vec<String>,
 }
 
 impl Told {
@@ -61,8 +67,13 @@ async fn connected(
 
 async fn request(sessions: Sessions, cookie: Cookie<'static>, act: Act) -> Told {
     let (request, mut connection) = connected(&sessions, &cookie).await;
+    if let Act::FlashesApart(text) = act {
+        connection.session().flash(Level::Info, text);
+        drop(connection);
+        connection = Connection::extract(&request).await.expect("loaded before");
+    }
     let session = connection.session();
-    let mut claimed = false;
+    let (mut claimed, mut flashes) = (false, Vec::new());
     match act {
         Act::Add => drop(session.update("n", |n: u64| n + 1).expect("a number")),
         Act::Set(key) => session[key] = true.into(),
@@ -77,6 +88,14 @@ async fn request(sessions: Sessions, cookie: Cookie<'static>, act: Act) -> Told 
                 .expect("a claim")
                 .is_some()
         }
+        Act::Flash(text) => session.flash(Level::Info, text),
+        Act::Flashes(_) | Act::FlashesApart(_) => {
+            if let Act::Flashes(text) = act {
+                session.flash(Level::Info, text);
+            }
+            let shown = session.flashes().await.expect("the store works");
+            flashes.extend(shown.into_iter().map(|flash| flash.text));
+        }
     }
     let response = connection.save(&request, "done").await.into_response();
     let cookie = response
@@ -87,6 +106,7 @@ async fn request(sessions: Sessions, cookie: Cookie<'static>, act: Act) -> Told 
         status: response.status().as_u16(),
         cookie,
         claimed,
+        flashes,
     }
 }
 
@@ -131,6 +151,12 @@ async fn follow(acts: &[Act], later: Duration, choices: &[usize]) -> (Run, Vec<u
     let begin = |session: &mut bsession::Session| {
         session["n"] = 0.into();
         session["code"] = "once".into();
+        if acts
+            .iter()
+            .any(|act| matches!(act, Act::Flashes(_) | Act::FlashesApart(_)))
+        {
+            session.flash(Level::Info, "stored");
+        }
     };
     let old = sessions.cookie_for(begin).await.expect("a session");
     clock.advance(later);
@@ -321,4 +347,37 @@ fn a_value_is_claimed_once() {
     orders(&[Act::Claim, Act::Logout], async |run| {
         assert_eq!(run.now(&run.old).await, None);
     });
+}
+
+#[test]
+fn a_flash_is_shown_once() {
+    for acts in [
+        &[Act::Flashes("own1"), Act::Flashes("own2"), Act::Add][..],
+        &[Act::Flashes("own1"), Act::Flash("a"), Act::Flash("b")],
+        &[Act::FlashesApart("own1"), Act::Flashes("own2")],
+        &[
+            Act::FlashesApart("own1"),
+            Act::FlashesApart("own2"),
+            Act::Flash("a"),
+        ],
+    ] {
+        orders(acts, async |run| {
+            let mut shown: Vec<_> = run.told.iter().flat_map(|told| &told.flashes).collect();
+            let (_request, mut connection) = connected(&run.sessions, &run.old).await;
+            let left = connection.session().flashes().await.expect("it lives");
+            shown.extend(left.iter().map(|flash| &flash.text));
+            shown.sort();
+            let mut expected = vec!["stored"];
+            expected.extend(acts.iter().filter_map(|act| match act {
+                Act::Flash(text) | Act::Flashes(text) | Act::FlashesApart(text) => Some(*text),
+                _ => None,
+            }));
+            expected.sort_unstable();
+            assert_eq!(shown, expected);
+            for told in &run.told {
+                let own = told.flashes.last();
+                assert!(own.is_none_or(|text| text.starts_with("own")), "{told:?}");
+            }
+        });
+    }
 }

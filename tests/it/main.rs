@@ -16,6 +16,7 @@ mod dictionary;
 mod disk;
 mod events;
 mod expiry;
+mod flash;
 mod guards;
 mod ids;
 mod interleavings;

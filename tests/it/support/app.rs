@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpResponse, Responder, get, post, route};
-use bsession::session;
+use bsession::{Level, session};
 use serde_json::Value;
 
 use super::Gate;
@@ -63,6 +63,26 @@ async fn claim(key: Path<String>) -> bsession::Result<impl Responder> {
         .await?
         .unwrap_or_default()
         .to_string())
+}
+
+#[post("/flash/{text}")]
+#[session]
+async fn leave_flash(text: Path<String>) -> impl Responder {
+    session.flash(Level::Info, &**text);
+    "flashed"
+}
+
+/// Shows what waits, and beside it what this request has to say.
+#[post("/flashes/{own}")]
+#[session]
+async fn show_flashes(own: Path<String>) -> bsession::Result<impl Responder> {
+    if *own != "none" {
+        session.flash(Level::Info, &**own);
+    }
+    let flashes = session.flashes().await?.into_iter();
+    Ok(web::Json(
+        flashes.map(|flash| flash.text).collect::<Vec<_>>(),
+    ))
 }
 
 #[post("/login/{user}")]
@@ -141,6 +161,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(add)
         .service(remove)
         .service(claim)
+        .service(leave_flash)
+        .service(show_flashes)
         .service(login)
         .service(renew)
         .service(logout)
