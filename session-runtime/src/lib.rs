@@ -15,6 +15,7 @@ mod flash;
 #[doc(hidden)]
 pub mod fuzzing;
 mod id;
+mod local_path;
 mod random;
 mod record;
 mod seal;
@@ -38,6 +39,7 @@ pub use crate::cookie::Secure;
 pub use crate::data::Data;
 pub use crate::error::{Error, InitError, Result};
 pub use crate::flash::{Flash, Level};
+pub use crate::local_path::{LocalPath, NotLocal};
 pub use crate::record::{Body, Handle, Key, NotHex, RETIRED, Record, Revision, TOMBSTONE, UserKey};
 pub use crate::secret::Secret;
 pub use crate::service::{SessionInfo, Sessions, init};

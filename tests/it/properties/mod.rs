@@ -3,6 +3,7 @@
 
 mod act;
 mod dictionary;
+mod local_path;
 mod merge;
 mod set_cookie;
 
