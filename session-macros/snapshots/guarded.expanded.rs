@@ -2,7 +2,13 @@ async fn guarded(
     (mut __call, form): (::bsession::__private::Call, Form<Address>),
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Words::NONE.require().fresh(900000u64).renew())
+        .admit(
+            ::bsession::__private::Words::NONE
+                .require()
+                .fresh(900000u64)
+                .redirect("/login")
+                .renew(),
+        )
         .await
     {
         return __refused;

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{ReturnType, Signature};
 
-use crate::args::{Args, Require};
+use crate::args::{Args, Redirect, Require};
 
 /// Connects, and returns early with the response of a request that is refused.
 pub(crate) fn admit(args: &Args, sig: &Signature) -> Option<TokenStream> {
@@ -52,5 +52,9 @@ fn words(args: &Args) -> TokenStream {
         .fresh
         .as_ref()
         .map(|millis| quote_spanned!(ours=> .fresh(#millis)));
-    quote!(#require #fresh #purge #renew)
+    let redirect = args
+        .redirect
+        .as_ref()
+        .map(|Redirect { path, .. }| quote_spanned!(ours=> .redirect(#path)));
+    quote!(#require #fresh #redirect #purge #renew)
 }

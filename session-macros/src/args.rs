@@ -11,9 +11,12 @@ mod word {
     syn::custom_keyword!(purge);
     syn::custom_keyword!(readonly);
     syn::custom_keyword!(realm);
+    syn::custom_keyword!(redirect);
     syn::custom_keyword!(renew);
     syn::custom_keyword!(require);
 }
+
+const EXAMPLE_OF_REDIRECT: &str = "redirect = \"/login\"";
 
 /// The arguments, as far as they could be read. A word that was given has the place where it stands.
 #[derive(Default)]
@@ -22,8 +25,15 @@ pub(crate) struct Args {
     pub(crate) purge: Option<Span>,
     pub(crate) readonly: Option<Span>,
     pub(crate) realm: Option<Expr>,
+    pub(crate) redirect: Option<Redirect>,
     pub(crate) renew: Option<Span>,
     pub(crate) require: Option<Require>,
+}
+
+/// Where they are sent who are refused.
+pub(crate) struct Redirect {
+    pub(crate) word: Span,
+    pub(crate) path: LitStr,
 }
 
 /// What a visitor must have.
@@ -78,6 +88,15 @@ impl Args {
             let word = input.parse::<word::realm>()?.span;
             let value = service(word, input)?;
             once(&mut self.realm, "realm", word, value)
+        } else if known.peek(word::redirect) {
+            let word = input.parse::<word::redirect>()?.span;
+            let path = path(word, input)?;
+            once(
+                &mut self.redirect,
+                "redirect",
+                word,
+                Redirect { word, path },
+            )
         } else if known.peek(word::renew) {
             let word = input.parse::<word::renew>()?.span;
             flag(&mut self.renew, "renew", word, input)
@@ -117,6 +136,11 @@ impl Args {
             self.purge.is_some(),
             "`purge` leaves no session to renew: remove `renew`",
         );
+        wrong(
+            &self.redirect.as_ref().map(|redirect| redirect.word),
+            self.require.is_none() && self.fresh.is_none(),
+            "`redirect` is where they go whom `require` or `fresh` refuses: add `require`",
+        );
     }
 }
 
@@ -143,6 +167,19 @@ fn flag(
 /// The text that a word is given.
 fn text(word: Span, input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
     value(word, input, &format!("expected `{example}`"))
+}
+
+/// A path that browsers take for one of the same site, and that can stand in a header.
+fn path(word: Span, input: ParseStream<'_>) -> syn::Result<LitStr> {
+    let path = text(word, input, EXAMPLE_OF_REDIRECT)?;
+    let value = path.value();
+    let harmless =
+        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>');
+    if value.starts_with('/') && !value.starts_with("//") && value.bytes().all(harmless) {
+        return Ok(path);
+    }
+    let message = format!("expected a path of this site, as in `{EXAMPLE_OF_REDIRECT}`");
+    Err(Error::new(path.span(), message))
 }
 
 /// An expression that gives a session service.

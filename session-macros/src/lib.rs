@@ -205,6 +205,24 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
+/// ## `redirect`
+///
+/// A browser that `require` or `fresh` refuses is sent to this path of the site (303) instead of being told 401. A
+/// page that it asked for comes along as `next`, for the login to read as a
+/// [`LocalPath`](https://docs.rs/bsession/latest/bsession/struct.LocalPath.html), which cannot leave the site. Scripts are told 401 all the same: a request counts
+/// as a browser's if it says `Sec-Fetch-Mode: navigate`, or, where it says nothing of the kind, accepts `text/html`.
+///
+/// ```
+/// use actix_web::{Responder, get, web::Path};
+/// use bsession::session;
+///
+/// #[get("/orders/{id}")]
+/// #[session(require, redirect = "/login")] // to /login?next=%2Forders%2F7
+/// async fn order(id: Path<u32>, user: &str) -> impl Responder {
+///     format!("order {id} of {user}")
+/// }
+/// ```
+///
 /// ## `renew`
 ///
 /// The session gets a new id when the body has run, and the old one is dead at once: for a

@@ -81,10 +81,6 @@ fn is_local(text: &str) -> bool {
 }
 
 /// `target` with the path as its `next`: where a visitor is sent to log in.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for a redirect of the attribute")
-)]
 pub(crate) fn with_next(target: &str, next: &LocalPath) -> String {
     let (target, fragment) = target.split_at(target.find('#').unwrap_or(target.len()));
     let join = if target.contains('?') { '&' } else { '?' };

@@ -35,12 +35,26 @@ async fn leave() -> impl Responder {
     "gone"
 }
 
+#[get("/orders/{id}")]
+#[session(require, redirect = "/login?by=name")]
+async fn orders(user: &str, id: Path<u32>) -> impl Responder {
+    format!("order {id} of {user}")
+}
+
+#[post("/orders/{id}")]
+#[session(fresh = "15m", redirect = "/login")]
+async fn order(id: Path<u32>) -> impl Responder {
+    format!("ordered {id}")
+}
+
 fn routes(config: &mut ServiceConfig) {
     config
         .service(account)
         .service(checkout)
         .service(password)
-        .service(leave);
+        .service(leave)
+        .service(orders)
+        .service(order);
 }
 
 fn site(setup: &Setup) -> Site {
@@ -101,6 +115,27 @@ for_each_store! {
         assert_eq!(visitor.session()["data"], json!({ "name": "joe" }));
         visitor.post("/login/joe");
         assert!(visitor.post("/leave").removes_cookie());
+    }
+
+    fn a_browser_that_is_refused_is_sent_to_log_in(setup) {
+        let site = site(setup);
+        let ask = |request: &str, header: &str| {
+            let reply = site.raw(format!("{request} HTTP/1.1\r\nHost: h\r\n{header}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").as_bytes());
+            (reply.status, reply.header("location").join(" "), reply.header("vary").join(" "))
+        };
+        let sent = |location: &str| (303, location.to_owned(), "Cookie".to_owned());
+        let refused = (401, String::new(), "Cookie".to_owned());
+        let page = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
+        assert_eq!(ask("GET /orders/7", page), sent("/login?by=name&next=%2Forders%2F7"));
+        assert_eq!(ask("GET /orders/7?a=1&next=//evil.example", page), sent("/login?by=name&next=%2Forders%2F7%3Fa%3D1%26next%3D%2F%2Fevil.example"));
+        assert_eq!(ask("GET /orders/7", "Sec-Fetch-Mode: navigate"), sent("/login?by=name&next=%2Forders%2F7"));
+        assert_eq!(ask("POST /orders/7", page), sent("/login"), "what changes something is not done again");
+        assert_eq!(ask("GET /orders/7", "Accept: */*"), refused);
+        assert_eq!(ask("GET /orders/7", "Accept: text/html\r\nSec-Fetch-Mode: cors"), refused, "a script");
+        assert_eq!(ask("GET /orders/7", "X: y"), refused);
+        let visitor = site.visitor();
+        visitor.post("/login/joe");
+        assert_eq!(visitor.get("/orders/7").body, "order 7 of joe");
     }
 
     fn a_visit_that_is_refused_is_a_visit(setup) {

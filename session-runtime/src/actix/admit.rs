@@ -2,17 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::call::Call;
 use super::respond::{Saved, Saving};
 use crate::error::{Error, Result};
+use crate::local_path::{LocalPath, with_next};
 
 /// The words of a `#[session(..)]` that are seen to before the body, each by a method of its name.
 #[derive(Debug)]
 pub struct Words {
     require: Option<Require>,
     fresh: Option<Duration>,
+    redirect: Option<&'static str>,
     purge: bool,
     renew: bool,
 }
@@ -29,6 +32,7 @@ impl Words {
     pub const NONE: Self = Self {
         require: None,
         fresh: None,
+        redirect: None,
         purge: false,
         renew: false,
     };
@@ -56,6 +60,15 @@ impl Words {
     pub fn fresh(self, millis: u64) -> Self {
         Self {
             fresh: Some(Duration::from_millis(millis)),
+            ..self
+        }
+    }
+
+    /// Sends a browser there that is refused.
+    #[must_use]
+    pub fn redirect(self, path: &'static str) -> Self {
+        Self {
+            redirect: Some(path),
             ..self
         }
     }
@@ -89,7 +102,10 @@ impl Call {
 
     fn refusal(&mut self, words: &Words) -> Option<HttpResponse> {
         if let Err(error) = self.check(words) {
-            return Some(HttpResponse::from_error(error));
+            return Some(match words.redirect {
+                Some(path) if is_navigation(&self.request) => see_other(path, &self.request),
+                _ => HttpResponse::from_error(error),
+            });
         }
         if words.renew {
             self.session().renew();
@@ -124,4 +140,27 @@ impl Call {
             _ => Err(Error::LoginTooOld),
         }
     }
+}
+
+/// Whether the answer will be looked at as a page: another one that asks for a login is of use then, as
+/// it is of none to a script.
+fn is_navigation(req: &HttpRequest) -> bool {
+    let header = |name: &str| Some(req.headers().get(name)?.to_str().unwrap_or_default());
+    match header("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => header("accept").is_some_and(|accept| accept.contains("text/html")),
+    }
+}
+
+/// To another page; one that was only to be looked at is told as its `next`.
+fn see_other(path: &str, req: &HttpRequest) -> HttpResponse {
+    let page = req
+        .uri()
+        .path_and_query()
+        .filter(|_| req.method().is_safe());
+    let next = page.and_then(|page| LocalPath::try_from(page.as_str()).ok());
+    let location = next.map_or_else(|| path.to_owned(), |next| with_next(path, &next));
+    HttpResponse::SeeOther()
+        .insert_header((LOCATION, location))
+        .finish()
 }

@@ -43,7 +43,7 @@ async fn readonly() -> impl Responder {
     session["name"].to_string()
 }
 
-#[session(require, renew)]
+#[session(require, renew, redirect = "/login")]
 async fn require(user: &str) -> impl Responder {
     user.to_owned()
 }

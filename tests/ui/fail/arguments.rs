@@ -92,14 +92,24 @@ async fn which_realm() -> &'static str {
     "realm"
 }
 
-#[session(realm = "admin")]
-async fn realm_by_name() -> &'static str {
-    "realm"
+#[session(redirect = "/login")]
+async fn redirects_nobody() -> &'static str {
+    "login"
 }
 
-#[session(realm = ADMIN)]
-async fn unknown_realm() -> &'static str {
-    "realm"
+#[session(require, redirect = "https://login.example/")]
+async fn leaves_the_site() -> &'static str {
+    "login"
+}
+
+#[session(require, redirect = "//login.example/")]
+async fn leaves_the_site_too() -> &'static str {
+    "login"
+}
+
+#[session(require, redirect)]
+async fn where_to() -> &'static str {
+    "login"
 }
 
 fn main() {}

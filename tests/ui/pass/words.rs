@@ -37,6 +37,11 @@ async fn key_of_user(user: &str) -> String {
     user.to_owned()
 }
 
+#[session(redirect = "/login?by=name", require)]
+async fn redirect(user: &str) -> String {
+    user.to_owned()
+}
+
 struct Services {
     admin: Sessions,
 }
@@ -75,6 +80,6 @@ async fn a_block() -> impl Responder {
 
 fn main() {
     drop((web::get().to(none), web::get().to(comma), web::get().to(order), web::get().to(fresh)));
-    drop((key, web::get().to(key_of_user), web::get().to(in_a_static), web::get().to(by_reference)));
+    drop((web::get().to(redirect), key, web::get().to(key_of_user), web::get().to(in_a_static), web::get().to(by_reference)));
     drop((web::get().to(in_an_extractor), web::get().to(an_extractor), web::get().to(a_block)));
 }
