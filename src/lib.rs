@@ -20,5 +20,5 @@ pub mod promises {}
 /// What the attribute's expansion calls. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use bsession_runtime::{Call, Request, Saved, Words};
+    pub use bsession_runtime::{Call, Csrf, Request, Saved, Words};
 }

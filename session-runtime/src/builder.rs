@@ -9,6 +9,7 @@ use cookie::SameSite;
 use crate::clock::Clock;
 use crate::cookie::{Secure, Settings};
 use crate::error::InitError;
+use crate::origin::Origin;
 use crate::secret::{KeyRing, Secret};
 use crate::service::{Config, Sessions};
 use crate::session::{LONGEST, SHORTEST};
@@ -67,6 +68,7 @@ pub struct Builder {
     durability: Option<Durability>,
     cookie: Settings,
     realm: Option<String>,
+    trusted_origins: Vec<String>,
     idle: Duration,
     lifetime: Option<Duration>,
     browser_session: bool,
@@ -85,6 +87,7 @@ impl Builder {
             durability: None,
             cookie: Settings::default(),
             realm: None,
+            trusted_origins: Vec::new(),
             idle: days(30),
             lifetime: None,
             browser_session: false,
@@ -206,6 +209,20 @@ impl Builder {
         self
     }
 
+    /// Another origin whose pages may send requests to handlers that ask where a request comes from,
+    /// as if they were the service's own. Default: none. Call it once for each.
+    ///
+    /// It is written as browsers name it in `Origin`: `https://sso.example`, with a port if it is not
+    /// the usual one, and no path. A proxy that rewrites `Host` makes the service's own origin another
+    /// one: name that here, for `X-Forwarded-Host` is not believed, which anybody may send.
+    ///
+    /// # Warning
+    /// Whoever can put a page or a script there acts with your visitors' sessions.
+    pub fn trusted_origin(mut self, origin: impl Into<String>) -> Self {
+        self.trusted_origins.push(origin.into());
+        self
+    }
+
     /// How many bytes the dictionary of a session may take as JSON, with the user's name. Default:
     /// 65,536.
     pub fn max_size(mut self, bytes: usize) -> Self {
@@ -253,6 +270,8 @@ impl Builder {
     /// directory that cannot be used. There is no network access.
     pub fn build(self) -> Result<Sessions, InitError> {
         self.check()?;
+        let trusted = self.trusted_origins.iter().map(|text| trusted(text));
+        let trusted_origins = trusted.collect::<Result<_, _>>()?;
         let realm = self.realm.as_ref().unwrap_or(&self.cookie.name);
         let ring = KeyRing::new(&self.secrets, realm);
         let store: Arc<dyn Store> = match self.mode {
@@ -266,6 +285,7 @@ impl Builder {
         };
         let config = Config {
             cookie: self.cookie,
+            trusted_origins,
             idle: self.idle,
             lifetime: self.lifetime,
             browser_session: self.browser_session,
@@ -336,6 +356,15 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+fn trusted(text: &str) -> Result<Origin, InitError> {
+    Origin::parse(text).ok_or_else(|| {
+        InitError::Setting(format!(
+            "`trusted_origin({text:?})` is no origin: write scheme and host as browsers do, without a path, \
+             as in `https://sso.example`"
+        ))
+    })
 }
 
 fn days(count: u32) -> Duration {

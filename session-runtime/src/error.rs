@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// As a response it tells the client nothing but the status: 503 where the session could not be
 /// loaded or saved, 500 where the application used it wrongly, 401 where a visitor has to log in
-/// first. The cause goes to the log.
+/// first, 403 where another site may have sent the request. The cause goes to the log.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -82,6 +82,12 @@ pub enum Error {
     /// Two parts of one request logged in two different users.
     #[error("two parts of one request log in as different users")]
     TwoLogins,
+    /// The request may have been sent by another site's page, and the handler takes none of those.
+    #[error("another site may have sent the request: {rule}")]
+    CrossSite {
+        /// What told so, or did not tell otherwise.
+        rule: &'static str,
+    },
     /// The store failed.
     #[error("the session store failed: {0}")]
     Store(#[from] StoreError),

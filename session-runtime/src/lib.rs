@@ -8,6 +8,7 @@ mod changes;
 mod clock;
 mod contents;
 mod cookie;
+mod csrf;
 mod data;
 mod error;
 mod flash;
@@ -16,6 +17,7 @@ mod flash;
 pub mod fuzzing;
 mod id;
 mod local_path;
+mod origin;
 mod random;
 mod record;
 mod seal;
@@ -32,7 +34,9 @@ mod view;
 
 pub use ::cookie::SameSite;
 
-pub use crate::actix::{Call, Connection, Hooks, HooksMiddleware, Request, Saved, Words, connect};
+pub use crate::actix::{
+    Call, Connection, Csrf, Hooks, HooksMiddleware, Request, Saved, Words, connect,
+};
 pub use crate::builder::{Builder, Mode};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::cookie::Secure;

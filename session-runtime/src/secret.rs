@@ -196,6 +196,7 @@ pub(crate) struct Keys {
     pub(crate) key_id: u8,
     mac: Hmac<Sha256>,
     user: Hmac<Sha256>,
+    pub(crate) csrf: Hmac<Sha256>,
     seal: Hkdf<Sha256>,
 }
 
@@ -217,6 +218,7 @@ impl Keys {
             key_id: key("key id")[0],
             mac: keyed(&key("token")),
             user: keyed(&key("user")),
+            csrf: keyed(&key("csrf")),
             seal: Hkdf::new(None, &*key("seal")),
         }
     }

@@ -78,6 +78,9 @@ pub(crate) struct Facts {
 pub(crate) trait Backing: Send + Sync {
     fn facts(&self) -> Facts;
 
+    /// A CSRF token for the visitor.
+    fn csrf_token(&self) -> Result<String>;
+
     /// Removes `key` from the stored session, and gives its value to this caller alone.
     fn claim<'a>(
         &'a self,
@@ -437,6 +440,49 @@ impl Session {
     #[must_use]
     pub fn authenticated_at(&self) -> Option<SystemTime> {
         self.current.authenticated.map(SystemTime::from)
+    }
+
+    /// A token for a form of a page that is for this visitor, to show that the page was ours.
+    ///
+    /// A handler that asks where a request comes from takes it from the form's field `csrf_token`
+    /// (`application/x-www-form-urlencoded`, within the first 64 KiB), else from the header
+    /// `X-CSRF-Token`, which a script sends. It needs it only from browsers that send neither
+    /// `Sec-Fetch-Site` nor `Origin`, and from clients that are none.
+    ///
+    /// ```
+    /// use actix_web::web::Html;
+    /// use bsession::Session;
+    ///
+    /// fn form(session: &Session) -> Html {
+    ///     let token = session.csrf_token(); // letters, digits, `-` and `_`: nothing to be escaped
+    ///     Html::new(format!(
+    ///         "<form method=post action=/transfer>
+    ///            <input type=hidden name=csrf_token value={token}>
+    ///            <input name=amount> <button>Send</button>
+    ///          </form>"
+    ///     ))
+    /// }
+    /// ```
+    ///
+    /// It is another text each time, and each stays good as long as the session's id does, under
+    /// previous secrets too. It fits the session as it is and as this very response leaves it, so it
+    /// does not matter whether it is made before or after a login. What other tabs hold does not fit
+    /// any more once a login, a [`renew`](Session::renew) or the first change of an anonymous
+    /// visitor has brought a new id.
+    ///
+    /// It is made without a record: a visitor who has no session is sent a cookie of ours that
+    /// stands for none and ends with the browser. A session that belongs to no request,
+    /// `Session::default()`, gives an empty text, which is never taken; so does an operating system
+    /// that has no random bytes, with a line in the log.
+    #[must_use]
+    pub fn csrf_token(&self) -> String {
+        let Some(backing) = &self.backing else {
+            return String::new();
+        };
+        backing.csrf_token().unwrap_or_else(|error| {
+            tracing::error!(target: "bsession", %error, "csrf_token_not_made");
+            String::new()
+        })
     }
 
     /// Whether nothing is stored of this session yet.

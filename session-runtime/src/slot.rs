@@ -13,6 +13,8 @@ use crate::changes::{Changes, Update};
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
+use crate::id::Id;
+use crate::secret;
 use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Stored};
 use crate::session::{Backing, Facts, Session};
 
@@ -40,6 +42,15 @@ struct State {
     logins: u32,
     /// Two connections logged in two users, neither knowing of the other.
     clash: bool,
+    /// What CSRF tokens stand for beside the id that was shown, from the first one made.
+    next: Option<Next>,
+}
+
+/// The id that a session has if this request creates or renews it.
+struct Next {
+    id: Id,
+    /// Whether the visitor is told it though nothing is stored under it.
+    told: bool,
 }
 
 /// What a connection knew of the others when it began.
@@ -59,6 +70,7 @@ impl Slot {
             purges: 0,
             logins: 0,
             clash: false,
+            next: None,
         };
         Self {
             sessions,
@@ -161,7 +173,30 @@ impl Slot {
     pub(crate) fn is_settled(&self) -> bool {
         let state = self.state();
         let is_due = matches!(&state.stored.standing, Standing::Live(live) if live.due);
-        state.pending.is_empty() && !state.clash && !is_due
+        state.pending.is_empty() && !state.clash && !is_due && !self.owes_an_id(&state)
+    }
+
+    /// Whether a CSRF token was made for a visitor who has no session, and no id to show with it.
+    fn owes_an_id(&self, state: &State) -> bool {
+        let is_untold = state.next.as_ref().is_some_and(|next| !next.told);
+        let has_none = self.presented.tokens.is_empty() || state.purges > 0;
+        is_untold && has_none && matches!(state.stored.standing, Standing::Nothing)
+    }
+
+    /// The id that a CSRF token has to stand for: the session's, else the one that was shown first,
+    /// which need not be good for anything else.
+    fn shown_id<'s>(&'s self, state: &'s State) -> Option<&'s Id> {
+        match &state.stored.standing {
+            Standing::Live(live) => Some(&live.id),
+            _ => self.presented.tokens.first().map(|token| &token.id),
+        }
+    }
+
+    /// Whether this CSRF token was made for the visitor who sent the request.
+    pub(crate) fn fits_csrf(&self, token: &[u8]) -> bool {
+        let state = self.state();
+        let id = self.shown_id(&state);
+        id.is_some_and(|id| self.sessions.0.fits_csrf(token, id))
     }
 
     /// Saves what is pending, and says what the response has to tell. Of a request that failed,
@@ -169,6 +204,7 @@ impl Slot {
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;
+        let mut next;
         let (mut outcome, mut pending) = {
             let mut state = self.state();
             let pending = std::mem::take(&mut state.pending);
@@ -181,7 +217,11 @@ impl Slot {
                 }
                 return Err(Error::TwoLogins);
             }
-            (state.start(), pending)
+            let mut outcome = state.start();
+            // Taken, and not brought back by a save that fails: it may be used by then.
+            next = state.next.take();
+            outcome.next = next.as_ref().map(|next| next.id.clone());
+            (outcome, pending)
         };
         if let Some(status) = failed {
             if pending.iter().any(Changes::edits) {
@@ -193,7 +233,24 @@ impl Slot {
         service
             .save(&self.presented, &mut outcome, &pending)
             .await?;
-        Ok(self.go_on(outcome))
+        next.take_if(|_| outcome.next.is_none());
+        let cookie = self.go_on(outcome);
+        Ok(self.tell_an_id(next).or(cookie))
+    }
+
+    /// Gives a visitor for whom a CSRF token was made an id to show with it, if there is none: no
+    /// record, a cookie alone. It takes the place of a removal.
+    fn tell_an_id(&self, next: Option<Next>) -> Option<CookieChange> {
+        let mut state = self.state();
+        if next.is_some() {
+            state.next = next;
+        }
+        if !self.owes_an_id(&state) {
+            return None;
+        }
+        let next = state.next.as_mut()?;
+        next.told = true;
+        Some(self.sessions.0.cookie_without_session(&next.id))
     }
 }
 
@@ -208,6 +265,20 @@ impl Backing for Slot {
             },
             _ => Facts::default(),
         }
+    }
+
+    fn csrf_token(&self) -> Result<String> {
+        let mut state = self.state();
+        let next = match &state.next {
+            Some(next) => next.id.clone(),
+            None => secret::new_id()?,
+        };
+        state.next.get_or_insert_with(|| Next {
+            id: next.clone(),
+            told: false,
+        });
+        let now = self.shown_id(&state).unwrap_or(&next);
+        self.sessions.0.csrf_token(now, &next)
     }
 
     fn claim<'a>(

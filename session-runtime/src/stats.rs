@@ -52,6 +52,8 @@ counters! {
     removals,
     /// Cookies of our name that were none of our tokens.
     bad_cookies,
+    /// Requests refused because another site may have sent them.
+    cross_site,
     /// Records that did not open: of another secret, a newer version, or not whole.
     unreadable,
     /// Changes dropped because the response was a 5xx or the request did not end.

@@ -14,6 +14,7 @@ impl ResponseError for Error {
             Self::LoginRequired | Self::LoginTooOld | Self::KeyRequired { .. } => {
                 StatusCode::UNAUTHORIZED
             }
+            Self::CrossSite { .. } => StatusCode::FORBIDDEN,
             // Whoever is at fault, the session could not be loaded or saved.
             Self::TooLarge { .. }
             | Self::TooDeep

@@ -246,11 +246,18 @@ pub(super) fn is_plain_loopback(req: &HttpRequest) -> bool {
     !req.app_config().secure() && host(req).is_some_and(is_loopback)
 }
 
+/// Where the request went, as the client says: host and port.
+pub(super) fn authority(req: &HttpRequest) -> Option<&str> {
+    let mut hosts = req.headers().get_all(HOST);
+    match (hosts.next(), hosts.next()) {
+        (None, _) => Some(req.uri().authority()?.as_str()),
+        (Some(host), None) => host.to_str().ok(),
+        _ => None,
+    }
+}
+
 fn host(req: &HttpRequest) -> Option<&str> {
-    let authority = match req.headers().get(HOST) {
-        Some(host) => host.to_str().ok()?,
-        None => req.uri().authority()?.as_str(),
-    };
+    let authority = authority(req)?;
     let end = match authority.strip_prefix('[') {
         Some(address) => address.find(']')? + 2,
         None => authority.find(':').unwrap_or(authority.len()),

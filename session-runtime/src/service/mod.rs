@@ -21,8 +21,10 @@ use crate::changes::Few;
 use crate::clock::{Clock, Timestamp};
 use crate::contents::Contents;
 use crate::cookie::Settings;
+use crate::csrf;
 use crate::error::{Error, InitError, Result};
 use crate::id::Id;
+use crate::origin::Origin;
 use crate::record::{Handle, Key, Revision, UserKey};
 use crate::secret::{KeyRing, Secret};
 use crate::session::Session;
@@ -66,6 +68,7 @@ pub(crate) struct Service {
 
 pub(crate) struct Config {
     pub(crate) cookie: Settings,
+    pub(crate) trusted_origins: Vec<Origin>,
     pub(crate) idle: Duration,
     pub(crate) lifetime: Option<Duration>,
     pub(crate) browser_session: bool,
@@ -301,6 +304,24 @@ impl Service {
             token: token::encode(&self.ring, id),
             max_age,
         }
+    }
+
+    /// The cookie for an id under which nothing is stored: it ends with the browser.
+    pub(crate) fn cookie_without_session(&self, id: &Id) -> CookieChange {
+        CookieChange::Set {
+            token: token::encode(&self.ring, id),
+            max_age: None,
+        }
+    }
+
+    /// A CSRF token for whoever shows either id.
+    pub(crate) fn csrf_token(&self, now: &Id, next: &Id) -> Result<String> {
+        csrf::encode(&self.ring, now, next)
+    }
+
+    /// Whether this is a CSRF token for whoever shows that id.
+    pub(crate) fn fits_csrf(&self, token: &[u8], id: &Id) -> bool {
+        csrf::fits(&self.ring, token, id)
     }
 
     /// Whether the cookie's `Max-Age` must move.

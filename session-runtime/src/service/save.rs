@@ -24,6 +24,9 @@ const TRIES: usize = 4;
 pub(crate) struct Outcome {
     pub(crate) stored: Stored,
     pub(crate) cookie: Option<CookieChange>,
+    /// The id for a session that is created or renewed, where it must be one that was made before:
+    /// new as any other, never shown to anybody, and used once.
+    pub(crate) next: Option<Id>,
 }
 
 impl Outcome {
@@ -32,7 +35,12 @@ impl Outcome {
         Self {
             stored,
             cookie: None,
+            next: None,
         }
+    }
+
+    fn new_id(&mut self) -> Result<Id> {
+        self.next.take().map_or_else(secret::new_id, Ok)
     }
 
     fn end(&mut self, standing: Standing) {
@@ -135,7 +143,7 @@ impl Service {
         self.check(&contents)?;
         let handle = Handle(random::bytes().map_err(Error::Random)?);
         for _ in 0..TRIES {
-            let id = secret::new_id()?;
+            let id = outcome.new_id()?;
             let expires = self.expiry(&contents, now);
             let live = Live {
                 key: self.ring.store_key(&id),
@@ -177,7 +185,7 @@ impl Service {
     ) -> Result<bool> {
         let mut deadline = self.deadline();
         let now = self.now();
-        let new_id = if renew { Some(secret::new_id()?) } else { None };
+        let new_id = if renew { Some(outcome.new_id()?) } else { None };
         while let Standing::Live(live) = &outcome.stored.standing {
             let next = self.next(
                 live,
