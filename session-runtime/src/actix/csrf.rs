@@ -50,6 +50,19 @@ impl Call {
         }
     }
 
+    /// Said before [`purge`](Self::purge) in a `#[session(purge)]` handler: a link or an image on another
+    /// site's page logs nobody out. A request about which the browser says nothing passes.
+    #[allow(
+        clippy::result_large_err,
+        reason = "it is the answer, and is returned at once"
+    )]
+    pub fn check_purge<R: Responder>(self) -> Result<Self, Saved<R>> {
+        match not_foreign(&self.request, &self.connection.slot) {
+            Ok(()) => Ok(self),
+            Err(rule) => Err(self.refuse(rule)),
+        }
+    }
+
     fn refuse<R>(self, rule: &'static str) -> Saved<R> {
         self.connection.slot.sessions.0.counters.cross_site.count();
         tracing::info!(target: "bsession", rule, "cross_site_refused");
@@ -113,6 +126,15 @@ async fn ours(req: &HttpRequest, slot: &Slot, csrf: Csrf) -> Checked {
         Told::Ours => Ok(()),
         Told::Nothing if shows_token(req, slot, csrf).await => Ok(()),
         Told::Nothing => Err("token"),
+        other => not_other(&other, req, slot),
+    }
+}
+
+/// Passes a method that is not safe, and of the others what no browser says comes from another site.
+fn not_foreign(req: &HttpRequest, slot: &Slot) -> Checked {
+    match told(req) {
+        Told::Ours | Told::Sibling | Told::Nothing => Ok(()),
+        _ if !req.method().is_safe() => Ok(()),
         other => not_other(&other, req, slot),
     }
 }
@@ -330,6 +352,38 @@ mod tests {
         };
         assert_eq!(checked(request("https://shop.example")).await, OK);
         assert_eq!(checked(request("https://evil.example")).await, Err(FROM));
+    }
+
+    #[actix_web::test]
+    async fn only_another_sites_get_is_refused_by_a_purge() {
+        let cases = [
+            ("sec-fetch-site: same-origin", OK),
+            ("sec-fetch-site: same-site", OK),
+            ("sec-fetch-site: none", OK),
+            ("host: shop.example", OK),
+            ("origin: null", OK),
+            ("sec-fetch-site: cross-site", Err(SITE)),
+            ("sec-fetch-site: whatever", Err(SITE)),
+            ("sec-fetch-site: none\nsec-fetch-site: none", Err(SITE)),
+            (
+                "sec-fetch-site: cross-site\norigin: https://sso.example",
+                OK,
+            ),
+            (
+                "host: shop.example\norigin: https://evil.example",
+                Err(FROM),
+            ),
+            ("host: shop.example\norigin: https://shop.example", OK),
+        ];
+        for (lines, expected) in cases {
+            for (method, expected) in [("GET", expected), ("HEAD", expected), ("POST", OK)] {
+                let req = request(method, lines)
+                    .app_data(sessions())
+                    .to_http_request();
+                let checked = not_foreign(&req, &*slot(&req).await);
+                assert_eq!(checked, expected, "{method} {lines:?}");
+            }
+        }
     }
 
     /// A visitor without a session: the cookie and a token that fits it.
