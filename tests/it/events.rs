@@ -23,12 +23,16 @@ struct Collector;
 
 /// The events of what `run` does on this thread.
 fn events_of(run: impl FnOnce()) -> Vec<String> {
-    static LISTENING: Once = Once::new();
-    LISTENING
-        .call_once(|| tracing::subscriber::set_global_default(Collector).expect("the only one"));
+    listen();
     LINES.set(Some(Vec::new()));
     run();
     LINES.take().expect("it was set above")
+}
+
+fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING
+        .call_once(|| tracing::subscriber::set_global_default(Collector).expect("the only one"));
 }
 
 struct Line(String);
@@ -110,4 +114,35 @@ for_each_store! {
         assert_eq!((stats.creates, stats.renewals, stats.removals, stats.bad_cookies), (1, 1, 1, 1));
         assert_eq!((stats.late, stats.dropped, stats.swept), (1, 1, 2));
     }
+}
+
+#[actix_web::test]
+async fn a_refusal_is_told_with_its_rule_and_is_no_error() {
+    use bsession::__private::{Call, Csrf};
+    use bsession::{Mode, Saved, Sessions};
+
+    async fn handler(csrf: Csrf, call: Call) -> Saved<&'static str> {
+        match call.check_csrf(csrf).await {
+            Ok(call) => call.save("passed").await,
+            Err(refused) => refused,
+        }
+    }
+
+    let sessions = Sessions::builder(SECRET).mode(Mode::Memory).build();
+    let sessions = sessions.expect("a service");
+    let routes = App::new()
+        .app_data(sessions.clone())
+        .default_service(actix_web::web::to(handler));
+    let app = init_service(routes).await;
+    listen();
+    LINES.set(Some(Vec::new()));
+    for header in ["sec-fetch-site", "origin", "x-csrf-token"] {
+        let request = TestRequest::post().insert_header((header, "whisper"));
+        assert_eq!(call_service(&app, request.to_request()).await.status(), 403);
+    }
+    let lines = LINES.take().expect("it was set above");
+    let rules = ["Sec-Fetch-Site", "Origin", "token"];
+    let expected = rules.map(|rule| format!("INFO message=cross_site_refused rule={rule:?}"));
+    assert_eq!(lines, expected);
+    assert_eq!(sessions.stats().cross_site, 3);
 }

@@ -11,6 +11,7 @@ mod concurrency;
 mod connections;
 mod contract;
 mod cookies;
+mod csrf;
 mod dictionary;
 #[cfg(target_os = "linux")]
 mod disk;

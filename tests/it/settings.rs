@@ -77,6 +77,18 @@ fn contradictions_say_what_to_write() {
             |b| b.cookie_name("__HOST-s").domain("example.org"),
             "leave out `path` and `domain`",
         ),
+        (|b| b.trusted_origin(""), "as in `https://sso.example`"),
+        (|b| b.trusted_origin("*"), "write scheme and host"),
+        (|b| b.trusted_origin("null"), "write scheme and host"),
+        (|b| b.trusted_origin("sso.example"), "write scheme and host"),
+        (
+            |b| b.trusted_origin("https://sso.example/"),
+            "without a path",
+        ),
+        (
+            |b| b.trusted_origin("https://a.example").trusted_origin("b"),
+            "`trusted_origin(\"b\")`",
+        ),
         (
             |b| (0..255).fold(b, |b, n| b.previous_secret(crate::support::secret(n))),
             "more than 254",
@@ -106,6 +118,10 @@ fn what_can_be_is_built() {
         |b: Builder| b.path("/".repeat(1024)),
         |b: Builder| b.path("/a b"),
         |b: Builder| b.domain("localhost"),
+        |b: Builder| {
+            b.trusted_origin("https://sso.example")
+                .trusted_origin("http://[::1]:8080")
+        },
     ] {
         set(Sessions::builder(SECRET)).build().expect("it can be");
     }

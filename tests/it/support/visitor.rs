@@ -52,6 +52,17 @@ impl Visitor {
         )
     }
 
+    /// Sends a form, with these headers beside those of the form itself.
+    pub fn send(&self, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Reply {
+        let url = format!("http://{}{path}", self.address);
+        let request = headers
+            .iter()
+            .fold(self.agent.post(url), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        Self::reply(request.send_form(form.iter().copied()))
+    }
+
     /// What the session holds, as the site tells it.
     pub fn session(&self) -> serde_json::Value {
         self.get("/all").json()

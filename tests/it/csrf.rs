@@ -1,0 +1,350 @@
+//! Requests from other sites' pages: refused before a handler's body, and a token for whose browser
+//! does not tell.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Form, Html, Path, Query, ServiceConfig};
+use bsession::__private::{Call, Csrf};
+use bsession::{Connection, Hooks, Saved, Session};
+
+use crate::support::{Reply, SECRET, Site, Visitor, for_each_store, secret};
+
+/// What a handler does before or after it makes the token of its page.
+fn act(session: &mut Session, what: &str) {
+    match what {
+        "nothing" => {}
+        "set" => session["set"] = true.into(),
+        "login" => session.login("joe"),
+        "renew" => session.renew(),
+        "purge" => session.purge(),
+        other => panic!("no such thing: {other}"),
+    }
+}
+
+/// A page with a form: `/form/BEFORE/AFTER`.
+async fn form(path: Path<(String, String)>, mut call: Call) -> Saved<Html> {
+    let (before, after) = path.into_inner();
+    act(call.session(), &before);
+    let token = call.session().csrf_token();
+    act(call.session(), &after);
+    call.save(Html::new(token)).await
+}
+
+#[derive(serde::Deserialize)]
+struct Transfer {
+    amount: u64,
+}
+
+/// What `#[session(csrf)]` makes of a handler.
+async fn transfer((csrf, form): (Csrf, Form<Transfer>), call: Call) -> Saved<String> {
+    let mut call = match call.check_csrf(csrf).await {
+        Ok(call) => call,
+        Err(refused) => return refused,
+    };
+    let amount = form.amount;
+    let sum = call.session().update("sum", move |sum: u64| sum + amount);
+    call.save(sum.expect("a number").to_string()).await
+}
+
+/// The same for a button that sends nothing but its token, which no extractor reads.
+async fn press((csrf, query): (Csrf, Query<Vec<(String, String)>>), call: Call) -> Saved<String> {
+    let mut call = match call.check_csrf(csrf).await {
+        Ok(call) => call,
+        Err(refused) => return refused,
+    };
+    for (_, what) in query.iter() {
+        act(call.session(), what);
+    }
+    call.save("pressed".to_owned()).await
+}
+
+/// What `#[session(purge)]` makes of a handler.
+async fn logout(call: Call) -> Saved<&'static str> {
+    let mut call = match call.check_purge() {
+        Ok(call) => call,
+        Err(refused) => return refused,
+    };
+    call.purge();
+    call.session()["last"] = "words".into();
+    call.save("out").await
+}
+
+async fn form_under_hooks(mut connection: Connection) -> String {
+    connection.session().csrf_token()
+}
+
+/// The handler saves first, and what is around it comes after.
+async fn form_under_both(mut connection: Connection, mut call: Call) -> Saved<String> {
+    let token = call.session().csrf_token();
+    connection.session()["late"] = true.into();
+    call.save(token).await
+}
+
+async fn failing(mut call: Call) -> Saved<HttpResponse> {
+    let token = call.session().csrf_token();
+    call.session()["lost"] = true.into();
+    call.save(HttpResponse::InternalServerError().body(token))
+        .await
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/form/{before}/{after}", web::get().to(form))
+        .route("/transfer", web::post().to(transfer))
+        .route("/press", web::post().to(press))
+        .route("/logout-by-link", web::route().to(logout))
+        .route("/failing", web::get().to(failing))
+        .service(
+            web::scope("/hooks")
+                .wrap(Hooks)
+                .route("/form", web::get().to(form_under_hooks))
+                .route("/both", web::get().to(form_under_both)),
+        );
+}
+
+/// Sends a form from a browser that tells nothing.
+fn pay(visitor: &Visitor, token: &str) -> Reply {
+    visitor.send("/transfer", &[], &[("amount", "5"), ("csrf_token", token)])
+}
+
+fn press_with(visitor: &Visitor, token: &str) -> u16 {
+    visitor.send("/press", &[], &[("csrf_token", token)]).status
+}
+
+fn token(visitor: &Visitor) -> String {
+    visitor.get("/form/nothing/nothing").body
+}
+
+for_each_store! {
+    fn a_token_makes_no_record_for_who_has_no_session(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        let reply = visitor.get("/form/nothing/nothing");
+        let [cookie] = reply.set_cookies()[..] else { panic!("one cookie: {reply:?}") };
+        assert!(!cookie.contains("Max-Age"), "{cookie}");
+        assert!(cookie.contains("HttpOnly"), "{cookie}");
+        assert_eq!(reply.header("cache-control"), ["no-store"]);
+        assert_eq!(press_with(&visitor, &reply.body), 200);
+        // The next page, in another tab, sends none, and leaves the first one's token as good as its own.
+        let second = visitor.get("/form/nothing/nothing");
+        assert!(second.set_cookies().is_empty(), "{second:?}");
+        assert_ne!(second.body, reply.body);
+        for token in [&reply.body, &second.body] {
+            assert_eq!(press_with(&visitor, token), 200);
+        }
+        assert_eq!(visitor.session()["new"], true);
+        assert_eq!(site.sessions.stats().creates, 0);
+    }
+
+    fn the_id_of_a_token_is_never_adopted(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        let page = token(&visitor);
+        let planted = visitor.token().expect("a cookie");
+        assert_eq!(pay(&visitor, &page).body, "5");
+        assert_ne!(visitor.token().expect("a cookie"), planted);
+        assert_eq!(visitor.session()["data"]["sum"], 5);
+        assert_eq!(site.with_token("GET", "/all", &planted).json()["new"], true);
+    }
+
+    /// Also where the page itself brings a new id, before the token is made or after it.
+    fn a_token_fits_what_its_page_leaves(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let acts = ["nothing", "set", "login", "renew", "purge"];
+        let begins: [fn(&Visitor); 3] = [
+            |_| {},
+            |visitor| drop(token(visitor)),
+            |visitor| drop(visitor.post("/login/ann")),
+        ];
+        for (number, begin) in begins.iter().enumerate() {
+            for before in acts {
+                for after in acts {
+                    let visitor = site.visitor();
+                    begin(&visitor);
+                    let page = visitor.get(&format!("/form/{before}/{after}"));
+                    let case = format!("{number} {before} {after}");
+                    assert!(page.set_cookies().len() <= 1, "{case}: {page:?}");
+                    let held = visitor.session();
+                    assert_eq!(pay(&visitor, &page.body).status, 200, "{case}");
+                    assert_eq!(visitor.session()["user"], held["user"], "{case}");
+                }
+            }
+        }
+    }
+
+    /// A logout's page may have a form, for the next login: the old cookie goes as ever.
+    fn a_logout_may_leave_a_form(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        visitor.post("/login/joe");
+        let old = visitor.token().expect("a cookie");
+        let page = visitor.get("/form/purge/nothing");
+        let [cookie] = page.set_cookies()[..] else { panic!("one cookie: {page:?}") };
+        assert!(!cookie.contains(&old) && !cookie.contains("Max-Age"), "{cookie}");
+        assert_eq!(site.with_token("GET", "/all", &old).json()["user"], serde_json::Value::Null);
+        assert_eq!(visitor.session()["new"], true);
+        assert_eq!(press_with(&visitor, &page.body), 200);
+        // Without a form the cookie is removed.
+        assert!(visitor.post("/logout").removes_cookie());
+    }
+
+    fn only_the_visitors_own_token_counts(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let (joe, eve, nobody) = (site.visitor(), site.visitor(), site.visitor());
+        joe.post("/login/joe");
+        eve.post("/login/eve");
+        let (of_joe, of_eve, of_nobody) = (token(&joe), token(&eve), token(&nobody));
+        for wrong in [&*of_eve, &of_nobody, "", "csrf_token", &joe.token().expect("a cookie")] {
+            let refused = pay(&joe, wrong);
+            assert_eq!((refused.status, &*refused.body), (403, ""), "{wrong}");
+            assert!(refused.set_cookies().is_empty());
+            assert_eq!(refused.header("vary"), ["Cookie"]);
+        }
+        assert_eq!(joe.send("/transfer", &[], &[("amount", "5")]).status, 403);
+        assert_eq!(joe.session()["data"], serde_json::json!({}));
+        assert_eq!(site.sessions.stats().cross_site, 6);
+        // Who shows no cookie has no token, whatever is sent.
+        assert_eq!(press_with(&site.visitor(), &of_nobody), 403);
+        // Nor has one whose cookie somebody else planted beside the session's.
+        let cookies = [joe.token(), nobody.token()].map(|token| format!("bsession={}", token.expect("a cookie")));
+        for cookies in [[&*cookies[0], &*cookies[1]], [&*cookies[1], &*cookies[0]]] {
+            let cookies = cookies.join("; ");
+            let press = |token: &str| site.raw(format!(
+                "POST /press HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\nCookie: {cookies}\r\nX-CSRF-Token: {token}\r\n\r\n"
+            ).as_bytes()).status;
+            assert_eq!((press(&of_nobody), press(&of_joe)), (403, 200));
+        }
+        assert_eq!(pay(&joe, &of_joe).body, "5");
+    }
+
+    /// The forms in other tabs: their token is of the old id. Browsers of today do not need it.
+    fn a_new_id_ends_the_tokens_of_the_old_one(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        visitor.post("/set/cart/full");
+        let other_tab = token(&visitor);
+        visitor.post("/login/joe");
+        assert_eq!(pay(&visitor, &other_tab).status, 403);
+        assert_eq!(pay(&visitor, &token(&visitor)).body, "5");
+        let form = [("amount", "5"), ("csrf_token", &*other_tab)];
+        let origin = format!("http://{}", site.address);
+        assert_eq!(visitor.send("/transfer", &[("origin", &origin)], &form).body, "10");
+        assert_eq!(visitor.send("/transfer", &[("sec-fetch-site", "same-origin")], &form).body, "15");
+        assert_eq!(visitor.send("/transfer", &[("sec-fetch-site", "cross-site")], &form).status, 403);
+        let (host, port) = ("localhost", site.address.port() + 1);
+        assert_eq!(visitor.send("/transfer", &[("origin", &format!("http://{host}:{port}"))], &form).status, 403);
+        assert_eq!(visitor.session()["data"]["sum"], 15);
+    }
+
+    fn a_garbage_cookie_is_replaced_for_a_token(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let page = site.with_token("GET", "/form/nothing/nothing", "garbage");
+        let [cookie] = page.set_cookies()[..] else { panic!("one cookie: {page:?}") };
+        let cookie = cookie.split(';').next().expect("a pair");
+        let press = |cookies: &str| site.raw(format!(
+            "POST /press HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\nCookie: {cookies}\r\nX-CSRF-Token: {}\r\n\r\n", page.body
+        ).as_bytes()).status;
+        assert_eq!(press(cookie), 200);
+        assert_eq!(press(&format!("bsession=garbage; {cookie}")), 200);
+        assert_eq!(press("bsession=garbage"), 403);
+    }
+
+    /// A page's parallel request must not overwrite the new cookie. Its token is good for what the
+    /// old id is good for: to log in.
+    fn a_retired_id_gets_a_token_and_no_cookie(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        visitor.post("/login/joe");
+        let old = visitor.token().expect("a cookie");
+        visitor.post("/renew");
+        let page = site.with_token("GET", "/form/nothing/nothing", &old);
+        assert!(page.set_cookies().is_empty(), "{page:?}");
+        let press = |query: &str, token: &str| site.raw(format!(
+            "POST /press?{query} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\nCookie: bsession={token}\r\nX-CSRF-Token: {}\r\n\r\n", page.body
+        ).as_bytes());
+        let late = press("a=set", &old);
+        assert_eq!((late.status, late.set_cookies().len()), (200, 0));
+        let login = press("a=login", &old);
+        assert_eq!((login.status, login.set_cookies().len()), (200, 1));
+        // It is none for the session that goes on.
+        assert_eq!(press("a=set", &visitor.token().expect("a cookie")).status, 403);
+    }
+
+    fn a_token_outlives_a_rotation_of_secrets(setup) {
+        let old = Site::open_with(setup.sessions(), routes);
+        let (visitor, joe) = (old.visitor(), old.visitor());
+        joe.post("/login/joe");
+        let pages = [token(&visitor), token(&joe)];
+        let rotated = setup.builder_with(&secret(1)).previous_secret(SECRET).build().expect("a service");
+        let new = Site::open_with(rotated, routes);
+        assert_eq!(press_with(&visitor.at(new.address), &pages[0]), 200);
+        if let crate::support::Kind::File = setup.kind {
+            assert_eq!(pay(&joe.at(new.address), &pages[1]).body, "5");
+        }
+        let other = Site::open_with(setup.builder_with(&secret(2)).build().expect("a service"), routes);
+        assert_eq!(press_with(&visitor.at(other.address), &pages[0]), 403);
+        let realm = Site::open_with(setup.builder().realm("other").build().expect("a service"), routes);
+        assert_eq!(press_with(&visitor.at(realm.address), &pages[0]), 403);
+    }
+
+    fn a_form_comes_in_chunks_and_nobody_else_reads_it(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        let page = token(&visitor);
+        let cookie = visitor.token().expect("a cookie");
+        let (head, tail) = page.split_at(40);
+        let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+        for (path, last, expected) in [("/transfer", "&amount=5", 200), ("/press", "&a=1", 200), ("/press", "A", 403)] {
+            let chunks = [&*format!("csrf_token={head}"), tail, last, ""].map(chunk).concat();
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\nCookie: bsession={cookie}\r\n\r\n{chunks}"
+            );
+            assert_eq!(site.raw(request.as_bytes()).status, expected, "{path} {last}");
+        }
+    }
+
+    fn a_link_on_another_site_logs_nobody_out(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        visitor.post("/login/joe");
+        let cookie = visitor.token().expect("a cookie");
+        let ask = |method: &str, header: &str| site.raw(format!(
+            "{method} /logout-by-link HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\nCookie: bsession={cookie}\r\n{header}\r\n\r\n"
+        ).as_bytes());
+        for method in ["GET", "HEAD"] {
+            let refused = ask(method, "Sec-Fetch-Site: cross-site");
+            assert_eq!((refused.status, refused.set_cookies().len()), (403, 0), "{method}");
+            assert_eq!(visitor.session()["user"], "joe", "{method}");
+        }
+        assert_eq!(site.sessions.stats().cross_site, 2);
+        for header in ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: same-site", "Sec-Fetch-Site: none", "X-Nothing: told"] {
+            assert!(ask("GET", header).removes_cookie(), "{header}");
+        }
+        assert_eq!(visitor.session()["user"], serde_json::Value::Null);
+    }
+
+    fn a_page_that_failed_may_carry_a_token(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        let page = visitor.get("/failing");
+        assert_eq!((page.status, page.set_cookies().len()), (500, 1));
+        assert_eq!(press_with(&visitor, &page.body), 200);
+        assert_eq!(site.sessions.stats().creates, 0);
+    }
+
+    fn under_hooks_one_cookie_goes_with_a_token(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        for (path, creates) in [("/hooks/form", 0), ("/hooks/both", 1)] {
+            let visitor = site.visitor();
+            let page = visitor.get(path);
+            assert_eq!(page.set_cookies().len(), 1, "{path}: {page:?}");
+            assert_eq!(site.sessions.stats().creates, creates, "{path}");
+            assert_eq!(press_with(&visitor, &page.body), 200, "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_session_that_belongs_to_no_request_has_no_token() {
+    assert_eq!(Session::default().csrf_token(), "");
+}
