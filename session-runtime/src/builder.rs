@@ -209,8 +209,8 @@ impl Builder {
         self
     }
 
-    /// Another origin whose pages may send requests to handlers that ask where a request comes from,
-    /// as if they were the service's own. Default: none. Call it once for each.
+    /// Another origin whose pages may send requests to handlers with `#[session(csrf)]`, as if they
+    /// were the service's own. Default: none. Call it once for each.
     ///
     /// It is written as browsers name it in `Origin`: `https://sso.example`, with a port if it is not
     /// the usual one, and no path. A proxy that rewrites `Host` makes the service's own origin another

@@ -444,10 +444,11 @@ impl Session {
 
     /// A token for a form of a page that is for this visitor, to show that the page was ours.
     ///
-    /// A handler that asks where a request comes from takes it from the form's field `csrf_token`
-    /// (`application/x-www-form-urlencoded`, within the first 64 KiB), else from the header
-    /// `X-CSRF-Token`, which a script sends. It needs it only from browsers that send neither
-    /// `Sec-Fetch-Site` nor `Origin`, and from clients that are none.
+    /// `#[session(csrf)]` takes it from the header `X-CSRF-Token`, which a script sends, else from the
+    /// form's field `csrf_token`: `application/x-www-form-urlencoded`, within the first 64 KiB, so
+    /// put it first. Nothing is read from a multipart form. It is asked for only where a request has
+    /// neither `Sec-Fetch-Site` nor `Origin`: by old browsers, and by clients that are none. A test
+    /// may as well send `Sec-Fetch-Site: same-origin`.
     ///
     /// ```
     /// use actix_web::web::Html;
