@@ -1,9 +1,14 @@
 async fn guarded(
-    (mut __call, form): (::bsession::__private::Call, Form<Address>),
+    (
+        __csrf,
+        mut __call,
+        form,
+    ): (::bsession::__private::Csrf, ::bsession::__private::Call, Form<Address>),
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
         .admit(
             ::bsession::__private::Words::NONE
+                .csrf(__csrf)
                 .require()
                 .fresh(900000u64)
                 .redirect("/login")

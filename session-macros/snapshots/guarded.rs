@@ -1,4 +1,4 @@
-#[session(require, fresh = "15m", redirect = "/login", renew)]
+#[session(csrf, require, fresh = "15m", redirect = "/login", renew)]
 async fn guarded(user: &str, form: Form<Address>) -> Html {
     greet(user)
 }

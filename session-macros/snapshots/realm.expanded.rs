@@ -1,12 +1,16 @@
 async fn realm(
-    (__request, services): (::bsession::__private::Request, Data<Services>),
+    (
+        __csrf,
+        __request,
+        services,
+    ): (::bsession::__private::Csrf, ::bsession::__private::Request, Data<Services>),
 ) -> ::bsession::__private::Saved<Html> {
     let mut __call = match __request.connect(&(services.admin)).await {
         ::core::result::Result::Ok(__call) => __call,
         ::core::result::Result::Err(__refused) => return __refused,
     };
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Words::NONE.require_key("role"))
+        .admit(::bsession::__private::Words::NONE.csrf(__csrf).require_key("role"))
         .await
     {
         return __refused;

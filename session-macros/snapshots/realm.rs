@@ -1,4 +1,4 @@
-#[session(realm = services.admin, require = "role")]
+#[session(realm = services.admin, require = "role", csrf)]
 async fn realm(services: Data<Services>) -> Html {
     page(session)
 }

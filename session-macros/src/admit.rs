@@ -42,6 +42,7 @@ pub(crate) fn admit(args: &Args, sig: &Signature) -> Option<TokenStream> {
 fn words(args: &Args) -> TokenStream {
     let ours = Span::mixed_site();
     let flag = |word: Option<Span>, call: TokenStream| word.map(|_| call);
+    let csrf = flag(args.csrf, quote_spanned!(ours=> .csrf(__csrf)));
     let purge = flag(args.purge, quote_spanned!(ours=> .purge()));
     let renew = flag(args.renew, quote_spanned!(ours=> .renew()));
     let require = args.require.as_ref().map(|require| match require {
@@ -56,5 +57,5 @@ fn words(args: &Args) -> TokenStream {
         .redirect
         .as_ref()
         .map(|Redirect { path, .. }| quote_spanned!(ours=> .redirect(#path)));
-    quote!(#require #fresh #redirect #purge #renew)
+    quote!(#csrf #require #fresh #redirect #purge #renew)
 }

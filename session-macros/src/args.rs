@@ -7,6 +7,7 @@ use syn::{Error, Expr, LitStr, Token};
 use crate::span_of_time::milliseconds;
 
 mod word {
+    syn::custom_keyword!(csrf);
     syn::custom_keyword!(fresh);
     syn::custom_keyword!(purge);
     syn::custom_keyword!(readonly);
@@ -21,6 +22,7 @@ const EXAMPLE_OF_REDIRECT: &str = "redirect = \"/login\"";
 /// The arguments, as far as they could be read. A word that was given has the place where it stands.
 #[derive(Default)]
 pub(crate) struct Args {
+    pub(crate) csrf: Option<Span>,
     pub(crate) fresh: Option<u64>,
     pub(crate) purge: Option<Span>,
     pub(crate) readonly: Option<Span>,
@@ -74,7 +76,10 @@ impl Args {
     fn argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         // Its error names all the words there are.
         let known = input.lookahead1();
-        if known.peek(word::fresh) {
+        if known.peek(word::csrf) {
+            let word = input.parse::<word::csrf>()?.span;
+            flag(&mut self.csrf, "csrf", word, input)
+        } else if known.peek(word::fresh) {
             let word = input.parse::<word::fresh>()?.span;
             let value = milliseconds(&text(word, input, "fresh = \"15m\"")?)?;
             once(&mut self.fresh, "fresh", word, value)

@@ -153,21 +153,33 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
             quote_spanned!(ours=> ::bsession::__private::Call),
         )
     };
+    let csrf = args.csrf.map(|_| quote_spanned!(ours=> __csrf,));
+    let csrf_ty = args
+        .csrf
+        .map(|_| quote_spanned!(ours=> ::bsession::__private::Csrf,));
     // In a tuple with another extractor, so that a handler keeps the sixteen that actix-web gives
-    // it; not with one that a `#[cfg]` may take away. With the first one, and before it.
+    // it; not with one that a `#[cfg]` may take away. With the first one, and before it: `Csrf`
+    // has to see the body of the request before another extractor takes it.
     let companion = sig.inputs.iter_mut().find_map(|input| match input {
         FnArg::Typed(extractor) if !extractor.attrs.iter().any(is_conditional) => Some(extractor),
         _ => None,
     });
     if let Some(PatType { pat, ty, .. }) = companion {
-        **pat = Pat::Verbatim(quote_spanned!(ours=> (#call, #pat)));
-        **ty = Type::Verbatim(quote_spanned!(ours=> (#call_ty, #ty)));
+        **pat = Pat::Verbatim(quote_spanned!(ours=> (#csrf #call, #pat)));
+        **ty = Type::Verbatim(quote_spanned!(ours=> (#csrf_ty #call_ty, #ty)));
     } else {
+        let (pat, ty) = match csrf {
+            None => (call, call_ty),
+            Some(_) => (
+                quote_spanned!(ours=> (#csrf #call)),
+                quote_spanned!(ours=> (#csrf_ty #call_ty)),
+            ),
+        };
         let hidden = PatType {
             attrs: Vec::new(),
-            pat: Box::new(Pat::Verbatim(call)),
+            pat: Box::new(Pat::Verbatim(pat)),
             colon_token: Token![:](ours),
-            ty: Box::new(Type::Verbatim(call_ty)),
+            ty: Box::new(Type::Verbatim(ty)),
         };
         let first = usize::from(matches!(sig.inputs.first(), Some(FnArg::Receiver(_))));
         sig.inputs.insert(first, FnArg::Typed(hidden));

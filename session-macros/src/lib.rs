@@ -157,6 +157,43 @@ use crate::handler::Handler;
 /// A logout that may refuse, or leaves a message for the next page, is a `#[session]` that calls
 /// `session.purge()` itself.
 ///
+/// A `GET` that another site's page sends here, by a link or an image, is refused with 403 and logs nobody out.
+///
+/// ## `csrf`
+///
+/// For a handler that changes something. A `POST`, or any other method that is not safe, has to come from
+/// a page of this service: the browser says so (`Sec-Fetch-Site`, else `Origin`), and where it says nothing, the
+/// request carries the token that the page was given, as the field `csrf_token` of a form or in the header
+/// `X-CSRF-Token`. Others are refused with 403; the body does not run, and the session is as it was.
+///
+/// ```
+/// use actix_web::{Responder, get, post, web::{Form, Html}};
+/// use bsession::session;
+///
+/// #[get("/sign")]
+/// #[session]
+/// async fn form() -> impl Responder {
+///     Html::new(format!(
+///         r#"<form method="post" action="/sign">
+///             <input type="hidden" name="csrf_token" value="{}"><input name="text"><button>Sign</button>
+///         </form>"#,
+///         session.csrf_token()
+///     ))
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// struct Entry {
+///     text: String,
+/// }
+///
+/// #[post("/sign")]
+/// #[session(csrf)]
+/// async fn sign(entry: Form<Entry>) -> impl Responder {
+///     session["text"] = entry.text.as_str().into();
+///     "thank you"
+/// }
+/// ```
+///
 /// ## `readonly`
 ///
 /// `session` is a `&Session`: the handler cannot change it, and its visit slides the expiry and

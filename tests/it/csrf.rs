@@ -3,8 +3,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Form, Html, Path, Query, ServiceConfig};
-use bsession::__private::{Call, Csrf};
-use bsession::{Connection, Hooks, Saved, Session};
+use bsession::{Connection, Hooks, Session, session};
 
 use crate::support::{Reply, SECRET, Site, Visitor, for_each_store, secret};
 
@@ -21,12 +20,13 @@ fn act(session: &mut Session, what: &str) {
 }
 
 /// A page with a form: `/form/BEFORE/AFTER`.
-async fn form(path: Path<(String, String)>, mut call: Call) -> Saved<Html> {
+#[session]
+async fn form(path: Path<(String, String)>) -> Html {
     let (before, after) = path.into_inner();
-    act(call.session(), &before);
-    let token = call.session().csrf_token();
-    act(call.session(), &after);
-    call.save(Html::new(token)).await
+    act(session, &before);
+    let token = session.csrf_token();
+    act(session, &after);
+    Html::new(token)
 }
 
 #[derive(serde::Deserialize)]
@@ -34,38 +34,26 @@ struct Transfer {
     amount: u64,
 }
 
-/// What `#[session(csrf)]` makes of a handler.
-async fn transfer((csrf, form): (Csrf, Form<Transfer>), call: Call) -> Saved<String> {
-    let mut call = match call.check_csrf(csrf).await {
-        Ok(call) => call,
-        Err(refused) => return refused,
-    };
+#[session(csrf)]
+async fn transfer(form: Form<Transfer>) -> bsession::Result<String> {
     let amount = form.amount;
-    let sum = call.session().update("sum", move |sum: u64| sum + amount);
-    call.save(sum.expect("a number").to_string()).await
+    let sum = session.update("sum", move |sum: u64| sum + amount)?;
+    Ok(sum.to_string())
 }
 
 /// The same for a button that sends nothing but its token, which no extractor reads.
-async fn press((csrf, query): (Csrf, Query<Vec<(String, String)>>), call: Call) -> Saved<String> {
-    let mut call = match call.check_csrf(csrf).await {
-        Ok(call) => call,
-        Err(refused) => return refused,
-    };
+#[session(csrf)]
+async fn press(query: Query<Vec<(String, String)>>) -> &'static str {
     for (_, what) in query.iter() {
-        act(call.session(), what);
+        act(session, what);
     }
-    call.save("pressed".to_owned()).await
+    "pressed"
 }
 
-/// What `#[session(purge)]` makes of a handler.
-async fn logout(call: Call) -> Saved<&'static str> {
-    let mut call = match call.check_purge() {
-        Ok(call) => call,
-        Err(refused) => return refused,
-    };
-    call.purge();
-    call.session()["last"] = "words".into();
-    call.save("out").await
+#[session(purge)]
+async fn logout() -> &'static str {
+    session["last"] = "words".into();
+    "out"
 }
 
 async fn form_under_hooks(mut connection: Connection) -> String {
@@ -73,17 +61,16 @@ async fn form_under_hooks(mut connection: Connection) -> String {
 }
 
 /// The handler saves first, and what is around it comes after.
-async fn form_under_both(mut connection: Connection, mut call: Call) -> Saved<String> {
-    let token = call.session().csrf_token();
+#[session]
+async fn form_under_both(mut connection: Connection) -> String {
     connection.session()["late"] = true.into();
-    call.save(token).await
+    session.csrf_token()
 }
 
-async fn failing(mut call: Call) -> Saved<HttpResponse> {
-    let token = call.session().csrf_token();
-    call.session()["lost"] = true.into();
-    call.save(HttpResponse::InternalServerError().body(token))
-        .await
+#[session]
+async fn failing() -> HttpResponse {
+    session["lost"] = true.into();
+    HttpResponse::InternalServerError().body(session.csrf_token())
 }
 
 fn routes(config: &mut ServiceConfig) {

@@ -118,14 +118,11 @@ for_each_store! {
 
 #[actix_web::test]
 async fn a_refusal_is_told_with_its_rule_and_is_no_error() {
-    use bsession::__private::{Call, Csrf};
-    use bsession::{Mode, Saved, Sessions};
+    use bsession::{Mode, Sessions, session};
 
-    async fn handler(csrf: Csrf, call: Call) -> Saved<&'static str> {
-        match call.check_csrf(csrf).await {
-            Ok(call) => call.save("passed").await,
-            Err(refused) => refused,
-        }
+    #[session(csrf)]
+    async fn handler() -> &'static str {
+        "passed"
     }
 
     let sessions = Sessions::builder(SECRET).mode(Mode::Memory).build();

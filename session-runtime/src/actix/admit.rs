@@ -6,6 +6,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::call::Call;
+use super::csrf::{self, Csrf};
 use super::respond::{Saved, Saving};
 use crate::error::{Error, Result};
 use crate::local_path::{LocalPath, with_next};
@@ -13,6 +14,7 @@ use crate::local_path::{LocalPath, with_next};
 /// The words of a `#[session(..)]` that are seen to before the body, each by a method of its name.
 #[derive(Debug)]
 pub struct Words {
+    csrf: Option<Csrf>,
     require: Option<Require>,
     fresh: Option<Duration>,
     redirect: Option<&'static str>,
@@ -30,12 +32,22 @@ enum Require {
 impl Words {
     /// None of them.
     pub const NONE: Self = Self {
+        csrf: None,
         require: None,
         fresh: None,
         redirect: None,
         purge: false,
         renew: false,
     };
+
+    /// Refuses what may come from another site's page.
+    #[must_use]
+    pub fn csrf(self, csrf: Csrf) -> Self {
+        Self {
+            csrf: Some(csrf),
+            ..self
+        }
+    }
 
     /// Refuses who is not logged in.
     #[must_use]
@@ -94,10 +106,25 @@ impl Words {
 
 impl Call {
     /// Lets the body run, or gives the response of a request that is refused.
-    pub async fn admit<R>(&mut self, words: Words) -> Option<Saved<R>> {
+    pub async fn admit<R>(&mut self, mut words: Words) -> Option<Saved<R>> {
+        // What another site sends is no visit: not even the expiry slides.
+        if let Err(error) = self.check_origin(&mut words).await {
+            return Some(Saved::failed(error));
+        }
         let response = self.refusal(&words)?;
         let slot = self.connection.close();
         Some(Saving::new(slot, self.request.clone(), response).await)
+    }
+
+    async fn check_origin(&self, words: &mut Words) -> Result<()> {
+        let (request, slot) = (&self.request, &self.connection.slot);
+        if words.purge {
+            csrf::check_purge(request, slot)?;
+        }
+        match words.csrf.take() {
+            Some(csrf) => csrf::check_csrf(request, slot, csrf).await,
+            None => Ok(()),
+        }
     }
 
     fn refusal(&mut self, words: &Words) -> Option<HttpResponse> {

@@ -4,10 +4,9 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderName, HeaderValue, ORIGIN};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, Responder};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
-use super::call::Call;
-use super::respond::{self, Saved};
+use super::respond;
 use super::tee::Tee;
 use crate::csrf;
 use crate::error::{Error, Result};
@@ -37,37 +36,26 @@ impl FromRequest for Csrf {
     }
 }
 
-impl Call {
-    /// Said before the body of a `#[session(csrf)]` handler, when the other extractors are done:
-    /// the call, if the request comes from a page of the service's own, else the answer in its
-    /// place, a 403. The session is as it was.
-    ///
-    /// A method that changes nothing (RFC 9110 §9.2.1) may come from anywhere.
-    pub async fn check_csrf<R: Responder>(self, csrf: Csrf) -> Result<Self, Saved<R>> {
-        match ours(&self.request, &self.connection.slot, csrf).await {
-            Ok(()) => Ok(self),
-            Err(rule) => Err(self.refuse(rule)),
-        }
-    }
+/// Refuses what may come from another site, before the body of a `#[session(csrf)]` handler and when
+/// the other extractors are done.
+///
+/// A method that changes nothing (RFC 9110 §9.2.1) may come from anywhere.
+pub(super) async fn check_csrf(req: &HttpRequest, slot: &Slot, csrf: Csrf) -> Result<()> {
+    ours(req, slot, csrf)
+        .await
+        .map_err(|rule| refused(slot, rule))
+}
 
-    /// Said before [`purge`](Self::purge) in a `#[session(purge)]` handler: a link or an image on another
-    /// site's page logs nobody out. A request about which the browser says nothing passes.
-    #[allow(
-        clippy::result_large_err,
-        reason = "it is the answer, and is returned at once"
-    )]
-    pub fn check_purge<R: Responder>(self) -> Result<Self, Saved<R>> {
-        match not_foreign(&self.request, &self.connection.slot) {
-            Ok(()) => Ok(self),
-            Err(rule) => Err(self.refuse(rule)),
-        }
-    }
+/// Refuses the `GET` of another site before the purge of a `#[session(purge)]` handler: a link or an image
+/// there logs nobody out. A request about which the browser says nothing passes.
+pub(super) fn check_purge(req: &HttpRequest, slot: &Slot) -> Result<()> {
+    not_foreign(req, slot).map_err(|rule| refused(slot, rule))
+}
 
-    fn refuse<R>(self, rule: &'static str) -> Saved<R> {
-        self.connection.slot.sessions.0.counters.cross_site.count();
-        tracing::info!(target: "bsession", rule, "cross_site_refused");
-        Saved::failed(Error::CrossSite { rule })
-    }
+fn refused(slot: &Slot, rule: &'static str) -> Error {
+    slot.sessions.0.counters.cross_site.count();
+    tracing::info!(target: "bsession", rule, "cross_site_refused");
+    Error::CrossSite { rule }
 }
 
 /// A refusal, by the name of what led to it.

@@ -28,7 +28,8 @@ impl ResponseError for Error {
         let status = self.status_code();
         if status.is_server_error() {
             tracing::error!(target: "bsession", error = %self, "request_failed");
-        } else {
+        } else if !matches!(self, Self::CrossSite { .. }) {
+            // Such a one was told by the name of its rule.
             tracing::debug!(target: "bsession", reason = %self, "request_refused");
         }
         HttpResponse::new(status)

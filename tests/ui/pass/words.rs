@@ -42,6 +42,26 @@ async fn redirect(user: &str) -> String {
     user.to_owned()
 }
 
+#[session(csrf)]
+async fn same_origin() -> &'static str {
+    "posted"
+}
+
+#[session(purge, csrf)]
+async fn with_an_extractor(id: Path<u32>) -> String {
+    id.to_string()
+}
+
+#[session(csrf, realm = ADMIN, require, redirect = "/login")]
+async fn all(id: Path<u32>, user: &str) -> String {
+    format!("{id} {user}")
+}
+
+#[session(csrf, realm = ADMIN)]
+async fn in_a_realm() -> &'static str {
+    "posted"
+}
+
 struct Services {
     admin: Sessions,
 }
@@ -80,6 +100,7 @@ async fn a_block() -> impl Responder {
 
 fn main() {
     drop((web::get().to(none), web::get().to(comma), web::get().to(order), web::get().to(fresh)));
+    drop((web::post().to(same_origin), web::post().to(with_an_extractor), web::post().to(all), web::post().to(in_a_realm)));
     drop((web::get().to(redirect), key, web::get().to(key_of_user), web::get().to(in_a_static), web::get().to(by_reference)));
     drop((web::get().to(in_an_extractor), web::get().to(an_extractor), web::get().to(a_block)));
 }
