@@ -42,15 +42,9 @@ struct State {
     logins: u32,
     /// Two connections logged in two users, neither knowing of the other.
     clash: bool,
-    /// What CSRF tokens stand for beside the id that was shown, from the first one made.
-    next: Option<Next>,
-}
-
-/// The id that a session has if this request creates or renews it.
-struct Next {
-    id: Id,
-    /// Whether the visitor is told it though nothing is stored under it.
-    told: bool,
+    /// The id that a session has if this request creates or renews it: CSRF tokens stand for it
+    /// beside the one that was shown, from the first token on.
+    next: Option<Id>,
 }
 
 /// What a connection knew of the others when it began.
@@ -178,9 +172,8 @@ impl Slot {
 
     /// Whether a CSRF token was made for a visitor who has no session, and no id to show with it.
     fn owes_an_id(&self, state: &State) -> bool {
-        let is_untold = state.next.as_ref().is_some_and(|next| !next.told);
         let has_none = self.presented.tokens.is_empty() || state.purges > 0;
-        is_untold && has_none && matches!(state.stored.standing, Standing::Nothing)
+        state.next.is_some() && has_none && matches!(state.stored.standing, Standing::Nothing)
     }
 
     /// The id that a CSRF token has to stand for: the session's, else the one that was shown first,
@@ -204,7 +197,6 @@ impl Slot {
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;
-        let mut next;
         let (mut outcome, mut pending) = {
             let mut state = self.state();
             let pending = std::mem::take(&mut state.pending);
@@ -219,8 +211,7 @@ impl Slot {
             }
             let mut outcome = state.start();
             // Taken, and not brought back by a save that fails: it may be used by then.
-            next = state.next.take();
-            outcome.next = next.as_ref().map(|next| next.id.clone());
+            outcome.next = state.next.take();
             (outcome, pending)
         };
         if let Some(status) = failed {
@@ -233,24 +224,18 @@ impl Slot {
         service
             .save(&self.presented, &mut outcome, &pending)
             .await?;
-        next.take_if(|_| outcome.next.is_none());
+        let next = outcome.next.take();
         let cookie = self.go_on(outcome);
         Ok(self.tell_an_id(next).or(cookie))
     }
 
     /// Gives a visitor for whom a CSRF token was made an id to show with it, if there is none: no
     /// record, a cookie alone. It takes the place of a removal.
-    fn tell_an_id(&self, next: Option<Next>) -> Option<CookieChange> {
+    fn tell_an_id(&self, next: Option<Id>) -> Option<CookieChange> {
         let mut state = self.state();
-        if next.is_some() {
-            state.next = next;
-        }
-        if !self.owes_an_id(&state) {
-            return None;
-        }
-        let next = state.next.as_mut()?;
-        next.told = true;
-        Some(self.sessions.0.cookie_without_session(&next.id))
+        state.next = next.or(state.next.take());
+        let id = state.next.as_ref().filter(|_| self.owes_an_id(&state))?;
+        Some(self.sessions.0.cookie_without_session(id))
     }
 }
 
@@ -269,14 +254,11 @@ impl Backing for Slot {
 
     fn csrf_token(&self) -> Result<String> {
         let mut state = self.state();
-        let next = match &state.next {
-            Some(next) => next.id.clone(),
+        let next = match state.next.take() {
+            Some(id) => id,
             None => secret::new_id()?,
         };
-        state.next.get_or_insert_with(|| Next {
-            id: next.clone(),
-            told: false,
-        });
+        state.next = Some(next.clone());
         let now = self.shown_id(&state).unwrap_or(&next);
         self.sessions.0.csrf_token(now, &next)
     }

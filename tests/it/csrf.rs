@@ -2,8 +2,12 @@
 //! does not tell.
 
 use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::HeaderName;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Form, Html, Path, Query, ServiceConfig};
-use bsession::{Connection, Hooks, Session, session};
+use bsession::{Connection, Hooks, Session, connect, session};
 
 use crate::support::{Reply, SECRET, Site, Visitor, for_each_store, secret};
 
@@ -73,6 +77,22 @@ async fn failing() -> HttpResponse {
     HttpResponse::InternalServerError().body(session.csrf_token())
 }
 
+/// A page whose token is put into it when its handler has saved.
+async fn framed(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> actix_web::Result<ServiceResponse<impl MessageBody>> {
+    let mut response = next.call(request).await?;
+    let mut connection = connect(response.request()).await?;
+    let token = connection.session().csrf_token();
+    drop(connection);
+    let value = token.parse().expect("a header's value");
+    response.headers_mut().insert(X_TOKEN, value);
+    Ok(response)
+}
+
+const X_TOKEN: HeaderName = HeaderName::from_static("x-token");
+
 fn routes(config: &mut ServiceConfig) {
     config
         .route("/form/{before}/{after}", web::get().to(form))
@@ -80,6 +100,12 @@ fn routes(config: &mut ServiceConfig) {
         .route("/press", web::post().to(press))
         .route("/logout-by-link", web::route().to(logout))
         .route("/failing", web::get().to(failing))
+        .service(
+            web::scope("/framed")
+                .wrap(from_fn(framed))
+                .wrap(Hooks)
+                .route("/form/{before}/{after}", web::get().to(form)),
+        )
         .service(
             web::scope("/hooks")
                 .wrap(Hooks)
@@ -317,6 +343,27 @@ for_each_store! {
         assert_eq!((page.status, page.set_cookies().len()), (500, 1));
         assert_eq!(press_with(&visitor, &page.body), 200);
         assert_eq!(site.sessions.stats().creates, 0);
+    }
+
+    /// Both tokens of the page fit: the one from before its save, and the one from after it.
+    fn a_token_may_be_made_when_the_session_is_saved(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        for what in ["nothing", "set", "login", "renew", "purge"] {
+            for begin in [None, Some("/login/ann")] {
+                let visitor = site.visitor();
+                begin.map(|path| visitor.post(path));
+                let page = visitor.get(&format!("/framed/form/nothing/{what}"));
+                assert!(page.set_cookies().len() <= 1, "{what}: {page:?}");
+                let held = visitor.session();
+                for token in [&*page.body, page.header("x-token")[0]] {
+                    assert_eq!(press_with(&visitor, token), 200, "{what} {begin:?}");
+                }
+                assert_eq!(visitor.session(), held, "{what} {begin:?}");
+                if what == "set" {
+                    assert_eq!(held["data"]["set"], true, "{begin:?}");
+                }
+            }
+        }
     }
 
     fn under_hooks_one_cookie_goes_with_a_token(setup) {
