@@ -77,13 +77,16 @@ async fn failing() -> HttpResponse {
     HttpResponse::InternalServerError().body(session.csrf_token())
 }
 
-/// A page whose token is put into it when its handler has saved.
+/// A page whose token is put into it when its handler has saved, and that may do more then.
 async fn framed(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> actix_web::Result<ServiceResponse<impl MessageBody>> {
     let mut response = next.call(request).await?;
     let mut connection = connect(response.request()).await?;
+    if response.request().query_string() == "renew" {
+        connection.session().renew();
+    }
     let token = connection.session().csrf_token();
     drop(connection);
     let value = token.parse().expect("a header's value");
@@ -364,6 +367,20 @@ for_each_store! {
                 }
             }
         }
+    }
+
+    /// The id that the first of them takes is not given to the second.
+    fn a_page_may_bring_a_new_id_twice(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        for (before, then) in [("set", "login"), ("login", "renew")] {
+            let visitor = site.visitor();
+            visitor.get(&format!("/form/{before}/nothing"));
+            let page = visitor.get(&format!("/framed/form/nothing/{then}?renew"));
+            assert_eq!((page.status, page.set_cookies().len()), (200, 1), "{then}");
+            assert_eq!(visitor.session()["user"], "joe", "{then}");
+            assert_eq!(press_with(&visitor, page.header("x-token")[0]), 200, "{then}");
+        }
+        assert_eq!(site.sessions.stats().renewals, 4);
     }
 
     fn under_hooks_one_cookie_goes_with_a_token(setup) {
