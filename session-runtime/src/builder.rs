@@ -367,6 +367,6 @@ fn trusted(text: &str) -> Result<Origin, InitError> {
     })
 }
 
-fn days(count: u32) -> Duration {
+pub(crate) fn days(count: u32) -> Duration {
     Duration::from_secs(u64::from(count) * 24 * 60 * 60)
 }

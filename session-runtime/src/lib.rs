@@ -16,6 +16,8 @@ mod flash;
 #[doc(hidden)]
 pub mod fuzzing;
 mod id;
+#[cfg(feature = "testing")]
+mod jar;
 mod local_path;
 mod origin;
 mod random;

@@ -7,6 +7,7 @@
 
 mod support;
 
+mod application;
 mod concurrency;
 mod connections;
 mod contract;

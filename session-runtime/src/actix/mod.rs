@@ -2,18 +2,27 @@
 
 mod admit;
 mod call;
+#[cfg(feature = "testing")]
+mod client;
 mod connect;
 mod connection;
 mod csrf;
 mod error;
 mod hooks;
+#[cfg(feature = "testing")]
+mod reply;
 mod respond;
 mod tee;
 
 pub use admit::Words;
 pub use call::{Call, Request};
+
+#[cfg(feature = "testing")]
+pub use client::Client;
 pub use connect::connect;
 pub use connection::Connection;
 pub use csrf::Csrf;
 pub use hooks::{Hooks, HooksMiddleware};
+#[cfg(feature = "testing")]
+pub use reply::Reply;
 pub use respond::Saved;

@@ -1,4 +1,5 @@
-//! For who writes a store: a suite that runs every sentence of the contract against it.
+//! For tests: of applications, with a [`Client`] that keeps cookies and a clock to turn; and of stores, with a
+//! suite that runs every sentence of the contract against one.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -13,7 +14,12 @@
 //! # }
 //! ```
 //!
-//! With the feature `testing`, which belongs among the dev-dependencies.
+//! With the feature `testing`, which belongs among the dev-dependencies:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! bsession = { version = "0.1", features = ["testing"] }
+//! ```
 
 mod ask;
 mod contract;
@@ -24,13 +30,46 @@ mod users;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use contract::contract;
 pub use faults::{Fault, FaultyStore};
 
+pub use crate::actix::{Client, Reply};
+use crate::builder;
+use crate::clock::Clock;
+use crate::secret::Secret;
+use crate::service::Sessions;
 use crate::store::Store;
 use crate::store::file::{Durability, FileStore};
 use crate::store::memory::MemoryStore;
+
+/// A service for one test, in memory and with a secret of its own, and the clock that it goes by.
+///
+/// With other settings a test builds one: `Sessions::builder(Secret::random()?).clock(clock.clone())…`.
+///
+/// ```
+/// # use bsession::testing;
+/// let (sessions, clock) = testing::sessions();
+/// clock.advance(testing::days(31)); // and every session of before has expired
+/// ```
+///
+/// # Panics
+/// The operating system gives no random bytes, or no thread.
+#[must_use]
+pub fn sessions() -> (Sessions, Clock) {
+    let clock = Clock::default();
+    let secret = Secret::random();
+    let sessions = secret.and_then(|secret| Sessions::builder(secret).clock(clock.clone()).build());
+    let sessions = sessions.unwrap_or_else(|error| panic!("no sessions for a test: {error}"));
+    (sessions, clock)
+}
+
+/// So many days of 24 hours, for a clock to be turned.
+#[must_use]
+pub fn days(count: u32) -> Duration {
+    builder::days(count)
+}
 
 /// The store of [`Mode::Memory`](crate::Mode::Memory), to be wrapped or compared with.
 #[must_use]
