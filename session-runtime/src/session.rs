@@ -339,6 +339,7 @@ impl Session {
         if let Some(update) = update {
             value = Some(update.replay(value.as_ref())?);
         }
+        let value = value.filter(|value| !value.is_null());
         value
             .map(|value| serde_json::from_value(value).map_err(|error| wrong_type::<T>(key, error)))
             .transpose()

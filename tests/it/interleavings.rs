@@ -26,6 +26,8 @@ enum Act {
     Login(&'static str),
     Logout,
     Claim,
+    /// Has an update of the key before its claim.
+    UpdateAndClaim,
     Flash(&'static str),
     /// Flashes something itself, then asks for all.
     Flashes(&'static str),
@@ -81,12 +83,13 @@ async fn request(sessions: Sessions, cookie: Cookie<'static>, act: Act) -> Told 
         Act::Renew => session.renew(),
         Act::Login(user) => session.login(user),
         Act::Logout => session.logout(),
-        Act::Claim => {
-            claimed = session
-                .claim::<String>("code")
-                .await
-                .expect("a claim")
-                .is_some()
+        Act::Claim | Act::UpdateAndClaim => {
+            if act == Act::UpdateAndClaim {
+                let same = |code: Option<String>| code;
+                session.update("code", same).expect("a text or nothing");
+            }
+            let code = session.claim::<String>("code").await;
+            claimed = code.expect("a claim").is_some();
         }
         Act::Flash(text) => session.flash(Level::Info, text),
         Act::Flashes(_) | Act::FlashesApart(_) => {
@@ -344,6 +347,12 @@ fn a_value_is_claimed_once() {
             json!({"n": 1})
         );
     });
+    orders(
+        &[Act::UpdateAndClaim, Act::Claim, Act::UpdateAndClaim],
+        async |run| {
+            assert_eq!(run.told.iter().filter(|told| told.claimed).count(), 1);
+        },
+    );
     orders(&[Act::Claim, Act::Logout], async |run| {
         assert_eq!(run.now(&run.old).await, None);
     });
