@@ -79,9 +79,11 @@ mod tests {
         let record = Record {
             revision: Revision::first(),
             expires: now + Duration::from_secs(60),
+            seen: now,
             created: now,
             handle: Handle([2; 12]),
             user: None,
+            summary: None,
             body: Body::from_bytes(*b"body"),
         };
         let store = RedbStore::open(&path).unwrap();

@@ -122,7 +122,11 @@ impl Store for RedbStore {
     ) -> Answer<'_, ()> {
         self.write(move |tables| match tables.live(key, now)? {
             Some(current) if current.revision == revision => {
-                let touched = Record { expires, ..current };
+                let touched = Record {
+                    expires,
+                    seen: now,
+                    ..current
+                };
                 tables.set(key, Some(Entry::Session(touched)))
             }
             _ => Ok(()),

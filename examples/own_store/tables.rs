@@ -1,6 +1,8 @@
 //! The two tables: what is under each key, and which keys are a user's.
 
-use bsession::{Body, Handle, Key, Listing, Record, Revision, TOMBSTONE, Timestamp, UserKey};
+use bsession::{
+    Body, Handle, Key, Listing, Record, Revision, Summary, TOMBSTONE, Timestamp, UserKey,
+};
 use redb::{
     MultimapTable, MultimapTableDefinition, ReadOnlyMultimapTable, ReadOnlyTable, ReadTransaction,
     ReadableMultimapTable, ReadableTable, Table, TableDefinition, WriteTransaction,
@@ -11,8 +13,17 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Id = [u8; 16];
-/// Revision (number and tag), expires, created, handle, user, body.
-type Session<'r> = ((u64, u64), u64, u64, [u8; 12], Option<Id>, &'r [u8]);
+/// Expires, seen, created.
+type Times = (u64, u64, u64);
+/// Revision (number and tag), times, handle, user, summary, body.
+type Session<'r> = (
+    (u64, u64),
+    Times,
+    [u8; 12],
+    Option<Id>,
+    Option<&'r [u8]>,
+    &'r [u8],
+);
 /// A session; or none, and then since when and what has followed it.
 type Row<'r> = (Option<Session<'r>>, u64, Option<Id>);
 
@@ -26,15 +37,18 @@ pub(crate) enum Entry {
 
 impl Entry {
     fn from_row((session, since, successor): Row<'_>) -> Self {
-        let Some(((number, tag), expires, created, handle, user, body)) = session else {
+        let Some(((number, tag), times, handle, user, summary, body)) = session else {
             return Self::Tombstone(Timestamp::from_millis(since), successor.map(Key));
         };
+        let (expires, seen, created) = times;
         Self::Session(Record {
             revision: Revision { number, tag },
             expires: Timestamp::from_millis(expires),
+            seen: Timestamp::from_millis(seen),
             created: Timestamp::from_millis(created),
             handle: Handle(handle),
             user: user.map(UserKey),
+            summary: summary.map(Summary::from_bytes),
             body: Body::from_bytes(body),
         })
     }
@@ -48,10 +62,14 @@ impl Entry {
         };
         let session = (
             (record.revision.number, record.revision.tag),
-            record.expires.as_millis(),
-            record.created.as_millis(),
+            (
+                record.expires.as_millis(),
+                record.seen.as_millis(),
+                record.created.as_millis(),
+            ),
             record.handle.0,
             record.user.map(|user| user.0),
+            record.summary.as_ref().map(Summary::as_bytes),
             record.body.as_bytes(),
         );
         (Some(session), 0, None)
@@ -107,12 +125,7 @@ impl<E: ReadableTable<Id, Row<'static>>, U: ReadableMultimapTable<Id, Id>> Table
         for key in self.users.get(user.0)? {
             let key = Key(key?.value());
             if let Some(record) = self.live(key, now)? {
-                listed.push(Listing {
-                    key,
-                    handle: record.handle,
-                    created: record.created,
-                    expires: record.expires,
-                });
+                listed.push(Listing::of(key, &record));
             }
         }
         Ok(listed)

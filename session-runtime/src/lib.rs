@@ -46,7 +46,9 @@ pub use crate::data::Data;
 pub use crate::error::{Error, InitError, Result};
 pub use crate::flash::{Flash, Level};
 pub use crate::local_path::{LocalPath, NotLocal};
-pub use crate::record::{Body, Handle, Key, NotHex, RETIRED, Record, Revision, TOMBSTONE, UserKey};
+pub use crate::record::{
+    Body, Handle, Key, NotHex, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey,
+};
 pub use crate::secret::Secret;
 pub use crate::service::{SessionInfo, Sessions, init};
 pub use crate::session::Session;

@@ -121,19 +121,19 @@ pub struct Record {
     pub revision: Revision,
     /// When the session ends unless it is visited; a touch moves it.
     pub expires: Timestamp,
+    /// When it was last visited, as far as that was written; a touch moves it.
+    pub seen: Timestamp,
     /// When the session was created.
     pub created: Timestamp,
     /// The session's public name.
     pub handle: Handle,
     /// Whose session it is, if somebody is logged in.
     pub user: Option<UserKey>,
+    /// What a list of the user's sessions shows beside the clear fields; never empty bytes.
+    pub summary: Option<Summary>,
     /// The rest.
     pub body: Body,
 }
-
-/// The part of a record that only the session service reads.
-#[derive(Clone)]
-pub struct Body(pub(crate) Inner);
 
 #[derive(Clone)]
 pub(crate) enum Inner {
@@ -143,28 +143,44 @@ pub(crate) enum Inner {
     Sealed(Arc<[u8]>),
 }
 
-impl Body {
-    /// A body read back from where a store kept it.
-    #[must_use]
-    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self(Inner::Sealed(bytes.into()))
-    }
+macro_rules! opaque {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name(pub(crate) Inner);
 
-    /// The sealed bytes to keep.
-    ///
-    /// Empty only for a store whose [`in_process`](crate::Store::in_process) is true: such a
-    /// store keeps the `Body` itself.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Inner::Plain(_) => &[],
-            Inner::Sealed(bytes) => bytes,
+        impl $name {
+            /// One read back from where a store kept it.
+            #[must_use]
+            pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+                Self(Inner::Sealed(bytes.into()))
+            }
+
+            /// The sealed bytes to keep.
+            ///
+            /// Empty only for a store whose [`in_process`](crate::Store::in_process) is true: such
+            /// a store keeps the value itself.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                match &self.0 {
+                    Inner::Plain(_) => &[],
+                    Inner::Sealed(bytes) => bytes,
+                }
+            }
         }
-    }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    )+};
 }
 
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Body(..)")
-    }
+opaque! {
+    /// The part of a record that only the session service reads, when it has the visitor's cookie.
+    Body;
+    /// The part of a record that only the session service reads, without the visitor's cookie too:
+    /// for lists.
+    Summary;
 }

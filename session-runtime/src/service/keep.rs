@@ -10,7 +10,7 @@ use crate::contents::Contents;
 use crate::error::Result;
 use crate::store::Commit;
 
-/// How far the expiry may lag behind the last visit: so often at most a touch is written.
+/// How far what is written of the last visit may lag behind it: so often at most a touch is written.
 const TOUCH_LAG: Duration = Duration::from_secs(60);
 
 impl Service {
@@ -25,10 +25,9 @@ impl Service {
     }
 
     fn is_touch_due(&self, live: &Live, contents: &Contents, now: Timestamp) -> bool {
-        let target = self.expiry(contents, now);
         let lag = TOUCH_LAG.min(self.idle(contents) / 10);
         // Backwards too: a clock that was wrong must not make a session immortal.
-        target.since(live.expires).max(live.expires.since(target)) >= lag
+        now.since(live.seen).max(live.seen.since(now)) >= lag
     }
 
     /// Writes what a mere visit moves. The visit is none the worse if that fails.
@@ -46,7 +45,8 @@ impl Service {
             let touch = self.store.touch(live.key, live.revision, expires, now);
             if self.deadline().wait(touch).await.is_ok() {
                 self.counters.touches.count();
-                (live.expires, live.ends, live.due) = (expires, expires, false);
+                (live.expires, live.ends) = (expires, expires);
+                (live.seen, live.due) = (now, false);
             }
         }
     }
@@ -64,6 +64,7 @@ impl Service {
         let next = Live {
             revision: live.revision.next(),
             expires,
+            seen: now,
             user: self.user_key(&contents),
             previous: false,
             due: false,

@@ -25,7 +25,7 @@ use crate::csrf;
 use crate::error::{Error, InitError, Result};
 use crate::id::Id;
 use crate::origin::Origin;
-use crate::record::{Handle, Key, Revision, UserKey};
+use crate::record::{Handle, Key, Revision, Summary, UserKey};
 use crate::secret::{KeyRing, Secret};
 use crate::session::Session;
 use crate::stats::{Counters, Stats};
@@ -109,9 +109,13 @@ pub(crate) struct Live {
     pub(crate) expires: Timestamp,
     /// When it ends as far as this request knows.
     pub(crate) ends: Timestamp,
+    /// When it was last visited, as far as that was written.
+    pub(crate) seen: Timestamp,
     pub(crate) created: Timestamp,
     pub(crate) handle: Handle,
     pub(crate) user: Option<UserKey>,
+    /// As it is in the record; nothing for a store in this process.
+    pub(crate) summary: Option<Summary>,
     /// Whether a previous secret signed the token or sealed the record.
     pub(crate) previous: bool,
     /// Whether a visit that changes nothing has something to write all the same.

@@ -107,9 +107,11 @@ impl Service {
         let Record {
             revision,
             expires,
+            seen,
             created,
             handle,
             user,
+            summary,
             body,
         } = record;
         let (contents, previous) = match body.0 {
@@ -137,9 +139,11 @@ impl Service {
                 revision,
                 expires,
                 ends: expires,
+                seen,
                 created,
                 handle,
                 user,
+                summary,
                 previous,
                 due: false,
             },

@@ -151,9 +151,11 @@ impl Service {
                 revision: Revision::first(),
                 expires,
                 ends: expires,
+                seen: now,
                 created: contents.created,
                 handle,
                 user: self.user_key(&contents),
+                summary: None,
                 previous: false,
                 due: false,
             };
@@ -260,10 +262,13 @@ impl Service {
             revision: live.revision.next(),
             expires,
             ends: expires,
+            seen: now,
+            created: live.created,
+            handle: live.handle,
             user,
+            summary: live.summary.clone(),
             previous: false,
             due: false,
-            ..*live
         };
         Ok(Next {
             live,
@@ -287,6 +292,7 @@ impl Service {
                 revision: live.revision.next(),
                 expires,
                 ends: expires,
+                seen: now,
                 ..live.clone()
             };
             let record = self.record(&next, &claimed)?;
@@ -364,6 +370,7 @@ impl Service {
             key,
             revision,
             expires,
+            seen,
             created,
             handle,
             user,
@@ -384,9 +391,11 @@ impl Service {
         Ok(Record {
             revision,
             expires,
+            seen,
             created,
             handle,
             user,
+            summary: live.summary.clone(),
             body: Body(body),
         })
     }

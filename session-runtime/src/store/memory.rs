@@ -254,18 +254,7 @@ impl MemoryStore {
             .filter_map(|key| {
                 let shard = self.shard(key);
                 let record = shard.entries.get(&key)?.live(now)?;
-                let Record {
-                    handle,
-                    created,
-                    expires,
-                    ..
-                } = *record;
-                (record.user == Some(user)).then_some(Listing {
-                    key,
-                    handle,
-                    created,
-                    expires,
-                })
+                (record.user == Some(user)).then(|| Listing::of(key, record))
             })
             .collect()
     }
@@ -326,7 +315,7 @@ impl Store for MemoryStore {
             if self.max_sessions.is_some() {
                 shard.queue.remove(&place_in_queue(key, record));
             }
-            record.expires = expires;
+            (record.expires, record.seen) = (expires, now);
             if self.max_sessions.is_some() {
                 shard.queue.insert(place_in_queue(key, record));
             }
@@ -430,9 +419,11 @@ mod tests {
         Record {
             revision: Revision::first(),
             expires: NOW + Duration::from_secs(lasting),
+            seen: NOW,
             created: NOW,
             handle: Handle([0; 12]),
             user: None,
+            summary: None,
             body: Body::from_bytes([]),
         }
     }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::clock::Timestamp;
-use crate::record::{Handle, Key, Record, Revision, UserKey};
+use crate::record::{Handle, Key, Record, Revision, Summary, UserKey};
 
 /// Where sessions are kept.
 ///
@@ -66,7 +66,8 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Answer<'_, Commit>;
 
-    /// Moves `expires` of the record under `key`, if it is live and at `revision`; else nothing.
+    /// Moves `expires` of the record under `key`, and its `seen` to `now`, if it is live and at
+    /// `revision`; else nothing.
     fn touch(
         &self,
         key: Key,
@@ -137,8 +138,8 @@ pub enum Commit {
     Gone,
 }
 
-/// A line of [`Store::of_user`]: where a session is, and its clear fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A line of [`Store::of_user`]: where a session is, its clear fields, and its summary.
+#[derive(Clone, Debug)]
 pub struct Listing {
     /// Its key.
     pub key: Key,
@@ -148,6 +149,25 @@ pub struct Listing {
     pub created: Timestamp,
     /// When it ends unless it is visited.
     pub expires: Timestamp,
+    /// When it was last visited, as far as that was written.
+    pub seen: Timestamp,
+    /// What its record has for lists.
+    pub summary: Option<Summary>,
+}
+
+impl Listing {
+    /// The line of a record.
+    #[must_use]
+    pub fn of(key: Key, record: &Record) -> Self {
+        Self {
+            key,
+            handle: record.handle,
+            created: record.created,
+            expires: record.expires,
+            seen: record.seen,
+            summary: record.summary.clone(),
+        }
+    }
 }
 
 /// What a [`Store::sweep`] did.

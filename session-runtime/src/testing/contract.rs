@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ask::{ask, created, is_gone, is_nothing, is_retired, is_saved, live};
-use super::record::{HOUR, NOW, after, fields, key, of_user, record, user};
+use super::record::{HOUR, MINUTE, NOW, after, fields, key, of_user, record, user};
 use super::{races, users};
 use crate::clock::Timestamp;
 use crate::record::{RETIRED, Record, TOMBSTONE};
@@ -154,9 +154,8 @@ async fn an_expired_record_is_nothing(store: &Arc<dyn Store>) {
         is_nothing(store, key(2), end).await,
         "a renewal that is gone leaves nothing"
     );
-    assert_eq!(
-        ask!(store, of_user(user(1), end)),
-        [],
+    assert!(
+        ask!(store, of_user(user(1), end)).is_empty(),
         "what has expired is not listed"
     );
     assert!(
@@ -229,19 +228,22 @@ async fn a_lost_reply_does_no_harm(store: &Arc<dyn Store>) {
 
 async fn a_touch_moves_the_expiry_alone(store: &Arc<dyn Store>) {
     let first = created(store, key(1), of_user(1, b"first")).await;
-    ask!(store, touch(key(1), first.revision, NOW + 2 * HOUR, NOW));
+    let visit = NOW + MINUTE;
+    ask!(store, touch(key(1), first.revision, NOW + 2 * HOUR, visit));
     let touched = Record {
         expires: NOW + 2 * HOUR,
+        seen: visit,
         ..first.clone()
     };
     assert_eq!(
         fields(&live(store, key(1), NOW + HOUR).await),
         fields(&touched),
-        "a touch carries no data"
+        "a touch carries no data, and says when it was"
     );
+    let listing = &ask!(store, of_user(user(1), NOW))[0];
     assert_eq!(
-        ask!(store, of_user(user(1), NOW))[0].expires,
-        NOW + 2 * HOUR,
+        (listing.expires, listing.seen),
+        (NOW + 2 * HOUR, visit),
         "the list knows of it"
     );
     let next = Record {
@@ -256,14 +258,14 @@ async fn a_touch_moves_the_expiry_alone(store: &Arc<dyn Store>) {
         "a touch is no new revision"
     );
     assert_eq!(
-        live(store, key(1), NOW).await.expires,
-        NOW + HOUR,
-        "a commit has its own expiry"
+        fields(&live(store, key(1), NOW).await),
+        fields(&next),
+        "a commit has its own expiry and visit"
     );
-    ask!(store, touch(key(1), first.revision, NOW + 3 * HOUR, NOW));
+    ask!(store, touch(key(1), first.revision, NOW + 3 * HOUR, visit));
     assert_eq!(
-        live(store, key(1), NOW).await.expires,
-        NOW + HOUR,
+        fields(&live(store, key(1), NOW).await),
+        fields(&next),
         "a touch of an older revision does nothing"
     );
 }
@@ -292,7 +294,10 @@ async fn a_renewal_moves_the_session(store: &Arc<dyn Store>) {
     );
     ask!(store, touch(key(1), first.revision, NOW + 9 * HOUR, NOW));
     assert!(is_retired(store, key(1), NOW).await);
-    assert_eq!(ask!(store, of_user(user(1), NOW)), [], "the index moves");
+    assert!(
+        ask!(store, of_user(user(1), NOW)).is_empty(),
+        "the index moves"
+    );
     assert_eq!(ask!(store, of_user(user(2), NOW))[0].key, key(2));
 }
 
@@ -307,7 +312,7 @@ async fn a_renewal_that_comes_too_late_leaves_nothing(store: &Arc<dyn Store>) {
         !matches!(ask!(store, load(key(2), NOW)), Loaded::Live(_)),
         "what was removed is not renewed"
     );
-    assert_eq!(ask!(store, of_user(user(1), NOW)), []);
+    assert!(ask!(store, of_user(user(1), NOW)).is_empty());
 }
 
 async fn nothing_revives_what_was_removed(store: &Arc<dyn Store>) {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::record::{Body, Handle, Key, Record, Revision, UserKey};
+use crate::record::{Body, Handle, Key, Record, Revision, Summary, UserKey};
 
 /// The present moment of every check.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_750_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) fn key(number: u8) -> Key {
     // Keys are hashes, so they differ in every byte.
@@ -28,17 +29,21 @@ pub(super) fn record(body: &[u8]) -> Record {
     Record {
         revision: Revision::first(),
         expires: NOW + HOUR,
+        seen: NOW,
         created: NOW,
         handle: Handle([7; 12]),
         user: None,
+        summary: None,
         body: Body::from_bytes(body),
     }
 }
 
+/// A session of a user, with a summary that says whose.
 pub(super) fn of_user(number: u8, body: &[u8]) -> Record {
     Record {
         user: Some(user(number)),
         handle: Handle([number; 12]),
+        summary: Some(Summary::from_bytes(vec![number; 40])),
         ..record(body)
     }
 }
@@ -57,26 +62,28 @@ pub(super) fn fields(
     record: &Record,
 ) -> (
     Revision,
-    Timestamp,
-    Timestamp,
+    [Timestamp; 3],
     Handle,
     Option<UserKey>,
+    Option<&[u8]>,
     &[u8],
 ) {
     let Record {
         revision,
         expires,
+        seen,
         created,
         handle,
         user,
+        summary,
         body,
     } = record;
     (
         *revision,
-        *expires,
-        *created,
+        [*expires, *seen, *created],
         *handle,
         *user,
+        summary.as_ref().map(Summary::as_bytes),
         body.as_bytes(),
     )
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ask::{ask, created, is_retired, is_saved};
 use super::record::{HOUR, NOW, after, key, of_user, record, user};
-use crate::record::{Key, Record};
+use crate::record::{Key, Record, Summary};
 use crate::store::{Loaded, Store};
 
 pub(super) async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
@@ -29,10 +29,16 @@ pub(super) async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
         sorted(vec![key(1), key(2)]),
         "every session of the user and no other"
     );
-    let listing = ask!(store, of_user(user(2), NOW))[0];
+    let listing = &ask!(store, of_user(user(2), NOW))[0];
     assert_eq!(
         (listing.handle.0, listing.created, listing.expires),
         ([2; 12], NOW, NOW + HOUR)
+    );
+    let summary = listing.summary.as_ref().map(Summary::as_bytes);
+    assert_eq!(
+        (listing.seen, summary),
+        (NOW, Some(&[2; 40][..])),
+        "with the last visit and the summary"
     );
     let login = Record {
         user: Some(user(1)),

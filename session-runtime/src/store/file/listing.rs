@@ -1,7 +1,7 @@
 //! The sessions of a user: which they are, and the removal of them all.
 
 use super::buffer::Buffer;
-use super::layout::{Content, Live};
+use super::layout::Content;
 use super::operations::{Only, peek, remove};
 use super::session::{ONCE, Session};
 use super::stop::{Stop, Try};
@@ -71,18 +71,14 @@ fn look_up(files: Files<'_>, user: UserKey, key: Key) -> Try<Entry> {
 }
 
 fn judge(content: &Content<'_>, user: UserKey, key: Key) -> Entry {
-    match *content {
-        Content::Live(Live {
-            user: Some(whose),
-            handle,
-            created,
-            expires,
-            ..
-        }) if whose == user => Entry::Of(Listing {
+    match content {
+        Content::Live(live) if live.user == Some(user) => Entry::Of(Listing {
             key,
-            handle,
-            created,
-            expires,
+            handle: live.handle,
+            created: live.created,
+            expires: live.expires,
+            seen: live.seen,
+            summary: live.summary(),
         }),
         Content::Live(_) | Content::Tombstone(_) => Entry::Stale,
         Content::Empty | Content::Newer | Content::Doubtful => Entry::Unclear,

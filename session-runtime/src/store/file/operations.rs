@@ -84,7 +84,9 @@ fn fill_new(files: Files<'_>, key: Key, file: &File, record: &Record) -> Try<()>
     if let Some(user) = record.user {
         index::add(files, user, key)?;
     }
-    fill(files, file, record, &mut Buffer::take())?;
+    // Of a size that leaves room to grow.
+    let capacity = layout::capacity_for(layout::payload_len(record));
+    fill(files, file, record, capacity, &mut Buffer::take())?;
     Ok(sync_names(files, key)?)
 }
 
@@ -164,9 +166,20 @@ pub(super) fn touch(
         Err(Stop::Busy) => return Ok(()),
         result => result?,
     };
-    match session.content(&mut Buffer::take())? {
+    let mut buffer = Buffer::take();
+    match session.content(&mut buffer)? {
         Content::Live(live) if live.expires > now && live.revision == revision => {
-            Ok(session.touch(revision, expires)?)
+            if !live.is_old {
+                return Ok(session.touch(revision, expires, now)?);
+            }
+            // Its touch has no room for the visit, and each visit would be one.
+            let place = Place::from(&live);
+            let record = Record {
+                expires,
+                seen: now,
+                ..live.record()
+            };
+            session.write(place, &record, &mut buffer).map(drop)
         }
         _ => Ok(()),
     }
@@ -283,7 +296,7 @@ pub(super) fn remove(files: Files<'_>, key: Key, now: Timestamp, only: Only) -> 
 }
 
 fn check(record: &Record) -> Result<(), StoreError> {
-    let len = record.body.as_bytes().len();
+    let len = layout::payload_len(record);
     if len <= layout::LONGEST_BODY {
         return Ok(());
     }

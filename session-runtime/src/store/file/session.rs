@@ -99,9 +99,9 @@ impl<'d> Session<'d> {
     ///
     /// Answers `false` if the file was deleted meanwhile, by hand.
     pub(super) fn write(&self, over: Place, record: &Record, buffer: &mut Buffer) -> Try<bool> {
-        let len = record.body.as_bytes().len();
-        if layout::wants_other_file(over.capacity, len) {
-            return self.move_into_other_file(record, buffer);
+        let len = layout::payload_len(record);
+        if over.is_old || layout::wants_other_file(over.capacity, len) {
+            return self.move_into_other_file(over, record, buffer);
         }
         let slot = buffer.dirty(layout::slot_len(len));
         layout::write_slot(record, slot);
@@ -116,10 +116,15 @@ impl<'d> Session<'d> {
     }
 
     /// Moves the idle expiry. It need not outlive a power cut, so it is never synced.
-    pub(super) fn touch(&self, revision: Revision, expires: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn touch(
+        &self,
+        revision: Revision,
+        expires: Timestamp,
+        seen: Timestamp,
+    ) -> Result<(), StoreError> {
         write_at(
             &self.file,
-            &layout::touch(revision, expires),
+            &layout::touch(revision, expires, seen),
             layout::TOUCH_AT,
         )
         .doing("touching a session file")
@@ -154,14 +159,14 @@ impl<'d> Session<'d> {
     ///
     /// Stopped before the exchange, it leaves the old record and a file that the sweeper deletes;
     /// stopped after it, the new record and such a file.
-    fn move_into_other_file(&self, record: &Record, buffer: &mut Buffer) -> Try<bool> {
+    fn move_into_other_file(&self, over: Place, record: &Record, buffer: &mut Buffer) -> Try<bool> {
         let dir = self.files.dir;
         // The tag is this revision's alone, so nobody else's file is in the way.
         let new = Name::moving(self.key, record.revision.tag);
         let file = dir
             .create_file(new.as_str())
             .doing("creating a larger session file")?;
-        let replaced = self.fill_and_replace(&file, &new, record, buffer);
+        let replaced = self.fill_and_replace(&file, &new, over, record, buffer);
         if !matches!(replaced, Ok(true)) {
             // It still has this name: an exchange that went wrong did not happen.
             let _ = dir.remove_file(new.as_str());
@@ -177,13 +182,15 @@ impl<'d> Session<'d> {
         &self,
         file: &File,
         new: &Name,
+        over: Place,
         record: &Record,
         buffer: &mut Buffer,
     ) -> Try<bool> {
         // Free, but for a sweeper that looks at it this moment. Without it the next writer could be
         // told *saved* before the exchange is on disk.
         lock(file, PATIENT)?;
-        fill(self.files, file, record, buffer)?;
+        let capacity = layout::capacity_after(over.capacity, layout::payload_len(record));
+        fill(self.files, file, record, capacity, buffer)?;
         match self.files.dir.replace(self.name.as_str(), new.as_str()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             result => result.doing("replacing a session file by a larger one")?,
@@ -207,6 +214,7 @@ impl<'d> Session<'d> {
 pub(super) struct Place {
     slot: usize,
     capacity: u32,
+    is_old: bool,
 }
 
 impl From<&Live<'_>> for Place {
@@ -214,6 +222,7 @@ impl From<&Live<'_>> for Place {
         Self {
             slot: live.slot,
             capacity: live.capacity,
+            is_old: live.is_old,
         }
     }
 }
@@ -236,16 +245,16 @@ pub(super) fn report_stranger(name: &Name, what: &str) -> Stop {
     Stop::Missing
 }
 
-/// Writes a whole new file, of a size that leaves room to grow.
+/// Writes a whole new file.
 ///
 /// Real bytes to its end: so a full disk is met here, and never by a save that has room.
 pub(super) fn fill(
     files: Files<'_>,
     file: &File,
     record: &Record,
+    capacity: u32,
     buffer: &mut Buffer,
 ) -> Result<(), StoreError> {
-    let capacity = layout::capacity_for(record.body.as_bytes().len());
     let bytes = buffer.zeros(layout::file_len(capacity));
     layout::write_file(record, capacity, bytes);
     write_at(file, bytes, 0).doing("writing a new session file")?;

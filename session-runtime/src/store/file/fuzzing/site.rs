@@ -10,7 +10,7 @@ use super::super::{Durability, FileStore};
 use super::assert_same;
 use super::says::Says;
 use crate::clock::Timestamp;
-use crate::record::{Body, Handle, Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
+use crate::record::{Body, Handle, Key, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey};
 use crate::store::{Answer, Commit, Loaded, Store, StoreError};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
@@ -155,6 +155,7 @@ impl<'b> Site<'b> {
                 KEY,
                 &Record {
                     expires: LATER,
+                    seen: NOW,
                     ..record.clone()
                 },
             ),
@@ -239,9 +240,11 @@ fn fresh(body: &[u8]) -> Record {
     Record {
         revision: Revision::first(),
         expires: LATER,
+        seen: NOW,
         created: NOW,
         handle: Handle([7; 12]),
         user: Some(UserKey([9; 16])),
+        summary: Some(Summary::from_bytes(*b"summary")),
         body: Body::from_bytes(body),
     }
 }

@@ -6,12 +6,13 @@ use crate::store::file::layout::{
     write_file,
 };
 
-/// A file of version 1 with a record, a commit over it and a touch of that. Never to be changed:
+/// A file of each version with a record, a commit over it and a touch of that. Never to be changed:
 /// such files are on disks.
 const VERSION_1: &str = include_str!("version_1.hex");
+const VERSION_2: &str = include_str!("version_2.hex");
 
-fn golden() -> Vec<u8> {
-    let digits: Vec<u8> = VERSION_1.bytes().filter(u8::is_ascii_hexdigit).collect();
+fn golden(version: &str) -> Vec<u8> {
+    let digits: Vec<u8> = version.bytes().filter(u8::is_ascii_hexdigit).collect();
     let mut bytes: Vec<u8> = digits
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
@@ -20,6 +21,7 @@ fn golden() -> Vec<u8> {
     bytes
 }
 
+/// The two records of version 1.
 fn golden_records() -> [Record; 2] {
     let first = Record {
         revision: Revision {
@@ -27,9 +29,11 @@ fn golden_records() -> [Record; 2] {
             tag: 0x0102_0304_0506_0708,
         },
         expires: Timestamp::from_millis(0x1122_3344_5566),
+        seen: Timestamp::from_millis(0x0A0B_0C0D_0E0F),
         created: Timestamp::from_millis(0x0A0B_0C0D_0E0F),
         handle: Handle(*b"handle handl"),
         user: None,
+        summary: None,
         body: Body::from_bytes(&b"the first body"[..]),
     };
     let second = Record {
@@ -44,15 +48,37 @@ fn golden_records() -> [Record; 2] {
     [first, second]
 }
 
+/// The two records of version 2.
+fn golden_records_2() -> [Record; 2] {
+    let [first, second] = golden_records();
+    let first = Record {
+        seen: Timestamp::from_millis(0x1A1B_1C1D_1E1F),
+        ..first
+    };
+    let second = Record {
+        seen: Timestamp::from_millis(0x2A2B_2C2D_2E2F),
+        summary: Some(Summary::from_bytes(&b"and its summary"[..])),
+        ..second
+    };
+    [first, second]
+}
+
 const GOLDEN_TOUCH: Timestamp = Timestamp::from_millis(0x2122_3344_5566);
+const GOLDEN_VISIT: Timestamp = Timestamp::from_millis(0x1112_1314_1516);
 /// Its first two digits are the directory.
 const GOLDEN_KEY: Key = Key([0xAB; 16]);
 
-#[test]
-fn a_file_of_version_1_is_read() {
+/// A store with one of the golden files.
+fn with_golden(version: &str) -> Fixture {
     let fixture = Fixture::new();
     fs::create_dir(fixture.root().join("ab")).unwrap();
-    fs::write(fixture.path(GOLDEN_KEY), golden()).unwrap();
+    fs::write(fixture.path(GOLDEN_KEY), golden(version)).unwrap();
+    fixture
+}
+
+#[test]
+fn a_file_of_version_1_is_read() {
+    let fixture = with_golden(VERSION_1);
     let [_, second] = golden_records();
     assert_same(
         &fixture.live(GOLDEN_KEY),
@@ -64,9 +90,56 @@ fn a_file_of_version_1_is_read() {
 }
 
 #[test]
-fn what_is_written_is_version_1() {
+fn a_file_of_version_2_is_read() {
+    let fixture = with_golden(VERSION_2);
+    let [_, second] = golden_records_2();
+    assert_same(
+        &fixture.live(GOLDEN_KEY),
+        &Record {
+            expires: GOLDEN_TOUCH,
+            seen: GOLDEN_VISIT,
+            ..second
+        },
+    );
+}
+
+#[test]
+fn what_is_written_to_a_file_of_version_1_makes_it_one_of_version_2() {
+    let [_, second] = golden_records();
+    let version = |fixture: &Fixture| fs::read(fixture.path(GOLDEN_KEY)).unwrap()[7];
+
+    let fixture = with_golden(VERSION_1);
+    let third = fixture.commit(GOLDEN_KEY, &second, b"the third");
+    assert_same(&fixture.live(GOLDEN_KEY), &third);
+    assert_eq!(version(&fixture), 2);
+    let fourth = fixture.commit(GOLDEN_KEY, &third, b"the fourth");
+    assert_same(&fixture.live(GOLDEN_KEY), &fourth);
+
+    let fixture = with_golden(VERSION_1);
+    now(fixture
+        .store
+        .touch(GOLDEN_KEY, second.revision, GOLDEN_TOUCH + HOUR, NOW));
+    let touched = Record {
+        expires: GOLDEN_TOUCH + HOUR,
+        seen: NOW,
+        ..second.clone()
+    };
+    assert_same(&fixture.live(GOLDEN_KEY), &touched);
+    assert_eq!(version(&fixture), 2);
+
+    let fixture = with_golden(VERSION_1);
+    assert!(now(fixture.store.remove(GOLDEN_KEY, NOW)));
+    assert!(matches!(
+        now(fixture.store.load(GOLDEN_KEY, NOW)),
+        Loaded::Retired
+    ));
+    assert_eq!(version(&fixture), 2);
+}
+
+#[test]
+fn what_is_written_is_version_2() {
     let fixture = Fixture::new();
-    let [first, second] = golden_records();
+    let [first, second] = golden_records_2();
     fixture.create(GOLDEN_KEY, &first);
     assert!(matches!(
         now(fixture
@@ -76,9 +149,9 @@ fn what_is_written_is_version_1() {
     ));
     now(fixture
         .store
-        .touch(GOLDEN_KEY, second.revision, GOLDEN_TOUCH, NOW));
+        .touch(GOLDEN_KEY, second.revision, GOLDEN_TOUCH, GOLDEN_VISIT));
     let written = fs::read(fixture.path(GOLDEN_KEY)).unwrap();
-    if written != golden() {
+    if written != golden(VERSION_2) {
         for line in written.chunks(32) {
             eprintln!(
                 "{}",
@@ -95,7 +168,7 @@ fn what_is_written_is_version_1() {
 fn a_tombstone_of_version_1_is_read() {
     let fixture = Fixture::new();
     fs::create_dir(fixture.root().join("ab")).unwrap();
-    let mut bytes = golden();
+    let mut bytes = golden(VERSION_1);
     // Written down by hand from the table in `layout`: state 3, since, successor.
     bytes[12..16].copy_from_slice(&[3, 0, 0, 0]);
     bytes[16..24].copy_from_slice(&NOW.as_millis().to_le_bytes());
@@ -119,8 +192,8 @@ fn a_tombstone_of_version_1_is_read() {
 fn a_file_of_a_newer_version_is_left_where_it_is() {
     let fixture = Fixture::new();
     fs::create_dir(fixture.root().join("ab")).unwrap();
-    let mut bytes = golden();
-    bytes[7] = 2;
+    let mut bytes = golden(VERSION_2);
+    bytes[7] = 3;
     let sum = crate::store::file::checksum::of(&bytes[..40]);
     bytes[40..48].copy_from_slice(&sum.to_le_bytes());
     bytes[48..].reverse();
@@ -336,16 +409,20 @@ fn noise_is_no_session() {
 fn lengths_that_a_file_claims_are_not_believed() {
     let mut whole = vec![0; file_len(capacity_for(0))];
     write_file(&record(b"body"), capacity_for(0), &mut whole);
-    // 905 is one more than the slot has room for; the file has room, and the checksum is right.
-    for len in [0, 904, 905, 2000, u32::MAX - 80, u32::MAX] {
+    // 897 is one more than the slot has room for; the file has room, and the checksum is right.
+    for len in [0, 896, 897, 2000, u32::MAX - 88, u32::MAX] {
         let mut bytes = whole.clone();
         bytes[HEAD_LEN + 72..HEAD_LEN + 76].copy_from_slice(&u32::to_le_bytes(len));
         assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
-        if len == 905 {
-            let sum = crate::store::file::checksum::of(&bytes[HEAD_LEN + 8..][..72 + 905]);
+        if len == 897 {
+            let sum = crate::store::file::checksum::of(&bytes[HEAD_LEN + 8..][..80 + 897]);
             bytes[HEAD_LEN..HEAD_LEN + 8].copy_from_slice(&sum.to_le_bytes());
             assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
         }
+        // The same of the summary.
+        let mut bytes = whole.clone();
+        bytes[HEAD_LEN + 76..HEAD_LEN + 80].copy_from_slice(&u32::to_le_bytes(len.max(1)));
+        assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
     }
     for capacity in [0, 80, capacity_for(0) - 1, u32::MAX] {
         let state =
@@ -369,6 +446,6 @@ fn a_file_has_room_to_grow_and_is_of_a_handy_size() {
             "or sessions would move to and fro"
         );
     }
-    assert!(wants_other_file(capacity_for(0), 905));
+    assert!(wants_other_file(capacity_for(0), 897));
     assert_eq!(wants_other_file(capacity_for(1 << 20), 300), cfg!(unix));
 }

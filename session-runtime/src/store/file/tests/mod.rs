@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::name::Name;
 use super::{Durability, FileStore};
 use crate::clock::Timestamp;
-use crate::record::{Body, Handle, Key, Record, Revision, UserKey};
+use crate::record::{Body, Handle, Key, Record, Revision, Summary, UserKey};
 use crate::store::{Answer, Commit, Loaded, Store, StoreError, Swept};
 
 /// The moment at which tests happen, unless they say otherwise.
@@ -135,9 +135,11 @@ fn record(body: &[u8]) -> Record {
     Record {
         revision: Revision::first(),
         expires: NOW + HOUR,
+        seen: NOW,
         created: NOW,
         handle: Handle([7; 12]),
         user: None,
+        summary: None,
         body: Body::from_bytes(body),
     }
 }
@@ -145,6 +147,7 @@ fn record(body: &[u8]) -> Record {
 fn of(who: u8, body: &[u8]) -> Record {
     Record {
         user: Some(user(who)),
+        summary: Some(Summary::from_bytes([who; 5])),
         ..record(body)
     }
 }
@@ -164,17 +167,19 @@ fn assert_same(found: &Record, expected: &Record) {
         let Record {
             revision,
             expires,
+            seen,
             created,
             handle,
             user,
+            ref summary,
             ref body,
         } = *record;
         (
             revision,
-            expires,
-            created,
+            [expires, seen, created],
             handle,
             user,
+            summary.as_ref().map(|summary| summary.as_bytes().to_vec()),
             body.as_bytes().to_vec(),
         )
     };

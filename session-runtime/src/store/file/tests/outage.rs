@@ -99,8 +99,8 @@ fn on_a_full_disk_the_old_records_stay_and_are_still_saved_over() {
     assert!(!fixture.path(key(n)).exists(), "no half of a file is left");
 
     // What has its room can be saved, touched and removed.
-    let second = fixture.commit(key(1), &first, &[2; 900]);
-    let third = fixture.commit(key(1), &second, &[3; 904]);
+    let second = fixture.commit(key(1), &first, &[2; 890]);
+    let third = fixture.commit(key(1), &second, &[3; 891]);
     now(fixture
         .store
         .touch(key(1), third.revision, NOW + 2 * HOUR, NOW));

@@ -43,15 +43,20 @@ fn a_listing_has_the_clear_fields_of_the_live_sessions() {
     fixture.create(key(4), &record(b"of nobody"));
     now(fixture
         .store
-        .touch(key(1), first.revision, NOW + 7 * HOUR, NOW));
-    let listings = now(fixture.store.of_user(user(1), NOW));
-    let expected = crate::store::Listing {
-        key: key(1),
-        handle: first.handle,
-        created: NOW,
-        expires: NOW + 7 * HOUR,
+        .touch(key(1), first.revision, NOW + 7 * HOUR, NOW + HOUR / 2));
+    let [listing] = &now(fixture.store.of_user(user(1), NOW))[..] else {
+        panic!("one is live");
     };
-    assert_eq!(listings, [expected]);
+    assert_eq!(
+        (listing.key, listing.handle, listing.created),
+        (key(1), first.handle, NOW)
+    );
+    assert_eq!(
+        (listing.expires, listing.seen),
+        (NOW + 7 * HOUR, NOW + HOUR / 2)
+    );
+    let summary = listing.summary.as_ref().map(Summary::as_bytes);
+    assert_eq!(summary, first.summary.as_ref().map(Summary::as_bytes));
     assert!(now(fixture.store.of_user(user(9), NOW)).is_empty());
     assert_eq!(entries(&fixture, 1), 2, "an expired one is the sweeper's");
 }
