@@ -119,6 +119,9 @@ impl Changes {
         if self.after.idle != self.before.idle {
             contents.idle = self.after.idle;
         }
+        if self.after.note != self.before.note {
+            contents.note.clone_from(&self.after.note);
+        }
         self.edit(&mut contents);
         Arc::new(contents)
     }

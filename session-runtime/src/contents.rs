@@ -11,6 +11,8 @@ use crate::data::Data;
 pub(crate) struct Contents {
     pub(crate) data: Data,
     pub(crate) user: Option<Box<str>>,
+    /// What the application wants to see in a list of sessions; never an empty text.
+    pub(crate) note: Option<Box<str>>,
     pub(crate) created: Timestamp,
     /// When the user logged in.
     pub(crate) authenticated: Option<Timestamp>,
@@ -32,12 +34,17 @@ pub(crate) fn empty() -> Arc<Contents> {
     EMPTY.with(Arc::clone)
 }
 
+/// How contents are written: as they are today.
+pub(crate) const FORMAT: u8 = 2;
+/// As they were before there were notes.
+const WITHOUT_NOTE: u8 = 1;
+
 /// Moments that are not there are written as zero: nothing happened in 1970.
 const NEVER: u64 = 0;
 
 impl Contents {
-    /// Five little-endian words, the length of the user's name plus one or zero, the name, and the
-    /// dictionary as JSON.
+    /// Five little-endian words; of the user's name and of the note each the length plus one, or
+    /// zero, and the text; and the dictionary as JSON.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         let moment = |at: Option<Timestamp>| at.map_or(NEVER, Timestamp::as_millis);
         let idle = self.idle.map_or(NEVER, |span| {
@@ -52,33 +59,33 @@ impl Contents {
         ] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
-        let user = self.user.as_deref();
-        let length = user.map_or(0, |name| name.len() + 1);
-        bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-        bytes.extend_from_slice(user.unwrap_or_default().as_bytes());
+        for text in [self.user.as_deref(), self.note.as_deref()] {
+            let length = text.map_or(0, |text| text.len() + 1);
+            bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+            bytes.extend_from_slice(text.unwrap_or_default().as_bytes());
+        }
         // Neither a `Vec` nor a `Value` can fail.
         let _ = serde_json::to_writer(bytes, &self.data);
     }
 
-    /// Reads what [`encode`](Self::encode) wrote; nothing if it is anything else.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads what [`encode`](Self::encode) wrote, now or in an earlier format; nothing if it is
+    /// anything else.
+    pub(crate) fn decode(format: u8, bytes: &[u8]) -> Option<Self> {
         let (words, rest) = bytes.split_at_checked(40)?;
         let (words, _) = words.as_chunks::<8>();
         let word = |place: usize| u64::from_le_bytes(words[place]);
         let moment =
             |place: usize| (word(place) != NEVER).then(|| Timestamp::from_millis(word(place)));
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        let (user, json) = match length.checked_sub(1) {
-            None => (None, rest),
-            Some(length) => {
-                let (name, json) = rest.split_at_checked(length)?;
-                (Some(Box::from(std::str::from_utf8(name).ok()?)), json)
-            }
+        let (user, rest) = text(rest)?;
+        let (note, json) = match format {
+            WITHOUT_NOTE => (None, rest),
+            FORMAT => text(rest)?,
+            _ => return None,
         };
         Some(Self {
             data: serde_json::from_slice(json).ok()?,
             user,
+            note,
             created: Timestamp::from_millis(word(0)),
             authenticated: moment(1),
             idle: (word(2) != NEVER).then(|| Duration::from_millis(word(2))),
@@ -86,4 +93,15 @@ impl Contents {
             cookie_sent: Timestamp::from_millis(word(4)),
         })
     }
+}
+
+/// A text that may be there, and the rest of the bytes.
+fn text(bytes: &[u8]) -> Option<(Option<Box<str>>, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let Some(length) = length.checked_sub(1) else {
+        return Some((None, rest));
+    };
+    let (text, rest) = rest.split_at_checked(length)?;
+    Some((Some(std::str::from_utf8(text).ok()?.into()), rest))
 }

@@ -177,6 +177,12 @@ macro_rules! opaque {
     )+};
 }
 
+impl Summary {
+    pub(crate) fn is_sealed(&self) -> bool {
+        matches!(self.0, Inner::Sealed(_))
+    }
+}
+
 opaque! {
     /// The part of a record that only the session service reads, when it has the visitor's cookie.
     Body;

@@ -6,15 +6,18 @@ use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
 
 use crate::clock::Timestamp;
-use crate::contents::Contents;
+use crate::contents::{self, Contents};
 use crate::error::Error;
 use crate::id::Id;
 use crate::random;
 use crate::record::{Handle, Key, Revision, UserKey};
 use crate::secret::KeyRing;
 
-/// The first byte of what is sealed. A new layout is a new number; the old ones stay readable.
-const FORMAT: u8 = 1;
+/// The first byte of a sealed body: how its contents are written. A new layout is a new number; the
+/// old ones stay readable.
+const FORMATS: std::ops::RangeInclusive<u8> = 1..=contents::FORMAT;
+/// The first byte of a sealed summary.
+const SUMMARY_FORMAT: u8 = 1;
 const NONCE: usize = 12;
 const TAG: usize = 16;
 /// Format, key id, nonce.
@@ -30,9 +33,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The authenticated data: fixed widths, so that no two places read alike.
-    fn bytes(&self) -> [u8; 69] {
-        let mut bytes = [0; 69];
+    /// The authenticated data: fixed widths, so that no two places read alike. The format came to
+    /// it with the second one.
+    fn bytes(&self, format: u8) -> ([u8; 70], usize) {
+        let mut bytes = [0; 70];
         bytes[..16].copy_from_slice(&self.key.0);
         bytes[16..24].copy_from_slice(&self.revision.number.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.revision.tag.to_le_bytes());
@@ -40,9 +44,10 @@ impl Place {
         bytes[40..52].copy_from_slice(&self.handle.0);
         if let Some(user) = self.user {
             bytes[52] = 1;
-            bytes[53..].copy_from_slice(&user.0);
+            bytes[53..69].copy_from_slice(&user.0);
         }
-        bytes
+        bytes[69] = format;
+        (bytes, if format == 1 { 69 } else { 70 })
     }
 }
 
@@ -57,22 +62,11 @@ pub(crate) fn seal(
     contents: &Contents,
 ) -> Result<Arc<[u8]>, Error> {
     let keys = ring.current();
-    let nonce: [u8; NONCE] = random::bytes().map_err(Error::Random)?;
-    let mut sealed = Vec::with_capacity(256);
-    sealed.extend_from_slice(&[FORMAT, keys.key_id]);
-    sealed.extend_from_slice(&nonce);
-    contents.encode(&mut sealed);
-    let size = sealed.len();
-    let tag = Aes256Gcm::new((&*keys.sealing_key(id)).into())
-        .encrypt_inout_detached(
-            &Nonce::from(nonce),
-            &place.bytes(),
-            (&mut sealed[HEAD..]).into(),
-        )
-        // Only beyond 64 GiB, and `max_size` is far below.
-        .map_err(|_| Error::TooLarge { size, max: size })?;
-    sealed.extend_from_slice(&tag);
-    Ok(sealed.into())
+    let head = [contents::FORMAT, keys.key_id];
+    let (place, len) = place.bytes(contents::FORMAT);
+    encrypt(&keys.sealing_key(id), head, &place[..len], |sealed| {
+        contents.encode(sealed);
+    })
 }
 
 /// Opens what [`seal`] made, and tells whether a previous secret sealed it; nothing if it is of
@@ -83,24 +77,119 @@ pub(crate) fn open(
     place: &Place,
     sealed: &[u8],
 ) -> Option<(Contents, bool)> {
-    let (head, rest) = sealed.split_at_checked(HEAD)?;
-    let (cipher, tag) = rest.split_last_chunk::<TAG>()?;
-    let (&[FORMAT, key_id], nonce) = head.split_first_chunk::<2>()? else {
+    let &[format, key_id, ..] = sealed else {
         return None;
     };
-    let nonce: [u8; NONCE] = nonce.try_into().ok()?;
+    if !FORMATS.contains(&format) {
+        return None;
+    }
+    let (place, len) = place.bytes(format);
     ring.candidates(key_id).find_map(|(keys, previous)| {
-        let mut plain = cipher.to_vec();
-        Aes256Gcm::new((&*keys.sealing_key(id)).into())
-            .decrypt_inout_detached(
-                &Nonce::from(nonce),
-                &place.bytes(),
-                plain.as_mut_slice().into(),
-                &Tag::from(*tag),
-            )
-            .ok()?;
-        Some((Contents::decode(&plain)?, previous))
+        let plain = decrypt(&keys.sealing_key(id), &place[..len], sealed)?;
+        Some((Contents::decode(format, &plain)?, previous))
     })
+}
+
+/// What a list tells of a session that no clear field does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// When the user logged in.
+    pub(crate) authenticated: Option<Timestamp>,
+    pub(crate) note: Option<Box<str>>,
+}
+
+impl From<&Contents> for Told {
+    fn from(contents: &Contents) -> Self {
+        Self {
+            authenticated: contents.authenticated,
+            note: contents.note.clone(),
+        }
+    }
+}
+
+/// Seals what a list tells of a session, which is made without the visitor's cookie: under the
+/// current secret and the session's public name. It opens beside that name and that user only.
+pub(crate) fn seal_summary(
+    ring: &KeyRing,
+    handle: Handle,
+    user: UserKey,
+    contents: &Contents,
+) -> Result<Arc<[u8]>, Error> {
+    let keys = ring.current();
+    let head = [SUMMARY_FORMAT, keys.key_id];
+    let place = summary_place(handle, user);
+    encrypt(&keys.summary_key(handle), head, &place, |sealed| {
+        let authenticated = contents.authenticated.unwrap_or_default();
+        sealed.extend_from_slice(&authenticated.as_millis().to_le_bytes());
+        sealed.extend_from_slice(contents.note.as_deref().unwrap_or_default().as_bytes());
+    })
+}
+
+/// Opens what [`seal_summary`] made; nothing if it is of another secret or session.
+pub(crate) fn open_summary(
+    ring: &KeyRing,
+    handle: Handle,
+    user: UserKey,
+    sealed: &[u8],
+) -> Option<Told> {
+    let &[SUMMARY_FORMAT, key_id, ..] = sealed else {
+        return None;
+    };
+    let place = summary_place(handle, user);
+    ring.candidates(key_id).find_map(|(keys, _)| {
+        let plain = decrypt(&keys.summary_key(handle), &place, sealed)?;
+        let (authenticated, note) = plain.split_first_chunk::<8>()?;
+        let authenticated = Timestamp::from_millis(u64::from_le_bytes(*authenticated));
+        let note = std::str::from_utf8(note).ok()?;
+        Some(Told {
+            authenticated: (authenticated != Timestamp::default()).then_some(authenticated),
+            note: (!note.is_empty()).then(|| note.into()),
+        })
+    })
+}
+
+fn summary_place(handle: Handle, user: UserKey) -> [u8; 29] {
+    let mut bytes = [SUMMARY_FORMAT; 29];
+    bytes[..12].copy_from_slice(&handle.0);
+    bytes[12..28].copy_from_slice(&user.0);
+    bytes
+}
+
+/// The head, a nonce, what `write` adds, encrypted, and the tag.
+fn encrypt(
+    key: &[u8; 32],
+    head: [u8; 2],
+    place: &[u8],
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Result<Arc<[u8]>, Error> {
+    let nonce: [u8; NONCE] = random::bytes().map_err(Error::Random)?;
+    let mut sealed = Vec::with_capacity(256);
+    sealed.extend_from_slice(&head);
+    sealed.extend_from_slice(&nonce);
+    write(&mut sealed);
+    let size = sealed.len();
+    let tag = Aes256Gcm::new(key.into())
+        .encrypt_inout_detached(&Nonce::from(nonce), place, (&mut sealed[HEAD..]).into())
+        // Only beyond 64 GiB, and `max_size` is far below.
+        .map_err(|_| Error::TooLarge { size, max: size })?;
+    sealed.extend_from_slice(&tag);
+    Ok(sealed.into())
+}
+
+fn decrypt(key: &[u8; 32], place: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let (head, rest) = sealed.split_at_checked(HEAD)?;
+    let (cipher, tag) = rest.split_last_chunk::<TAG>()?;
+    let nonce: [u8; NONCE] = head[2..].try_into().ok()?;
+    let mut plain = cipher.to_vec();
+    Aes256Gcm::new(key.into())
+        .decrypt_inout_detached(
+            &Nonce::from(nonce),
+            place,
+            plain.as_mut_slice().into(),
+            &Tag::from(*tag),
+        )
+        .ok()?;
+    Some(plain)
 }
 
 #[cfg(test)]
@@ -141,6 +230,7 @@ mod tests {
             .into_iter()
             .collect(),
             user: Some("joe".into()),
+            note: Some("on the train".into()),
             created: Timestamp::from_millis(4),
             authenticated: Some(Timestamp::from_millis(5)),
             idle: Some(Duration::from_secs(6)),
@@ -149,17 +239,63 @@ mod tests {
         }
     }
 
-    /// Files outlive releases: this record was sealed by 0.1.0 and must open for ever.
+    /// Files outlive releases: these were sealed by earlier ones and must open for ever.
     #[test]
-    fn a_record_of_the_first_release_opens() {
-        let golden = include_str!("../tests/golden/record-1.hex");
-        let digits = golden.trim().as_bytes().chunks(2);
-        let bytes: Vec<u8> = digits
-            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-            .collect();
+    fn a_record_of_every_format_opens() {
+        let first = Contents {
+            note: None,
+            ..contents()
+        };
+        for (golden, expected) in [
+            (include_str!("../tests/golden/record-1.hex"), first),
+            (include_str!("../tests/golden/record-2.hex"), contents()),
+        ] {
+            let bytes = crate::fuzzing::from_hex(golden);
+            assert_eq!(
+                open(&ring(&[ONE]), &id(), &place(), &bytes),
+                Some((expected, false))
+            );
+        }
+    }
+
+    /// As the one before.
+    #[test]
+    fn a_summary_of_every_format_opens() {
+        let bytes = crate::fuzzing::from_hex(include_str!("../tests/golden/summary-1.hex"));
+        let Place { handle, user, .. } = place();
         assert_eq!(
-            open(&ring(&[ONE]), &id(), &place(), &bytes),
-            Some((contents(), false))
+            open_summary(&ring(&[ONE]), handle, user.unwrap(), &bytes),
+            Some(Told::from(&contents()))
+        );
+    }
+
+    #[test]
+    fn a_summary_opens_beside_its_session_and_user_only() {
+        let (handle, user) = (place().handle, place().user.unwrap());
+        let sealed = seal_summary(&ring(&[ONE]), handle, user, &contents()).unwrap();
+        let opens =
+            |secrets: &[&str], handle, user| open_summary(&ring(secrets), handle, user, &sealed);
+        assert_eq!(opens(&[TWO, ONE], handle, user), Some((&contents()).into()));
+        assert_eq!(opens(&[TWO], handle, user), None);
+        assert_eq!(opens(&[ONE], Handle([6; 12]), user), None);
+        assert_eq!(opens(&[ONE], handle, UserKey([7; 16])), None);
+        for bit in 0..sealed.len() * 8 {
+            let mut spoiled = sealed.to_vec();
+            spoiled[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(open_summary(&ring(&[ONE]), handle, user, &spoiled), None);
+        }
+        for length in 0..sealed.len() {
+            assert_eq!(
+                open_summary(&ring(&[ONE]), handle, user, &sealed[..length]),
+                None
+            );
+        }
+        assert!(!sealed.windows(5).any(|window| window == b"train"));
+        let nothing = Contents::default();
+        let sealed = seal_summary(&ring(&[ONE]), handle, user, &nothing).unwrap();
+        assert_eq!(
+            open_summary(&ring(&[ONE]), handle, user, &sealed),
+            Some(Told::default())
         );
     }
 
@@ -228,15 +364,22 @@ mod tests {
         for length in 0..sealed.len() {
             assert!(open(&ring(&[ONE]), &id(), &place(), &sealed[..length]).is_none());
         }
+        let mut as_the_first = sealed.to_vec();
+        as_the_first[0] = 1;
+        assert!(open(&ring(&[ONE]), &id(), &place(), &as_the_first).is_none());
     }
 
-    /// Made once, with `cargo test -p bsession-runtime print_a_golden_record -- --nocapture`, and
-    /// kept: a new format gets a new file beside the old ones.
+    /// Made once, with `cargo test -p bsession-runtime print_golden -- --nocapture`, and kept: a new
+    /// format gets a new file beside the old ones.
     #[test]
-    fn print_a_golden_record() {
+    fn print_golden_bytes() {
         let sealed = seal(&ring(&[ONE]), &id(), &place(), &contents()).unwrap();
-        let digits: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(digits.len(), sealed.len() * 2);
-        println!("{digits}");
+        let Place { handle, user, .. } = place();
+        let summary = seal_summary(&ring(&[ONE]), handle, user.unwrap(), &contents()).unwrap();
+        for bytes in [sealed, summary] {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(digits.len(), bytes.len() * 2);
+            println!("{digits}");
+        }
     }
 }

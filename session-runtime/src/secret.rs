@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, InitError};
 use crate::id::Id;
 use crate::random;
-use crate::record::{Key, UserKey};
+use crate::record::{Handle, Key, UserKey};
 
 /// The shortest secret: as many bytes as the keys that are derived from it.
 const MIN_LEN: usize = 32;
@@ -198,6 +198,7 @@ pub(crate) struct Keys {
     user: Hmac<Sha256>,
     pub(crate) csrf: Hmac<Sha256>,
     seal: Hkdf<Sha256>,
+    summary: Hkdf<Sha256>,
 }
 
 /// How much of the MAC a token carries: 184 bits, so that a token is 48 bytes and 64 characters.
@@ -220,6 +221,7 @@ impl Keys {
             user: keyed(&key("user")),
             csrf: keyed(&key("csrf")),
             seal: Hkdf::new(None, &*key("seal")),
+            summary: Hkdf::new(None, &*key("summary")),
         }
     }
 
@@ -244,10 +246,12 @@ impl Keys {
 
     /// The key that seals one session: whoever has the secret still needs the visitor's id.
     pub(crate) fn sealing_key(&self, id: &Id) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        let expanded = self.seal.expand(id.as_bytes(), &mut *key);
-        debug_assert!(expanded.is_ok());
-        key
+        expand(&self.seal, id.as_bytes())
+    }
+
+    /// The key that seals what lists tell of one session: whoever has the secret has it.
+    pub(crate) fn summary_key(&self, handle: Handle) -> Zeroizing<[u8; 32]> {
+        expand(&self.summary, &handle.0)
     }
 
     /// How the store knows a user.
@@ -256,6 +260,13 @@ impl Keys {
         mac.update(user.as_bytes());
         UserKey(first_16(&mac.finalize().into_bytes()))
     }
+}
+
+fn expand(from: &Hkdf<Sha256>, info: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    let expanded = from.expand(info, &mut *key);
+    debug_assert!(expanded.is_ok());
+    key
 }
 
 fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {

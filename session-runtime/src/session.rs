@@ -24,6 +24,9 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// The shortest idle expiry: a cookie counts its `Max-Age` in seconds.
 pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 
+/// The longest note, in bytes: room for a usual user agent.
+const LONGEST_NOTE: usize = 256;
+
 /// A visitor's session, for the length of one request: a dictionary of JSON values.
 ///
 /// Reading never changes anything; what is changed is saved when the handler is over. Setting an
@@ -487,6 +490,35 @@ impl Session {
         })
     }
 
+    /// Notes what the application wants to see in a list of the user's sessions, such as the user
+    /// agent: [`SessionInfo::note`](crate::SessionInfo::note).
+    ///
+    /// Longer than 256 bytes, it is cut; an empty one is none. It goes with what the session holds,
+    /// at a purge or when another user logs in. It is shown while a user is logged in, and is sealed
+    /// at rest, but without the visitor's cookie: whoever has the secret can read it.
+    ///
+    /// ```
+    /// # use actix_web::{HttpRequest, http::header};
+    /// # fn login(session: &mut bsession::Session, req: &HttpRequest) {
+    /// session.login("joe");
+    /// let agent = req.headers().get(header::USER_AGENT);
+    /// session.set_note(agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default());
+    /// # }
+    /// ```
+    pub fn set_note(&mut self, text: impl AsRef<str>) {
+        let text = shortened(text.as_ref());
+        let note = (!text.is_empty()).then_some(text);
+        if self.note() != note {
+            self.contents_mut().note = note.map(Box::from);
+        }
+    }
+
+    /// What [`set_note`](Session::set_note) noted.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.current.note.as_deref()
+    }
+
     /// Whether nothing is stored of this session yet.
     #[must_use]
     pub fn is_new(&self) -> bool {
@@ -528,6 +560,15 @@ impl Session {
     pub fn handle(&self) -> Option<Handle> {
         self.facts().handle
     }
+}
+
+/// As much of a text as is noted.
+fn shortened(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST_NOTE);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 fn no_json(key: &str, source: serde_json::Error) -> Error {

@@ -164,6 +164,8 @@ mod alone {
             "login" => session.login("joe"),
             "set_days" => session.set_days(3),
             "set_idle" => session.set_idle(std::time::Duration::from_secs(5)),
+            "set_note" => session.set_note("new"),
+            "same_note" => session.set_note(""),
             "renew" => session.renew(),
             "purge" => session.purge(),
             "clear" => session.clear(),
@@ -209,10 +211,11 @@ for_each_store! {
         let writes = |stats: bsession::Stats| stats.creates + stats.commits + stats.removals;
         for (what, expected) in [
             ("index", 1), ("nested", 1), ("insert", 1), ("update", 1), ("remove", 1), ("take", 1), ("claim", 1),
-            ("data_mut", 1), ("data_clear", 1), ("login", 1), ("set_days", 1), ("set_idle", 1), ("renew", 1),
+            ("data_mut", 1), ("data_clear", 1), ("login", 1), ("set_days", 1), ("set_idle", 1), ("set_note", 1),
+            ("renew", 1),
             ("purge", 1), ("clear", 1), ("logout", 1),
             ("read", 0), ("equal", 0), ("back_and_forth", 0), ("left_null", 0), ("mutable_look", 0),
-            ("failed_insert", 0), ("update_to_equal", 0),
+            ("failed_insert", 0), ("update_to_equal", 0), ("same_note", 0),
         ] {
             let visitor = site.visitor();
             visitor.post("/begin");
@@ -220,7 +223,7 @@ for_each_store! {
             assert_eq!(visitor.post(&format!("/alone/{what}")).status, 200, "{what}");
             assert_eq!(writes(site.sessions.stats()) - before, expected, "{what}");
             let same = visitor.session() == session;
-            let invisible = ["set_days", "set_idle", "renew"].contains(&what);
+            let invisible = ["set_days", "set_idle", "set_note", "renew"].contains(&what);
             assert_eq!(same, expected == 0 || invisible, "{what}");
         }
     }

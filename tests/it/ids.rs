@@ -121,12 +121,22 @@ fn neither_ids_nor_values_nor_users_nor_secrets_are_on_the_disk() {
     let site = setup.site();
     let visitor = site.visitor();
     let mut tokens = Vec::new();
-    for path in ["/set/whispered/whisper", "/login/josephine", "/renew"] {
+    for path in [
+        "/set/whispered/whisper",
+        "/login/josephine",
+        "/note/browser-of-hers",
+        "/renew",
+    ] {
         assert_eq!(visitor.post(path).status, 200);
         tokens.push(visitor.token().expect("a cookie"));
     }
     assert_eq!(visitor.session()["user"], "josephine");
-    let mut secrets: Vec<Vec<u8>> = ["whisper", "josephine", SECRET].map(Vec::from).into();
+    let listed = actix_web::rt::System::new().block_on(site.sessions.of_user("josephine"));
+    let note = listed.expect("the list")[0].note.clone();
+    assert_eq!(note.as_deref(), Some("browser-of-hers"), "a list reads it");
+    let mut secrets: Vec<Vec<u8>> = ["whisper", "josephine", "browser-of-hers", SECRET]
+        .map(Vec::from)
+        .into();
     for token in &tokens {
         let bytes = decoded(token);
         assert_eq!(bytes.len(), 48);

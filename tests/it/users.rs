@@ -1,9 +1,33 @@
 //! The sessions of a user: listed and ended from outside.
 
+use std::time::{Duration, SystemTime};
+
 use actix_web::rt::System;
+use bsession::{SessionInfo, Sessions};
 use serde_json::json;
 
-use crate::support::for_each_store;
+use crate::support::{Site, for_each_store};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn list(sessions: &Sessions, user: &str) -> Vec<SessionInfo> {
+    System::new()
+        .block_on(sessions.of_user(user))
+        .expect("the list")
+}
+
+/// The one session of a user.
+fn only(sessions: &Sessions, user: &str) -> SessionInfo {
+    let mut list = list(sessions, user);
+    assert_eq!(list.len(), 1);
+    list.remove(0)
+}
+
+fn notes(sessions: &Sessions, user: &str) -> Vec<Option<String>> {
+    let list = list(sessions, user).into_iter();
+    list.map(|info| info.note).collect()
+}
 
 for_each_store! {
     fn a_users_sessions_are_listed_the_oldest_first(setup) {
@@ -31,6 +55,99 @@ for_each_store! {
         assert_eq!(listed(), handles[..1]);
         setup.clock.advance(std::time::Duration::from_secs(31 * 24 * 60 * 60));
         assert_eq!(listed(), Vec::<String>::new());
+    }
+
+    fn a_list_tells_when_and_what_of_each_session(setup) {
+        let site = setup.site();
+        let visitor = site.visitor();
+        let near = |at: SystemTime| {
+            let off = setup.clock.now().as_millis().abs_diff(
+                u64::try_from(at.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis()).expect("small"),
+            );
+            assert!(off < 30_000, "{off} ms off");
+        };
+        visitor.post("/set/cart/full");
+        let created = setup.clock.now();
+        setup.clock.advance(DAY);
+        visitor.post("/login/joe");
+        let info = only(&site.sessions, "joe");
+        assert_eq!(info.note, None);
+        let login = info.authenticated.expect("a login");
+        near(login);
+        near(info.seen);
+        near(info.expires - 30 * DAY);
+        assert!(info.created - Duration::from_secs(30) < SystemTime::from(created));
+        setup.clock.advance(DAY);
+        visitor.get("/all");
+        let info = only(&site.sessions, "joe");
+        near(info.seen);
+        near(info.expires - 30 * DAY);
+        assert_eq!(info.authenticated, Some(login));
+        visitor.post("/note/kitchen");
+        for path in ["/set/a/b", "/renew", "/claim/a"] {
+            visitor.post(path);
+            let info = only(&site.sessions, "joe");
+            assert_eq!((info.note.as_deref(), info.authenticated), (Some("kitchen"), Some(login)), "{path}");
+        }
+        setup.clock.advance(DAY);
+        visitor.post("/login/joe");
+        let info = only(&site.sessions, "joe");
+        near(info.authenticated.expect("a login"));
+        assert_eq!(info.note.as_deref(), Some("kitchen"));
+    }
+
+    fn a_list_is_right_to_the_end_of_a_lifetime(setup) {
+        let site = Site::open(setup.builder().lifetime(10 * DAY).build().expect("a service"));
+        let visitor = site.visitor();
+        visitor.post("/login/joe");
+        let first = only(&site.sessions, "joe");
+        for _ in 0..9 {
+            setup.clock.advance(DAY);
+            visitor.get("/all");
+        }
+        let info = only(&site.sessions, "joe");
+        assert_eq!(info.expires, first.expires, "it ends when it ends");
+        assert!(info.seen >= first.seen + 9 * DAY);
+        let touches = site.sessions.stats().touches;
+        visitor.get("/all");
+        setup.clock.advance(MINUTE / 2);
+        visitor.get("/all");
+        assert_eq!(site.sessions.stats().touches, touches, "once a minute");
+    }
+
+    fn a_note_belongs_to_what_the_session_holds(setup) {
+        let site = setup.site();
+        let visitor = site.visitor();
+        visitor.post("/note/kitchen");
+        visitor.post("/login/joe");
+        assert_eq!(notes(&site.sessions, "joe"), [Some("kitchen".to_owned())], "it came along");
+        visitor.post("/login/eve");
+        assert_eq!(notes(&site.sessions, "eve"), [None], "but not to somebody else");
+        visitor.post(&format!("/note/{}", "x".repeat(255) + "%C3%A4"));
+        assert_eq!(notes(&site.sessions, "eve"), [Some("x".repeat(255))], "cut before half of a character");
+        visitor.post("/logout");
+        visitor.post("/login/eve");
+        assert_eq!(notes(&site.sessions, "eve"), [None]);
+    }
+
+    fn a_note_moves_over_to_a_new_secret(setup) {
+        if setup.kind == crate::support::Kind::Memory {
+            return; // a memory store has one service, whose secrets do not change
+        }
+        use crate::support::secret;
+        let old = Site::open(setup.builder_with(&secret(1)).build().expect("a service"));
+        let visitor = old.visitor();
+        visitor.post("/login/joe");
+        visitor.post("/note/kitchen");
+        let both = setup.builder_with(&secret(2)).previous_secret(secret(1));
+        let both = Site::open(both.build().expect("a service"));
+        let info = only(&both.sessions, "joe");
+        assert_eq!(info.note.as_deref(), Some("kitchen"), "before it has moved");
+        visitor.at(both.address).get("/all");
+        let new = setup.builder_with(&secret(2)).build().expect("a service");
+        assert_eq!(only(&new, "joe"), only(&both.sessions, "joe"));
+        let moved = only(&new, "joe");
+        assert_eq!((moved.note, moved.authenticated), (info.note, info.authenticated));
     }
 
     fn a_user_is_logged_out_everywhere_else(setup) {

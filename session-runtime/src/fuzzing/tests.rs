@@ -84,12 +84,16 @@ proptest! {
     #[test]
     fn contents_are_read_as_they_were_written(
         words in any::<[u8; 40]>(),
-        user in proptest::option::of("\\PC{0,8}"),
+        [user, note] in prop::array::uniform2(proptest::option::of("\\PC{0,8}")),
         json in prop_oneof!["\\{\"\\PC{0,4}\":-?[0-9]{1,30}(\\.[0-9]{1,20})?(e-?[0-9]{1,3})?\\}", "\\PC{0,20}"],
     ) {
-        let length = user.as_ref().map_or(0, |user| user.len() as u32 + 1);
-        let user = user.unwrap_or_default();
-        super::seal(&[&words, &length.to_le_bytes()[..], user.as_bytes(), json.as_bytes()].concat());
+        let text = |text: Option<String>| {
+            let length = text.as_ref().map_or(0, |text| text.len() as u32 + 1);
+            [&length.to_le_bytes()[..], text.unwrap_or_default().as_bytes()].concat()
+        };
+        let user = text(user);
+        super::seal(&[&words, &*user, json.as_bytes()].concat());
+        super::seal(&[&words, &*user, &text(note), json.as_bytes()].concat());
     }
 
     #[test]

@@ -61,11 +61,13 @@ impl Service {
         contents.cookie_sent = now;
         let contents = Arc::new(contents);
         let expires = self.expiry(&contents, now);
+        let user = self.user_key(&contents);
         let next = Live {
             revision: live.revision.next(),
             expires,
             seen: now,
-            user: self.user_key(&contents),
+            user,
+            summary: self.summary(Some((live, &contents)), live.handle, user, &contents)?,
             previous: false,
             due: false,
             ..live.clone()

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::Result;
 use crate::id::Id;
-use crate::record::{Inner, Key, Record};
+use crate::record::{Inner, Key, Record, Summary};
 use crate::seal;
 use crate::store::{Answer, Loaded};
 use crate::token::Token;
@@ -114,6 +114,7 @@ impl Service {
             summary,
             body,
         } = record;
+        let summary = summary.filter(Summary::is_sealed);
         let (contents, previous) = match body.0 {
             Inner::Plain(contents) => (contents, false),
             Inner::Sealed(bytes) => {

@@ -11,7 +11,7 @@ use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::random;
-use crate::record::{Body, Handle, Inner, Key, Record, Revision, UserKey};
+use crate::record::{Body, Handle, Inner, Key, Record, Revision, Summary, UserKey};
 use crate::seal;
 use crate::secret;
 use crate::store::Commit;
@@ -142,6 +142,8 @@ impl Service {
         }
         self.check(&contents)?;
         let handle = Handle(random::bytes().map_err(Error::Random)?);
+        let user = self.user_key(&contents);
+        let summary = self.summary(None, handle, user, &contents)?;
         for _ in 0..TRIES {
             let id = outcome.new_id()?;
             let expires = self.expiry(&contents, now);
@@ -154,8 +156,8 @@ impl Service {
                 seen: now,
                 created: contents.created,
                 handle,
-                user: self.user_key(&contents),
-                summary: None,
+                user,
+                summary: summary.clone(),
                 previous: false,
                 due: false,
             };
@@ -251,6 +253,7 @@ impl Service {
         } else {
             self.user_key(&contents)
         };
+        let summary = self.summary(Some((live, base)), live.handle, user, &contents)?;
         let (id, key) = match new_id {
             Some(id) => (id.clone(), self.ring.store_key(id)),
             None => (live.id.clone(), live.key),
@@ -266,7 +269,7 @@ impl Service {
             created: live.created,
             handle: live.handle,
             user,
-            summary: live.summary.clone(),
+            summary,
             previous: false,
             due: false,
         };
@@ -365,6 +368,30 @@ impl Service {
         Some(self.ring.current().user_key(user))
     }
 
+    /// What lists tell of a session: as it was before, as long as none of it changes.
+    pub(super) fn summary(
+        &self,
+        before: Option<(&Live, &Contents)>,
+        handle: Handle,
+        user: Option<UserKey>,
+        contents: &Contents,
+    ) -> Result<Option<Summary>> {
+        // In this process it is the contents.
+        let Some(user) = user.filter(|_| !self.store.in_process()) else {
+            return Ok(None);
+        };
+        if let Some((live, base)) = before
+            && live.summary.is_some()
+            // Of another secret it is another one.
+            && live.user == Some(user)
+            && (base.authenticated, &base.note) == (contents.authenticated, &contents.note)
+        {
+            return Ok(live.summary.clone());
+        }
+        let sealed = seal::seal_summary(&self.ring, handle, user, contents)?;
+        Ok(Some(Summary(Inner::Sealed(sealed))))
+    }
+
     pub(super) fn record(&self, live: &Live, contents: &Arc<Contents>) -> Result<Record> {
         let &Live {
             key,
@@ -376,8 +403,9 @@ impl Service {
             user,
             ..
         } = live;
-        let body = if self.store.in_process() {
-            Inner::Plain(Arc::clone(contents))
+        let (body, summary) = if self.store.in_process() {
+            let plain = || Inner::Plain(Arc::clone(contents));
+            (plain(), user.map(|_| Summary(plain())))
         } else {
             let place = seal::Place {
                 key,
@@ -386,7 +414,8 @@ impl Service {
                 handle,
                 user,
             };
-            Inner::Sealed(seal::seal(&self.ring, &live.id, &place, contents)?)
+            let sealed = seal::seal(&self.ring, &live.id, &place, contents)?;
+            (Inner::Sealed(sealed), live.summary.clone())
         };
         Ok(Record {
             revision,
@@ -395,7 +424,7 @@ impl Service {
             created,
             handle,
             user,
-            summary: live.summary.clone(),
+            summary,
             body: Body(body),
         })
     }

@@ -4,19 +4,40 @@ use std::time::SystemTime;
 
 use super::{Service, Sessions};
 use crate::error::Result;
-use crate::record::{Handle, Key};
+use crate::record::{Handle, Inner, Key, UserKey};
+use crate::seal::{self, Told};
 use crate::session::Session;
+use crate::store::Listing;
 
 /// What can be told of a session without its visitor's cookie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionInfo {
     /// Its public name, as [`Session::handle`](crate::Session::handle) gives it.
     pub handle: Handle,
     /// When it was created.
     pub created: SystemTime,
+    /// When the user logged in; `None` if that cannot be read, as in what an earlier version wrote.
+    pub authenticated: Option<SystemTime>,
+    /// When it was last visited, to the minute.
+    pub seen: SystemTime,
     /// When it ends unless it is visited again.
     pub expires: SystemTime,
+    /// What the application noted with [`Session::set_note`](crate::Session::set_note).
+    pub note: Option<String>,
+}
+
+impl SessionInfo {
+    fn new(listing: &Listing, told: Told) -> Self {
+        Self {
+            handle: listing.handle,
+            created: listing.created.into(),
+            authenticated: told.authenticated.map(SystemTime::from),
+            seen: listing.seen.into(),
+            expires: listing.expires.into(),
+            note: told.note.map(String::from),
+        }
+    }
 }
 
 impl Sessions {
@@ -33,12 +54,8 @@ impl Sessions {
                 .wait(service.store.of_user(key, service.now()))
                 .await?
             {
-                let (created, expires) = (listing.created.into(), listing.expires.into());
-                sessions.push(SessionInfo {
-                    handle: listing.handle,
-                    created,
-                    expires,
-                });
+                let told = service.told(key, &listing).unwrap_or_default();
+                sessions.push(SessionInfo::new(&listing, told));
             }
         }
         sessions.sort_by_key(|session| (session.created, session.handle));
@@ -70,9 +87,17 @@ impl Sessions {
 }
 
 impl Service {
+    /// What the summary of a session tells; nothing if it does not open.
+    fn told(&self, user: UserKey, listing: &Listing) -> Option<Told> {
+        match &listing.summary.as_ref()?.0 {
+            Inner::Plain(contents) => Some(Told::from(&**contents)),
+            Inner::Sealed(bytes) => seal::open_summary(&self.ring, listing.handle, user, bytes),
+        }
+    }
+
     async fn find(
         &self,
-        user: crate::record::UserKey,
+        user: UserKey,
         handle: Handle,
         deadline: &mut super::Deadline<'_>,
     ) -> Result<Option<Key>> {

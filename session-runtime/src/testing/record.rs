@@ -58,16 +58,7 @@ pub(super) fn after(before: &Record, body: &[u8]) -> Record {
 }
 
 /// All that a store has to give back as it was given.
-pub(super) fn fields(
-    record: &Record,
-) -> (
-    Revision,
-    [Timestamp; 3],
-    Handle,
-    Option<UserKey>,
-    Option<&[u8]>,
-    &[u8],
-) {
+pub(super) fn fields(record: &Record) -> impl PartialEq + std::fmt::Debug {
     let Record {
         revision,
         expires,
@@ -81,8 +72,7 @@ pub(super) fn fields(
     (
         *revision,
         [*expires, *seen, *created],
-        *handle,
-        *user,
+        (*handle, *user),
         summary.as_ref().map(Summary::as_bytes),
         body.as_bytes(),
     )

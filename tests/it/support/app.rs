@@ -92,6 +92,13 @@ async fn login(user: Path<String>) -> impl Responder {
     "in"
 }
 
+#[post("/note/{text}")]
+#[session]
+async fn note(text: Path<String>) -> impl Responder {
+    session.set_note(&*text);
+    "noted"
+}
+
 #[post("/renew")]
 #[session]
 async fn renew() -> impl Responder {
@@ -164,6 +171,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(leave_flash)
         .service(show_flashes)
         .service(login)
+        .service(note)
         .service(renew)
         .service(logout)
         .service(purge)
