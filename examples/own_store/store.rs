@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bsession::{
     Answer, Commit, Key, Listing, Loaded, RETIRED, Record, Revision, Store, StoreError, Swept,
-    Timestamp, UserKey,
+    Timestamp, UserKey, Which,
 };
 use redb::{Database, ReadableDatabase};
 
@@ -181,10 +181,10 @@ impl Store for RedbStore {
         self.read(move |tables| tables.list(user, now))
     }
 
-    fn remove_user(&self, user: UserKey, but: Option<Key>, now: Timestamp) -> Answer<'_, usize> {
+    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
         self.write(move |tables| {
             let mut listed = tables.list(user, now)?;
-            listed.retain(|listing| Some(listing.key) != but);
+            listed.retain(|listing| which.includes(listing.handle));
             for listing in &listed {
                 tables.set(listing.key, Some(Entry::Tombstone(now, None)))?;
             }

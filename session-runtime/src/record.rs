@@ -57,10 +57,25 @@ macro_rules! bytes_as_hex {
 bytes_as_hex! {
     /// Where a record is kept: a hash of the session's id, from which the id cannot be found.
     Key[16];
-    /// A session's public name, for lists and logs: not secret, the same through every renewal.
+    /// A session's public name, for lists and logs: not secret, the same through every renewal. As
+    /// text, and for serde, it is 24 hexadecimal digits.
     Handle[12];
     /// A user in a store: a hash of the name, keyed by the secret.
     UserKey[16];
+}
+
+/// As text, as it is shown: for forms and pages.
+impl serde::Serialize for Handle {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Handle {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// The error of reading a [`Key`], [`Handle`] or [`UserKey`] from text.

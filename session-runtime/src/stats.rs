@@ -48,7 +48,7 @@ counters! {
     touches,
     /// Sessions given a new id.
     renewals,
-    /// Sessions removed by a purge.
+    /// Sessions removed by a purge or from outside.
     removals,
     /// Cookies of our name that were none of our tokens.
     bad_cookies,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bsession::testing::{Fault, FaultyStore, contract, file_store, memory_store};
 use bsession::{
     Answer, Commit, Durability, Key, Listing, Loaded, Record, Revision, Store, StoreError, Swept,
-    Timestamp, UserKey,
+    Timestamp, UserKey, Which,
 };
 
 fn run(make: impl FnMut() -> Arc<dyn Store>) {
@@ -52,6 +52,8 @@ enum Flaw {
     TouchesNothing,
     ListsNothing,
     RemovesOfNobody,
+    SparesNobody,
+    ForgetsVisits,
     SharesKeys,
     SweepsAll,
     NeverEndsASweep,
@@ -111,6 +113,9 @@ impl Store for Flawed {
         if matches!(self.1, Flaw::TouchesNothing) {
             return Answer::Now(Ok(()));
         }
+        if matches!(self.1, Flaw::ForgetsVisits) {
+            return self.0.touch(key, revision, expires, Timestamp::default());
+        }
         self.0.touch(key, revision, expires, now)
     }
 
@@ -139,11 +144,13 @@ impl Store for Flawed {
         self.0.of_user(user, now)
     }
 
-    fn remove_user(&self, user: UserKey, but: Option<Key>, now: Timestamp) -> Answer<'_, usize> {
+    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
         if matches!(self.1, Flaw::RemovesOfNobody) {
             return Answer::Now(Ok(3));
         }
-        self.0.remove_user(user, but, now)
+        let spares = matches!(which, Which::AllBut(_)) && matches!(self.1, Flaw::SparesNobody);
+        let which = if spares { Which::All } else { which };
+        self.0.remove_user(user, which, now)
     }
 
     fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
@@ -170,6 +177,8 @@ fn a_flaw_is_found() {
         TouchesNothing,
         ListsNothing,
         RemovesOfNobody,
+        SparesNobody,
+        ForgetsVisits,
         SharesKeys,
         SweepsAll,
         NeverEndsASweep,

@@ -6,7 +6,7 @@ use actix_web::rt::System;
 use bsession::{SessionInfo, Sessions};
 use serde_json::json;
 
-use crate::support::{Site, for_each_store};
+use crate::support::{Site, Visitor, for_each_store};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -164,9 +164,50 @@ for_each_store! {
         for device in &devices[1..] {
             assert_eq!(device.session()["user"], json!(null), "at the very next request");
         }
-        assert_eq!(System::new().block_on(site.sessions.remove_user("joe", None)).expect("removed"), 1);
+        assert_eq!(System::new().block_on(site.sessions.revoke_user("joe", None)).expect("removed"), 1);
         assert_eq!(devices[0].session()["user"], json!(null));
         assert_eq!(eve.session()["user"], json!("eve"));
+    }
+
+    fn a_session_is_revoked_by_its_own_user_alone(setup) {
+        let site = setup.site();
+        let [phone, laptop, eve] = [(); 3].map(|()| site.visitor());
+        for (visitor, path) in [(&phone, "/login/joe"), (&laptop, "/login/joe"), (&eve, "/login/eve")] {
+            visitor.post(path);
+        }
+        let revoke = |user: &str, visitor: &str| {
+            let handle = visitor.parse().expect("a handle");
+            System::new().block_on(site.sessions.revoke(user, handle)).expect("the store works")
+        };
+        let handle = |visitor: &Visitor| visitor.session()["handle"].as_str().expect("a handle").to_owned();
+        let [of_phone, of_eve] = [handle(&phone), handle(&eve)];
+        let removals = site.sessions.stats().removals;
+        assert!(!revoke("joe", &of_eve), "a stranger's is not his to end");
+        assert!(!revoke("eve", &of_phone));
+        assert!(!revoke("joe", &"0".repeat(24)));
+        phone.post("/renew");
+        assert!(revoke("joe", &of_phone), "also under its new id");
+        assert_eq!(site.sessions.stats().removals, removals + 1);
+        assert!(!revoke("joe", &of_phone), "once");
+        assert_eq!(phone.session()["user"], json!(null), "at the very next request");
+        assert_eq!(laptop.session()["user"], json!("joe"));
+        assert_eq!(eve.session()["user"], json!("eve"));
+        laptop.post("/logout");
+        assert!(list(&site.sessions, "joe").is_empty());
+    }
+
+    fn a_login_that_ends_all_others_is_spared(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let [new, anonymous, other, again] = [(); 4].map(|()| site.visitor());
+        anonymous.post("/set/cart/full");
+        other.post("/login/eve");
+        again.post("/login/joe");
+        for (visitor, ended) in [(&again, "0"), (&new, "1"), (&anonymous, "1"), (&other, "1"), (&again, "1")] {
+            assert_eq!(visitor.post("/alone/joe").body, ended);
+            assert_eq!(visitor.session()["user"], json!("joe"));
+            assert_eq!(list(&site.sessions, "joe").len(), 1);
+        }
+        assert!(list(&site.sessions, "eve").is_empty());
     }
 
     fn a_user_is_found_under_every_secret(setup) {
@@ -210,10 +251,23 @@ fn routes(config: &mut actix_web::web::ServiceConfig) {
     async fn elsewhere(sessions: Sessions) -> bsession::Result<impl Responder> {
         let user = session.user().unwrap_or_default().to_owned();
         Ok(sessions
-            .remove_user(&user, Some(session))
+            .revoke_user(&user, Some(session))
             .await?
             .to_string())
     }
 
-    config.service(elsewhere);
+    #[post("/alone/{user}")]
+    #[session]
+    async fn alone(
+        sessions: Sessions,
+        user: actix_web::web::Path<String>,
+    ) -> bsession::Result<impl Responder> {
+        session.login(&*user);
+        Ok(sessions
+            .revoke_user(&user, Some(session))
+            .await?
+            .to_string())
+    }
+
+    config.service(elsewhere).service(alone);
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 
-use super::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept};
+use super::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept, Which};
 use crate::clock::Timestamp;
 use crate::record::{Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
 
@@ -216,12 +216,12 @@ impl MemoryStore {
         }
     }
 
-    /// Removes what is under a key, or has followed it, if it is of this user.
-    fn remove_now(&self, mut key: Key, of: Option<UserKey>, now: Timestamp) -> bool {
+    /// Removes what is under a key, or has followed it, if it is to go.
+    fn remove_now(&self, mut key: Key, goes: impl Fn(&Record) -> bool, now: Timestamp) -> bool {
         loop {
             let mut shard = self.shard(key);
             match shard.entries.get(&key) {
-                Some(Entry::Live(record)) if of.is_none() || record.user == of => {}
+                Some(Entry::Live(record)) if goes(record) => {}
                 Some(Entry::Tombstone {
                     successor: Some(successor),
                     ..
@@ -243,20 +243,26 @@ impl MemoryStore {
         }
     }
 
-    fn list(&self, user: UserKey, now: Timestamp) -> Vec<Listing> {
-        let keys: Vec<Key> = lock(&self.users)
-            .get(&user)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
-        keys.into_iter()
-            .filter_map(|key| {
-                let shard = self.shard(key);
-                let record = shard.entries.get(&key)?.live(now)?;
-                (record.user == Some(user)).then(|| Listing::of(key, record))
-            })
-            .collect()
+    /// The keys of a user's sessions; of one that is renewed meanwhile the old or the new one.
+    fn keys_of(&self, user: UserKey) -> Vec<Key> {
+        let users = lock(&self.users);
+        users.get(&user).into_iter().flatten().copied().collect()
+    }
+
+    /// The live session under a key, or under the one that has followed it.
+    fn look_up(&self, mut key: Key, user: UserKey, now: Timestamp) -> Option<Listing> {
+        loop {
+            match self.shard(key).entries.get(&key)? {
+                Entry::Live(record) if record.expires > now && record.user == Some(user) => {
+                    return Some(Listing::of(key, record));
+                }
+                Entry::Tombstone {
+                    successor: Some(successor),
+                    ..
+                } => key = *successor,
+                _ => return None,
+            }
+        }
     }
 }
 
@@ -361,20 +367,21 @@ impl Store for MemoryStore {
     }
 
     fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
-        Answer::Now(Ok(self.remove_now(key, None, now)))
+        Answer::Now(Ok(self.remove_now(key, |_| true, now)))
     }
 
     fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
-        Answer::Now(Ok(self.list(user, now)))
+        let keys = self.keys_of(user).into_iter();
+        Answer::Now(Ok(keys
+            .filter_map(|key| self.look_up(key, user, now))
+            .collect()))
     }
 
-    fn remove_user(&self, user: UserKey, but: Option<Key>, now: Timestamp) -> Answer<'_, usize> {
-        let others = self
-            .list(user, now)
-            .into_iter()
-            .filter(|listing| Some(listing.key) != but);
-        Answer::Now(Ok(others
-            .filter(|listing| self.remove_now(listing.key, Some(user), now))
+    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
+        let goes = |record: &Record| record.user == Some(user) && which.includes(record.handle);
+        let keys = self.keys_of(user).into_iter();
+        Answer::Now(Ok(keys
+            .filter(|&key| self.remove_now(key, goes, now))
             .count()))
     }
 
@@ -513,12 +520,13 @@ mod tests {
         };
         let answer = store.renew(key(0, 1), first.revision, key(0, 2), renewed, NOW);
         assert!(matches!(done(answer), Ok(Commit::Saved)));
-        assert!(!store.remove_now(key(0, 1), joe, NOW));
+        let of = |user| move |record: &Record| record.user == user;
+        assert!(!store.remove_now(key(0, 1), of(joe), NOW));
         assert!(matches!(
             done(store.load(key(0, 2), NOW)),
             Ok(Loaded::Live(_))
         ));
-        assert!(store.remove_now(key(0, 1), eve, NOW));
+        assert!(store.remove_now(key(0, 1), of(eve), NOW));
     }
 
     #[test]

@@ -101,10 +101,17 @@ pub trait Store: Send + Sync + 'static {
     fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool>;
 
     /// The live sessions of a user, in no order.
+    ///
+    /// One that is renewed meanwhile is not missed; it may be listed twice, under both keys.
     fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>>;
 
-    /// Removes all sessions of a user, but the one under the key `but`; answers how many.
-    fn remove_user(&self, user: UserKey, but: Option<Key>, now: Timestamp) -> Answer<'_, usize>;
+    /// Removes those sessions of a user that are [included](Which::includes), as
+    /// [`remove`](Store::remove) does; answers how many live ones there were.
+    ///
+    /// Whose a session is, and its handle, is looked at in the same atomic step as the removal:
+    /// one that is renewed meanwhile, handle and all, does not slip through, and one that has
+    /// become another user's is not touched.
+    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize>;
 
     /// Looks at about `budget` records and tombstones, from where the last call stopped, and
     /// deletes those that have expired.
@@ -166,6 +173,29 @@ impl Listing {
             expires: record.expires,
             seen: record.seen,
             summary: record.summary.clone(),
+        }
+    }
+}
+
+/// Which sessions of a user a [`Store::remove_user`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Every one.
+    All,
+    /// Every one but that with this handle.
+    AllBut(Handle),
+    /// The one with this handle.
+    One(Handle),
+}
+
+impl Which {
+    /// Whether the session with this handle is among them.
+    #[must_use]
+    pub fn includes(self, handle: Handle) -> bool {
+        match self {
+            Self::All => true,
+            Self::AllBut(spared) => handle != spared,
+            Self::One(meant) => handle == meant,
         }
     }
 }

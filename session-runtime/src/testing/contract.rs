@@ -35,11 +35,13 @@ where
     tombstones_end(&make()).await;
     users::a_users_sessions_are_listed(&make()).await;
     users::a_users_sessions_are_removed(&make()).await;
+    users::one_session_of_a_user_is_removed(&make()).await;
     the_sweeper_deletes_what_has_expired_alone(&make()).await;
     races::racing_commits_lose_nothing(&make()).await;
     races::a_removal_among_racing_commits_stays(&make()).await;
     races::racing_renewals_leave_one(&make()).await;
     races::removing_a_users_sessions_spares_who_logged_in_meanwhile(&make()).await;
+    races::a_session_that_is_renewed_is_neither_missed_nor_ended_wrongly(&make()).await;
 }
 
 async fn a_record_is_read_back_as_it_was_written(store: &Arc<dyn Store>) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Timestamp;
 use crate::record::{Key, Record, Revision, UserKey};
-use crate::store::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept};
+use crate::store::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept, Which};
 
 /// What becomes of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,9 +162,9 @@ impl Store for FaultyStore {
         self.run("of_user", Vec::new(), move || self.inner.of_user(user, now))
     }
 
-    fn remove_user(&self, user: UserKey, but: Option<Key>, now: Timestamp) -> Answer<'_, usize> {
+    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
         self.run("remove_user", 0, move || {
-            self.inner.remove_user(user, but, now)
+            self.inner.remove_user(user, which, now)
         })
     }
 

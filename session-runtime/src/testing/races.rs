@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::ask::{ask, created, is_retired, is_saved, live};
 use super::record::{NOW, after, key, of_user, record, user};
 use crate::clock::Timestamp;
-use crate::record::Record;
-use crate::store::{Commit, Loaded, Store};
+use crate::record::{Handle, Record};
+use crate::store::{Commit, Listing, Loaded, Store, Which};
 
 /// How many threads race, and how often each.
 const THREADS: u8 = 4;
@@ -139,7 +139,7 @@ pub(super) async fn removing_a_users_sessions_spares_who_logged_in_meanwhile(
         let first = created(store, old, of_user(1, b"")).await;
         race(store, async move |store, thread| {
             if thread > 0 {
-                ask!(store, remove_user(user(1), None, NOW));
+                ask!(store, remove_user(user(1), Which::All, NOW));
                 return;
             }
             let other = Record {
@@ -154,5 +154,52 @@ pub(super) async fn removing_a_users_sessions_spares_who_logged_in_meanwhile(
                 "a session that another user took over is not the first one's any more"
             );
         });
+    }
+}
+
+pub(super) async fn a_session_that_is_renewed_is_neither_missed_nor_ended_wrongly(
+    store: &Arc<dyn Store>,
+) {
+    let device = |device| Record {
+        handle: Handle([device; 12]),
+        ..of_user(1, b"")
+    };
+    for round in 0..ROUNDS {
+        let olds = [key(round), key(100 + round)];
+        let [revoked, spared] = [
+            created(store, olds[0], device(1)),
+            created(store, olds[1], device(2)),
+        ];
+        let firsts = [revoked.await, spared.await];
+        race(store, async move |store, thread| {
+            let renew = async |place: usize| {
+                let (first, new) = (&firsts[place], key(200 + round + 27 * place as u8));
+                let next = after(first, b"");
+                ask!(store, renew(olds[place], first.revision, new, next, NOW))
+            };
+            match thread {
+                0 => drop(renew(0).await),
+                1 => assert!(
+                    is_saved(&renew(1).await),
+                    "what is spared is spared while it is renewed"
+                ),
+                2 => {
+                    let listed = ask!(store, of_user(user(1), NOW));
+                    let spared = |listing: &Listing| listing.handle == Handle([2; 12]);
+                    assert!(
+                        listed.iter().any(spared),
+                        "a list misses nobody who is renewed"
+                    );
+                }
+                _ => {
+                    let which = Which::AllBut(Handle([2; 12]));
+                    ask!(store, remove_user(user(1), which, NOW));
+                }
+            }
+        });
+        let left = ask!(store, of_user(user(1), NOW));
+        let handles: Vec<_> = left.iter().map(|listing| listing.handle.0[0]).collect();
+        assert_eq!(handles, [2], "who is renewed does not slip through");
+        ask!(store, remove_user(user(1), Which::All, NOW));
     }
 }

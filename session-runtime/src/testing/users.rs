@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::ask::{ask, created, is_retired, is_saved};
+use super::ask::{ask, created, is_gone, is_retired, is_saved};
 use super::record::{HOUR, NOW, after, key, of_user, record, user};
-use crate::record::{Key, Record, Summary};
-use crate::store::{Loaded, Store};
+use crate::record::{Handle, Key, Record, Summary};
+use crate::store::{Loaded, Store, Which};
 
 pub(super) async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
     let listed = async |number, now| {
@@ -72,13 +72,24 @@ pub(super) async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
     assert_eq!(listed(9, NOW).await, [], "an unknown user has no sessions");
 }
 
+/// A session of a user, with a handle of its own.
+fn device(number: u8, device: u8) -> Record {
+    Record {
+        handle: Handle([device; 12]),
+        ..of_user(number, b"")
+    }
+}
+
 pub(super) async fn a_users_sessions_are_removed(store: &Arc<dyn Store>) {
     for number in 1..=4 {
-        created(store, key(number), of_user(1, b"")).await;
+        created(store, key(number), device(1, number)).await;
     }
-    created(store, key(5), of_user(2, b"")).await;
+    created(store, key(5), device(2, 5)).await;
     assert_eq!(
-        ask!(store, remove_user(user(1), Some(key(2)), NOW)),
+        ask!(
+            store,
+            remove_user(user(1), Which::AllBut(Handle([2; 12])), NOW)
+        ),
         3,
         "all but one"
     );
@@ -87,13 +98,50 @@ pub(super) async fn a_users_sessions_are_removed(store: &Arc<dyn Store>) {
         assert!(is_retired(store, key(number), NOW).await);
     }
     assert_eq!(
-        ask!(store, remove_user(user(1), None, NOW)),
+        ask!(store, remove_user(user(1), Which::All, NOW)),
         1,
         "and then all"
     );
-    assert_eq!(ask!(store, remove_user(user(1), None, NOW)), 0);
+    assert_eq!(ask!(store, remove_user(user(1), Which::All, NOW)), 0);
     assert!(
         matches!(ask!(store, load(key(5), NOW)), Loaded::Live(_)),
         "of nobody else"
+    );
+}
+
+pub(super) async fn one_session_of_a_user_is_removed(store: &Arc<dyn Store>) {
+    let first = created(store, key(1), device(1, 1)).await;
+    created(store, key(2), device(1, 2)).await;
+    let one = |device| Which::One(Handle([device; 12]));
+    assert_eq!(
+        ask!(store, remove_user(user(2), one(1), NOW)),
+        0,
+        "a handle of another user's session removes nothing"
+    );
+    assert_eq!(ask!(store, remove_user(user(1), one(3), NOW)), 0);
+    let renewed = after(&first, b"");
+    assert!(is_saved(&ask!(
+        store,
+        renew(key(1), first.revision, key(3), renewed.clone(), NOW)
+    )));
+    assert_eq!(
+        ask!(store, remove_user(user(1), one(1), NOW)),
+        1,
+        "a handle is the same through renewals"
+    );
+    assert!(is_retired(store, key(3), NOW).await);
+    assert!(is_gone(&ask!(
+        store,
+        commit(key(3), renewed.revision, after(&renewed, b""), NOW)
+    )));
+    assert!(
+        matches!(ask!(store, load(key(2), NOW)), Loaded::Live(_)),
+        "and it is that session's alone"
+    );
+    let end = NOW + HOUR;
+    assert_eq!(
+        ask!(store, remove_user(user(1), one(2), end)),
+        0,
+        "what has expired is not counted"
     );
 }

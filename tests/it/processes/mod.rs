@@ -2,6 +2,7 @@
 
 mod kills;
 mod logout;
+mod revoke;
 mod secrets;
 mod sweeping;
 

@@ -32,7 +32,7 @@ fn two_services_on_one_directory_leave_each_others_sessions_alone() {
     for wire in [&mut here, &mut there] {
         assert_eq!(wire.get("/sessions-of/joe", None).body, "1");
     }
-    assert_eq!(here.post("/remove-user/joe", None).body, "1");
+    assert_eq!(here.post("/revoke-user/joe", None).body, "1");
     assert_eq!(here.get("/all", Some(first)).json()["user"], json!(null));
     assert_eq!(there.get("/all", Some(second)).json()["user"], json!("joe"));
     assert_eq!(there.get("/sessions-of/joe", None).body, "1");

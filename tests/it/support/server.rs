@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::error::BlockingError;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Responder, get, post};
-use bsession::{Clock, Mode, Secure, Sessions, session};
+use bsession::{Clock, Handle, Mode, Secure, Sessions, session};
 
 use super::{Site, Visitor, Wire, secret};
 
@@ -203,9 +203,15 @@ async fn sessions_of(sessions: Sessions, user: web::Path<String>) -> bsession::R
     Ok(sessions.of_user(&user).await?.len().to_string())
 }
 
-#[post("/remove-user/{user}")]
-async fn remove_user(sessions: Sessions, user: web::Path<String>) -> bsession::Result<String> {
-    Ok(sessions.remove_user(&user, None).await?.to_string())
+#[post("/revoke-user/{user}")]
+async fn revoke_user(sessions: Sessions, user: web::Path<String>) -> bsession::Result<String> {
+    Ok(sessions.revoke_user(&user, None).await?.to_string())
+}
+
+#[post("/revoke/{user}/{handle}")]
+async fn revoke(sessions: Sessions, path: web::Path<(String, Handle)>) -> bsession::Result<String> {
+    let (user, handle) = path.into_inner();
+    Ok(sessions.revoke(&user, handle).await?.to_string())
 }
 
 #[get("/stats")]
@@ -227,6 +233,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(sweep)
         .service(turn)
         .service(sessions_of)
-        .service(remove_user)
+        .service(revoke_user)
+        .service(revoke)
         .service(stats);
 }

@@ -1,14 +1,14 @@
 //! The sessions of a user: which they are, and the removal of them all.
 
 use super::buffer::Buffer;
-use super::layout::Content;
-use super::operations::{Only, peek, remove};
+use super::layout::{Content, Live, Tombstone};
+use super::operations::{RENEWALS, peek, remove};
 use super::session::{ONCE, Session};
 use super::stop::{Stop, Try};
 use super::{Files, index};
 use crate::clock::Timestamp;
 use crate::record::{Key, UserKey};
-use crate::store::Listing;
+use crate::store::{Listing, Which};
 
 /// How often a user's list is read until no session is in it; who logs in faster is let go on.
 const LISTINGS: usize = 8;
@@ -16,10 +16,24 @@ const LISTINGS: usize = 8;
 pub(super) fn of_user(files: Files<'_>, user: UserKey, now: Timestamp) -> Try<Vec<Listing>> {
     let mut listings = Vec::new();
     for key in index::keys(files, user)? {
-        match look_up(files, user, key)? {
-            Entry::Of(listing) if listing.expires > now => listings.push(listing),
-            Entry::Of(_) | Entry::Unclear => {}
-            Entry::Stale => drop(unlist(files, user, key)?),
+        let mut entry = look_up(files, user, key)?;
+        if matches!(entry, Entry::Stale { .. }) {
+            unlist(files, user, key)?;
+        }
+        // The new key of a session that is renewed meanwhile may not be on the list that was read.
+        for _ in 0..RENEWALS {
+            let Entry::Stale {
+                successor: Some(successor),
+            } = entry
+            else {
+                break;
+            };
+            entry = look_up(files, user, successor)?;
+        }
+        if let Entry::Of(listing) = entry
+            && listing.expires > now
+        {
+            listings.push(listing);
         }
     }
     Ok(listings)
@@ -28,20 +42,17 @@ pub(super) fn of_user(files: Files<'_>, user: UserKey, now: Timestamp) -> Try<Ve
 pub(super) fn remove_user(
     files: Files<'_>,
     user: UserKey,
-    but: Option<Key>,
+    which: Which,
     now: Timestamp,
     count: &mut usize,
 ) -> Try<()> {
-    let only = Only {
-        user: Some(user),
-        but,
-    };
+    let goes = |live: &Live<'_>| live.user == Some(user) && which.includes(live.handle);
     // Again if there were any: a session that is renewed while its user's list is read may be
     // seen neither under its old key nor under its new one.
     for _ in 0..LISTINGS {
         let before = *count;
         for key in index::keys(files, user)? {
-            match remove(files, key, now, only) {
+            match remove(files, key, now, goes) {
                 Ok(was_live) => *count += usize::from(was_live),
                 Err(Stop::Missing) => {}
                 Err(stop) => return Err(stop),
@@ -58,14 +69,17 @@ pub(super) fn remove_user(
 enum Entry {
     Of(Listing),
     /// The file is there and says otherwise, or it is not there.
-    Stale,
+    Stale {
+        /// Where the session went, if it was renewed.
+        successor: Option<Key>,
+    },
     /// The session is being created, or is too new to be read.
     Unclear,
 }
 
 fn look_up(files: Files<'_>, user: UserKey, key: Key) -> Try<Entry> {
     match peek(files, key, |content| judge(&content, user, key)) {
-        Err(Stop::Missing) => Ok(Entry::Stale),
+        Err(Stop::Missing) => Ok(Entry::Stale { successor: None }),
         result => result,
     }
 }
@@ -80,7 +94,10 @@ fn judge(content: &Content<'_>, user: UserKey, key: Key) -> Entry {
             seen: live.seen,
             summary: live.summary(),
         }),
-        Content::Live(_) | Content::Tombstone(_) => Entry::Stale,
+        Content::Live(_) => Entry::Stale { successor: None },
+        Content::Tombstone(Tombstone { successor, .. }) => Entry::Stale {
+            successor: *successor,
+        },
         Content::Empty | Content::Newer | Content::Doubtful => Entry::Unclear,
     }
 }
@@ -88,7 +105,7 @@ fn judge(content: &Content<'_>, user: UserKey, key: Key) -> Entry {
 /// Removes an entry from a user's list if it is stale, and answers whether it did.
 pub(super) fn unlist_if_stale(files: Files<'_>, user: UserKey, key: Key) -> Try<bool> {
     match look_up(files, user, key)? {
-        Entry::Stale => unlist(files, user, key),
+        Entry::Stale { .. } => unlist(files, user, key),
         Entry::Of(_) | Entry::Unclear => Ok(false),
     }
 }
@@ -99,7 +116,9 @@ fn unlist(files: Files<'_>, user: UserKey, key: Key) -> Try<bool> {
     // Kept until the entry is gone.
     let _session = match Session::hold(files, key, ONCE) {
         Ok(session) => match session.content(&mut Buffer::take()) {
-            Ok(content) if matches!(judge(&content, user, key), Entry::Stale) => Some(session),
+            Ok(content) if matches!(judge(&content, user, key), Entry::Stale { .. }) => {
+                Some(session)
+            }
             Ok(_) => return Ok(false),
             Err(Stop::Missing) => None,
             Err(stop) => return Err(stop),

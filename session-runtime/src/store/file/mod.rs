@@ -43,11 +43,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use self::dir::Dir;
-use self::operations::Only;
 use self::pace::Pace;
 use self::stop::{Doing, Stop, Try};
 use self::sweep::Cursor;
-use super::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept};
+use super::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept, Which};
 use crate::clock::Timestamp;
 use crate::record::{Key, Record, Revision, UserKey};
 
@@ -325,7 +324,7 @@ impl Store for FileStore {
     fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
         self.answer_synced(
             || false,
-            move |files| operations::remove(files, key, now, Only::default()),
+            move |files| operations::remove(files, key, now, |_| true),
         )
     }
 
@@ -333,13 +332,13 @@ impl Store for FileStore {
         self.answer(Vec::new, move |files| listing::of_user(files, user, now))
     }
 
-    fn remove_user(&self, user: UserKey, but: Option<Key>, now: Timestamp) -> Answer<'_, usize> {
+    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
         // Counted over all attempts: what one has removed, the next does not find.
         let mut count = 0;
         self.answer_synced(
             || 0,
             move |files| {
-                listing::remove_user(files, user, but, now, &mut count)?;
+                listing::remove_user(files, user, which, now, &mut count)?;
                 Ok(count)
             },
         )

@@ -13,12 +13,12 @@ use super::session::{
 use super::stop::{Doing, Stop, Try};
 use super::{Durability, Files, index};
 use crate::clock::Timestamp;
-use crate::record::{Key, RETIRED, Record, Revision, UserKey};
+use crate::record::{Key, RETIRED, Record, Revision};
 use crate::store::{Commit, Loaded, StoreError};
 
-/// How many renewals a removal follows. One visitor does not log in a thousand times before the
+/// How many renewals are followed. One visitor does not log in a thousand times before the
 /// first tombstone is swept; a file that somebody made to name itself would be followed forever.
-const RENEWALS: usize = 1000;
+pub(super) const RENEWALS: usize = 1000;
 
 /// Hands what is in a session's file to `see`: without the lock, unless it seems to be torn.
 ///
@@ -247,26 +247,20 @@ fn is_at(files: Files<'_>, key: Key, revision: Revision) -> Try<bool> {
     }
 }
 
-/// Which sessions a removal is for.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Only {
-    pub(super) user: Option<UserKey>,
-    pub(super) but: Option<Key>,
-}
-
-/// Removes a session, or the one that it was renewed to; answers whether that was live.
-pub(super) fn remove(files: Files<'_>, key: Key, now: Timestamp, only: Only) -> Try<bool> {
+/// Removes a session, or the one that it was renewed to, if that is to go; answers whether it was
+/// live.
+pub(super) fn remove(
+    files: Files<'_>,
+    key: Key,
+    now: Timestamp,
+    goes: impl Fn(&Live<'_>) -> bool,
+) -> Try<bool> {
     let mut key = key;
     for _ in 0..RENEWALS {
-        if only.but == Some(key) {
-            return Ok(false);
-        }
         let session = Session::hold(files, key, PATIENT)?;
         let mut buffer = Buffer::take();
         let (place, user, was_live) = match session.content(&mut buffer)? {
-            Content::Live(live) if only.user.is_some() && only.user != live.user => {
-                return Ok(false);
-            }
+            Content::Live(live) if !goes(&live) => return Ok(false),
             Content::Live(live) => (Place::from(&live), live.user, live.expires > now),
             Content::Tombstone(Tombstone {
                 successor: Some(successor),

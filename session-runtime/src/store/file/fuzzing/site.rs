@@ -11,7 +11,7 @@ use super::assert_same;
 use super::says::Says;
 use crate::clock::Timestamp;
 use crate::record::{Body, Handle, Key, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey};
-use crate::store::{Answer, Commit, Loaded, Store, StoreError};
+use crate::store::{Answer, Commit, Loaded, Store, StoreError, Which};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 const LATER: Timestamp = Timestamp::from_millis(2_000_000_000);
@@ -212,7 +212,7 @@ impl<'b> Site<'b> {
             self.begin();
             fs::write(&entry, b"").unwrap();
             let count = if removes {
-                now(self.store.remove_user(user, None, NOW))
+                now(self.store.remove_user(user, Which::All, NOW))
             } else {
                 now(self.store.of_user(user, NOW)).len()
             };

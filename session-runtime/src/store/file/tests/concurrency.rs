@@ -241,7 +241,7 @@ fn a_removal_of_all_sessions_of_a_user_does_not_lose_against_renewals() {
         while renewed.load(Ordering::Relaxed) < 20 {
             std::thread::yield_now();
         }
-        wait(fixture.store.remove_user(user(1), None, NOW));
+        wait(fixture.store.remove_user(user(1), Which::All, NOW));
     });
     assert!(now(fixture.store.of_user(user(1), NOW)).is_empty());
     for n in 0..20 {

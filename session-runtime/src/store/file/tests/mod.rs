@@ -26,7 +26,7 @@ use super::name::Name;
 use super::{Durability, FileStore};
 use crate::clock::Timestamp;
 use crate::record::{Body, Handle, Key, Record, Revision, Summary, UserKey};
-use crate::store::{Answer, Commit, Loaded, Store, StoreError, Swept};
+use crate::store::{Answer, Commit, Loaded, Store, StoreError, Swept, Which};
 
 /// The moment at which tests happen, unless they say otherwise.
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);

@@ -40,7 +40,7 @@ fn without_descriptors_it_fails_and_recovers() {
         ),
         error(fixture.store.remove(key(1), NOW)),
         error(fixture.store.of_user(user(1), NOW)),
-        error(fixture.store.remove_user(user(1), None, NOW)),
+        error(fixture.store.remove_user(user(1), Which::All, NOW)),
     ];
     setrlimit(Resource::Nofile, usual).unwrap();
     assert!(

@@ -104,7 +104,14 @@ fn a_session_is_listed_under_the_user_it_has_now() {
 fn all_sessions_of_a_user_but_one_are_removed() {
     let fixture = Fixture::new();
     for n in 1..=5 {
-        fixture.create(key(n), &of(1, b""));
+        let handle = Handle([n; 12]);
+        fixture.create(
+            key(n),
+            &Record {
+                handle,
+                ..of(1, b"")
+            },
+        );
     }
     fixture.create(key(6), &of(2, b""));
     fixture.create(
@@ -115,13 +122,21 @@ fn all_sessions_of_a_user_but_one_are_removed() {
         },
     );
     assert_eq!(
-        now(fixture.store.remove_user(user(1), Some(key(3)), NOW)),
-        4
+        now(fixture
+            .store
+            .remove_user(user(1), Which::One(Handle([5; 12])), NOW)),
+        1
+    );
+    assert_eq!(
+        now(fixture
+            .store
+            .remove_user(user(1), Which::AllBut(Handle([3; 12])), NOW)),
+        3
     );
     assert_eq!(listed(&fixture, 1), [key(3)]);
     assert_eq!(listed(&fixture, 2), [key(6)]);
-    assert_eq!(now(fixture.store.remove_user(user(1), None, NOW)), 1);
-    assert_eq!(now(fixture.store.remove_user(user(1), None, NOW)), 0);
+    assert_eq!(now(fixture.store.remove_user(user(1), Which::All, NOW)), 1);
+    assert_eq!(now(fixture.store.remove_user(user(1), Which::All, NOW)), 0);
     assert_eq!(listed(&fixture, 2), [key(6)]);
 }
 
@@ -144,12 +159,16 @@ fn a_session_that_was_renewed_while_a_users_were_removed_is_removed_too() {
     )
     .unwrap();
     add_entry(&fixture, 1, key(1));
+    assert_eq!(listed(&fixture, 1), [key(2)], "it is listed all the same");
+    add_entry(&fixture, 1, key(1));
     assert_eq!(
-        now(fixture.store.remove_user(user(1), Some(key(2)), NOW)),
+        now(fixture
+            .store
+            .remove_user(user(1), Which::AllBut(first.handle), NOW)),
         0,
         "this one is to stay"
     );
-    assert_eq!(now(fixture.store.remove_user(user(1), None, NOW)), 1);
+    assert_eq!(now(fixture.store.remove_user(user(1), Which::All, NOW)), 1);
     assert!(matches!(
         now(fixture.store.load(key(2), NOW)),
         Loaded::Retired
@@ -170,7 +189,7 @@ fn a_session_that_became_another_users_is_not_removed_with_the_first_ones() {
     add_entry(&fixture, 1, key(1));
     fixture.create(key(3), &of(2, b""));
     add_entry(&fixture, 1, key(3));
-    assert_eq!(now(fixture.store.remove_user(user(1), None, NOW)), 0);
+    assert_eq!(now(fixture.store.remove_user(user(1), Which::All, NOW)), 0);
     assert_eq!(listed(&fixture, 2), [key(2), key(3)]);
 }
 
@@ -236,7 +255,7 @@ fn names_that_are_not_ours_do_not_disturb_the_index() {
     fs::write(dir.parent().unwrap().join("README"), b"").unwrap();
     fs::write(fixture.root().join("users/README"), b"").unwrap();
     assert_eq!(listed(&fixture, 1), [key(1)]);
-    assert_eq!(now(fixture.store.remove_user(user(1), None, NOW)), 1);
+    assert_eq!(now(fixture.store.remove_user(user(1), Which::All, NOW)), 1);
     assert_eq!(fixture.sweep(NOW), 0);
     assert!(dir.join("README").exists());
 }

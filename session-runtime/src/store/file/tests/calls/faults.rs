@@ -114,7 +114,8 @@ fn whatever_the_disk_refuses_leaves_the_old_or_the_new_session() {
         touch(),
         renew(TWO, 20),
         What::Remove(ONE).into(),
-        What::RemoveUser(user(1)).into(),
+        What::RemoveUser(user(1), Which::All).into(),
+        What::RemoveUser(user(1), Which::One(first().handle)).into(),
         What::Sweep.into(),
         Op::at(What::Sweep, NOW + 2 * HOUR),
     ] {

@@ -93,7 +93,7 @@ fn alone_in_a_logout_everywhere() {
             What::Create(ONE, first()).into(),
             What::Create(TWO, later(1, 20)).into(),
         ],
-        ..Scenario::of_one_session([vec![What::RemoveUser(user(1)).into()]])
+        ..Scenario::of_one_session([vec![What::RemoveUser(user(1), Which::All).into()]])
     };
     kill(&two.seeing(TWO), between_sectors);
 }
@@ -115,7 +115,7 @@ fn beside_one_that_lives_on() {
         commit(large(2, 10)),
         renew(TWO, 20),
         What::Remove(ONE).into(),
-        What::RemoveUser(user(1)).into(),
+        What::RemoveUser(user(1), Which::All).into(),
     ] {
         for lives in [
             commit(large(2, 30)),

@@ -256,13 +256,38 @@ fn a_logout_everywhere_beside_everything() {
         }),
         renew(TWO, 20),
         What::Remove(ONE).into(),
-        What::RemoveUser(user(1)).into(),
+        What::RemoveUser(user(1), Which::All).into(),
         touch(),
         What::Create(TWO, later(1, 20)).into(),
         What::Sweep.into(),
     ] {
-        let everywhere = vec![What::RemoveUser(user(1)).into()];
+        let everywhere = vec![What::RemoveUser(user(1), Which::All).into()];
         explore(&Scenario::of_one_session([everywhere, vec![other]]).seeing(TWO));
+    }
+}
+
+#[test]
+fn a_revocation_beside_everything() {
+    let another = Record {
+        handle: Handle([8; 12]),
+        ..later(1, 20)
+    };
+    for other in [
+        commit(later(2, 10)),
+        commit(Record {
+            user: Some(user(2)),
+            ..later(2, 10)
+        }),
+        renew(TWO, 20),
+        What::Remove(ONE).into(),
+        touch(),
+        What::Create(TWO, another).into(),
+    ] {
+        let handle = first().handle;
+        for which in [Which::One(handle), Which::AllBut(handle)] {
+            let revocation = vec![What::RemoveUser(user(1), which).into()];
+            explore(&Scenario::of_one_session([revocation, vec![other.clone()]]).seeing(TWO));
+        }
     }
 }
 

@@ -360,7 +360,7 @@ fn what_was_answered_is_on_the_disk() {
         vec![touch(), commit(later(2, 10))],
         vec![renew(TWO, 20), commit_to(TWO, 2, 20, large(3, 21))],
         vec![renew(TWO, 20), What::Remove(ONE).into()],
-        vec![What::RemoveUser(user(1)).into()],
+        vec![What::RemoveUser(user(1), Which::All).into()],
     ]
     .map(cut);
     // In a directory where there is nothing yet.

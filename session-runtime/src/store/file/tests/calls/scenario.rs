@@ -21,7 +21,7 @@ pub(super) enum What {
     Touch(Key, Revision, Timestamp),
     Renew(Key, Revision, Key, Record),
     Remove(Key),
-    RemoveUser(UserKey),
+    RemoveUser(UserKey, Which),
     /// A whole pass.
     Sweep,
 }
@@ -56,8 +56,8 @@ impl Op {
                 committed(&at_once(store.renew(old, over, new, record, now))?)
             }
             What::Remove(key) => format!("removed: {}", at_once(store.remove(key, now))?),
-            What::RemoveUser(user) => {
-                format!("removed: {}", at_once(store.remove_user(user, None, now))?)
+            What::RemoveUser(user, which) => {
+                format!("removed: {}", at_once(store.remove_user(user, which, now))?)
             }
             What::Sweep => {
                 while !store.sweep(now, 1000)?.finished {}
@@ -79,7 +79,7 @@ impl Op {
             // The new session is there before the old one is buried. Nobody was told its id.
             What::Renew(_, _, new, record) => vec![half(What::Create(*new, record.clone()))],
             // One session after the other.
-            What::RemoveUser(_) => [ONE, TWO].map(|key| half(What::Remove(key))).into(),
+            What::RemoveUser(_, Which::All) => [ONE, TWO].map(|key| half(What::Remove(key))).into(),
             _ => vec![],
         }
     }
