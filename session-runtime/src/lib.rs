@@ -54,5 +54,5 @@ pub use crate::service::{SessionInfo, Sessions, init};
 pub use crate::session::Session;
 pub use crate::stats::Stats;
 pub use crate::store::file::Durability;
-pub use crate::store::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept, Which};
+pub use crate::store::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
 pub use crate::view::{View, Viewed};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bsession::testing::{Fault, FaultyStore, contract, file_store, memory_store};
 use bsession::{
-    Answer, Commit, Durability, Key, Listing, Loaded, Record, Revision, Store, StoreError, Swept,
-    Timestamp, UserKey, Which,
+    Answer, Commit, Durability, Key, Lease, Listing, Loaded, Record, Revision, Store, StoreError,
+    Swept, Timestamp, UserKey, Which,
 };
 
 fn run(make: impl FnMut() -> Arc<dyn Store>) {
@@ -57,6 +57,9 @@ enum Flaw {
     SharesKeys,
     SweepsAll,
     NeverEndsASweep,
+    LocksNothing,
+    KeepsItsLocks,
+    LocksAllAsOne,
 }
 
 struct Flawed(Arc<dyn Store>, Flaw);
@@ -153,6 +156,18 @@ impl Store for Flawed {
         self.0.remove_user(user, which, now)
     }
 
+    fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
+        match (self.1, self.0.lock(key)) {
+            (Flaw::LocksNothing, _) => Answer::Now(Ok(None)),
+            (Flaw::KeepsItsLocks, Answer::Now(Ok(Some(lease)))) => {
+                std::mem::forget(lease);
+                Answer::Now(Ok(Some(Lease::default())))
+            }
+            (Flaw::LocksAllAsOne, _) => self.0.lock(Key([0; 16])),
+            (_, answer) => answer,
+        }
+    }
+
     fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
         let now = if matches!(self.1, Flaw::SweepsAll) {
             Timestamp::MAX
@@ -185,6 +200,12 @@ fn a_flaw_is_found() {
     ] {
         let checked =
             std::thread::spawn(move || run(move || Arc::new(Flawed(memory_store(), flaw))));
+        assert!(checked.join().is_err(), "{flaw:?} passed");
+    }
+    // One that is shared between processes.
+    for flaw in [LocksNothing, KeepsItsLocks, LocksAllAsOne] {
+        let mut files = files(Durability::Process);
+        let checked = std::thread::spawn(move || run(move || Arc::new(Flawed(files(), flaw))));
         assert!(checked.join().is_err(), "{flaw:?} passed");
     }
 }

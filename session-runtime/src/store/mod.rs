@@ -3,6 +3,7 @@
 pub(crate) mod file;
 pub(crate) mod memory;
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -113,6 +114,20 @@ pub trait Store: Send + Sync + 'static {
     /// become another user's is not touched.
     fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize>;
 
+    /// Takes the lock of a session, for requests that go one after the other; `None` while
+    /// somebody else has it.
+    ///
+    /// It keeps nobody from the record under `key`, which need not be there. The requests of one
+    /// service come here one at a time, and ask again while the answer is `None`, for as long as
+    /// [`lock_timeout`](crate::Builder::lock_timeout) says: so a store that is not shared between
+    /// processes has nothing to do, and nothing is what this does unless it is written anew. A store
+    /// that is shared gives a lease to one of all who ask, until it is dropped. It must come back from
+    /// a holder that was killed: by the operating system, or by an expiry that the holder moves.
+    fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
+        let _ = key;
+        Answer::Now(Ok(Some(Lease::default())))
+    }
+
     /// Looks at about `budget` records and tombstones, from where the last call stopped, and
     /// deletes those that have expired.
     ///
@@ -197,6 +212,30 @@ impl Which {
             Self::AllBut(spared) => handle != spared,
             Self::One(meant) => handle == meant,
         }
+    }
+}
+
+/// The lock of a session, held by whoever has this: see [`Store::lock`].
+#[derive(Default)]
+#[must_use = "a lease that is dropped is over"]
+pub struct Lease {
+    _guard: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Lease {
+    /// A lease that ends when `guard` is dropped, be it on a thread that serves requests.
+    ///
+    /// The default one guards nothing.
+    pub fn holding(guard: impl Send + Sync + 'static) -> Self {
+        Self {
+            _guard: Some(Box::new(guard)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lease(..)")
     }
 }
 

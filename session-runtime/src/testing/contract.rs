@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ask::{ask, created, is_gone, is_nothing, is_retired, is_saved, live};
 use super::record::{HOUR, MINUTE, NOW, after, fields, key, of_user, record, user};
-use super::{races, users};
+use super::{locks, races, users};
 use crate::clock::Timestamp;
 use crate::record::{RETIRED, Record, TOMBSTONE};
 use crate::store::{Commit, Loaded, Store};
@@ -37,6 +37,8 @@ where
     users::a_users_sessions_are_removed(&make()).await;
     users::one_session_of_a_user_is_removed(&make()).await;
     the_sweeper_deletes_what_has_expired_alone(&make()).await;
+    locks::a_lease_excludes_others_until_it_is_dropped(&make()).await;
+    locks::a_lease_keeps_nobody_from_the_record(&make()).await;
     races::racing_commits_lose_nothing(&make()).await;
     races::a_removal_among_racing_commits_stays(&make()).await;
     races::racing_renewals_leave_one(&make()).await;

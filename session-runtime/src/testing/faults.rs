@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Timestamp;
 use crate::record::{Key, Record, Revision, UserKey};
-use crate::store::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept, Which};
+use crate::store::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
 
 /// What becomes of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub enum Fault {
     Waits,
     /// It is not done, and never answers.
     Hangs,
-    /// It is refused: a `create` because the key is taken, all else because the session is gone.
+    /// It is refused: a `create` because the key is taken, a `lock` because somebody else has it, all
+    /// else because the session is gone.
     Refuses,
 }
 
@@ -166,6 +167,10 @@ impl Store for FaultyStore {
         self.run("remove_user", 0, move || {
             self.inner.remove_user(user, which, now)
         })
+    }
+
+    fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
+        self.run("lock", None, move || self.inner.lock(key))
     }
 
     fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {

@@ -24,6 +24,7 @@
 mod ask;
 mod contract;
 mod faults;
+mod locks;
 mod races;
 mod record;
 mod users;

@@ -2,7 +2,8 @@
 //!
 //! `layout` says what is in a file and why a reader needs no lock, `session` how one is locked
 //! and written, `operations` what the store does, `index` and `listing` who has which sessions,
-//! `sweep` what is deleted, and `dir` how everything is opened.
+//! `lease` how requests go one after the other, `sweep` what is deleted, and `dir` how everything
+//! is opened.
 //!
 //! What it costs, in system calls, each with its reason; a directory entry for the user comes on
 //! top where it changes:
@@ -13,6 +14,7 @@
 //! | commit, remove, touch | open, flock, statx, statx of the path (it still names this file), pread (what is to be written over), pwrite, close |
 //! | create | stat (the directory is still there), open, fstat (the mode, whatever the umask), flock, pwrite, close |
 //! | renew | those of a commit, and between its pread and its pwrite those of a creation |
+//! | lock | open, fstat (as a creation), flock, statx, statx of the path (as a commit); given back: unlink, close |
 //!
 //! No call blocks but for the disk. The pages of a session in use are in memory, and a
 //! `spawn_blocking` there and back costs more than all of a commit, so they are made by whoever
@@ -25,6 +27,7 @@ mod dir;
 pub(crate) mod fuzzing;
 mod index;
 mod layout;
+mod lease;
 mod listing;
 mod name;
 mod operations;
@@ -43,10 +46,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use self::dir::Dir;
+use self::lease::Leased;
 use self::pace::Pace;
 use self::stop::{Doing, Stop, Try};
 use self::sweep::Cursor;
-use super::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept, Which};
+use super::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
 use crate::clock::Timestamp;
 use crate::record::{Key, Record, Revision, UserKey};
 
@@ -87,7 +91,7 @@ struct Shared {
 /// What every operation needs.
 #[derive(Clone, Copy)]
 struct Files<'d> {
-    dir: &'d Dir,
+    dir: &'d Arc<Dir>,
     path: &'d Path,
     durability: Durability,
 }
@@ -216,7 +220,7 @@ impl Shared {
         self.pace.of(attempt)
     }
 
-    fn files<'d>(&'d self, dir: &'d Dir) -> Files<'d> {
+    fn files<'d>(&'d self, dir: &'d Arc<Dir>) -> Files<'d> {
         Files {
             dir,
             path: &self.path,
@@ -340,6 +344,20 @@ impl Store for FileStore {
             move |files| {
                 listing::remove_user(files, user, which, now, &mut count)?;
                 Ok(count)
+            },
+        )
+    }
+
+    fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
+        let shared = Arc::clone(&self.0);
+        self.answer(
+            || None,
+            move |files| {
+                let leased = |locked| Leased {
+                    shared: Arc::clone(&shared),
+                    locked: Some(locked),
+                };
+                Ok(lease::take(files, key)?.map(leased).map(Lease::holding))
             },
         )
     }

@@ -4,6 +4,7 @@
 //! 3f/3f9c…              a session: its key, in a directory named by the key's first byte
 //! 3f/3f9c….0a44…        the same session while it moves into another file: key and revision's tag
 //! users/b1/b17e…/3f9c…  an empty file for each session of a user
+//! locks/3f9c…           an empty file while a request has the session's lock
 //! damaged/3f9c…         what was a session once
 //! ```
 
@@ -13,6 +14,8 @@ use crate::record::{Key, UserKey};
 
 /// The directory that lists sessions by user.
 pub(super) const USERS: &str = "users";
+/// The directory for the locks that requests hold.
+pub(super) const LOCKS: &str = "locks";
 /// The directory for what cannot be read any more.
 pub(super) const DAMAGED: &str = "damaged";
 
@@ -40,6 +43,10 @@ impl Name {
 
     pub(super) fn moving(key: Key, tag: u64) -> Self {
         Self::session(key).text(".").hex(&tag.to_be_bytes())
+    }
+
+    pub(super) fn lock(key: Key) -> Self {
+        Self::new(LOCKS).text("/").hex(&key.0)
     }
 
     pub(super) fn damaged(key: Key) -> Self {

@@ -7,11 +7,11 @@ use super::buffer::Buffer;
 use super::dir::Names;
 use super::layout::{Content, Tombstone};
 use super::listing::unlist_if_stale;
-use super::name::{DAMAGED, Entry, Name};
+use super::name::{DAMAGED, Entry, LOCKS, Name};
 use super::operations::peek;
 use super::session::{ONCE, Session};
 use super::stop::{Doing, Stop, Try};
-use super::{Files, index};
+use super::{Files, index, lease};
 use crate::clock::Timestamp;
 use crate::record::{Key, TOMBSTONE, UserKey};
 use crate::store::{StoreError, Swept};
@@ -47,6 +47,9 @@ enum Opened {
         user: UserKey,
         entries: Names,
     },
+    Locks {
+        names: Names,
+    },
 }
 
 /// Which directory is to be opened next.
@@ -56,6 +59,7 @@ enum Stage {
     Start,
     Sessions(u8),
     Users(u8),
+    Locks,
     Damaged,
     End,
 }
@@ -65,7 +69,8 @@ impl Stage {
         match self {
             Self::Start => Self::Sessions(0),
             Self::Sessions(bucket) => bucket.checked_add(1).map_or(Self::Users(0), Self::Sessions),
-            Self::Users(bucket) => bucket.checked_add(1).map_or(Self::Damaged, Self::Users),
+            Self::Users(bucket) => bucket.checked_add(1).map_or(Self::Locks, Self::Users),
+            Self::Locks => Self::Damaged,
             Self::Damaged | Self::End => Self::End,
         }
     }
@@ -149,6 +154,14 @@ impl Cursor {
                         Err(_) => Ok(Some(0)),
                     };
                 }
+                Some(Opened::Locks { mut names }) => {
+                    let Some(name) = names.next() else { continue };
+                    self.opened = Some(Opened::Locks { names });
+                    return match name.doing(LISTING)?.parse::<Key>() {
+                        Ok(key) => lease::sweep(files, key).map(|left| Some(usize::from(left))),
+                        Err(_) => Ok(Some(0)),
+                    };
+                }
                 None => {
                     self.next = self.next.next();
                     match self.next {
@@ -165,6 +178,10 @@ impl Cursor {
                                 .list(Name::users_bucket(bucket).as_str())
                                 .doing(LISTING)?;
                             self.opened = users.map(|users| Opened::Users { users });
+                        }
+                        Stage::Locks => {
+                            let names = files.dir.list(LOCKS).doing(LISTING)?;
+                            self.opened = names.map(|names| Opened::Locks { names });
                         }
                         Stage::Damaged => {
                             return Ok(Some(

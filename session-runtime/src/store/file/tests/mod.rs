@@ -11,6 +11,7 @@ mod damage;
 mod directory;
 pub(crate) mod forks;
 mod layout;
+mod leases;
 mod moving;
 #[cfg(unix)]
 mod outage;

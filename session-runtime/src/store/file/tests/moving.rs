@@ -171,7 +171,7 @@ fn a_lock_on_a_file_that_was_replaced_is_no_lock() {
 
     let fixture = Fixture::new();
     fixture.create(key(1), &record(b""));
-    let dir = Dir::open(&fixture.root(), Durability::Process).unwrap();
+    let dir = std::sync::Arc::new(Dir::open(&fixture.root(), Durability::Process).unwrap());
     let path = fixture.root();
     let files = Files {
         path: &path,

@@ -116,6 +116,7 @@ fn whatever_the_disk_refuses_leaves_the_old_or_the_new_session() {
         What::Remove(ONE).into(),
         What::RemoveUser(user(1), Which::All).into(),
         What::RemoveUser(user(1), Which::One(first().handle)).into(),
+        What::Lock(ONE).into(),
         What::Sweep.into(),
         Op::at(What::Sweep, NOW + 2 * HOUR),
     ] {

@@ -7,6 +7,7 @@
 mod choice;
 mod faults;
 mod kills;
+mod leases;
 mod many;
 mod orders;
 mod power;

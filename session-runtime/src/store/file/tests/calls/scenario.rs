@@ -22,6 +22,8 @@ pub(super) enum What {
     Renew(Key, Revision, Key, Record),
     Remove(Key),
     RemoveUser(UserKey, Which),
+    /// Takes the session's lock, and looks whether anybody else can.
+    Lock(Key),
     /// A whole pass.
     Sweep,
 }
@@ -58,6 +60,14 @@ impl Op {
             What::Remove(key) => format!("removed: {}", at_once(store.remove(key, now))?),
             What::RemoveUser(user, which) => {
                 format!("removed: {}", at_once(store.remove_user(user, which, now))?)
+            }
+            What::Lock(key) => {
+                let Some(_lease) = at_once(store.lock(key))? else {
+                    return Ok("busy".to_owned());
+                };
+                // A store of one process has no locks.
+                let other = at_once(store.lock(key))?.filter(|_| !store.in_process());
+                other.map_or("locked", |_| "met").to_owned()
             }
             What::Sweep => {
                 while !store.sweep(now, 1000)?.finished {}

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use super::scenario::{ONE, THREE, TWO};
 use super::*;
 use crate::store::file::dir::watched::Call;
+use crate::store::file::name::LOCKS;
 
 /// Two of them come to the same in either order if neither changes what the other sees or changes.
 #[derive(Clone, Debug)]
@@ -99,7 +100,8 @@ pub(super) fn matters(dir: &str) -> bool {
             .into_iter()
             .chain(buckets)
             .chain(users.map(Name::user));
-        names.map(|name| name.to_string()).collect()
+        let names = names.map(|name| name.to_string());
+        names.chain([LOCKS.to_owned()]).collect()
     });
     THEIRS.contains(dir)
 }
