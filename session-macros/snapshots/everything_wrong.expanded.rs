@@ -10,7 +10,7 @@ async fn everything_wrong(&self, mut __call: ::bsession::__private::Call) {
         .await;
 }
 ::core::compile_error! {
-    "expected one of: `csrf`, `fresh`, `purge`, `readonly`, `realm`, `redirect`, `renew`, `require`"
+    "expected one of: `csrf`, `fresh`, `lock`, `purge`, `readonly`, `realm`, `redirect`, `renew`, `require`"
 }
 ::core::compile_error! {
     "`purge` is given twice"

@@ -9,6 +9,7 @@ async fn guarded(
         .admit(
             ::bsession::__private::Words::NONE
                 .csrf(__csrf)
+                .lock()
                 .require()
                 .fresh(900000u64)
                 .redirect("/login")

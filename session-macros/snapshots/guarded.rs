@@ -1,4 +1,4 @@
-#[session(csrf, require, fresh = "15m", redirect = "/login", renew)]
+#[session(csrf, lock, require, fresh = "15m", redirect = "/login", renew)]
 async fn guarded(user: &str, form: Form<Address>) -> Html {
     greet(user)
 }

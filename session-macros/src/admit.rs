@@ -43,6 +43,7 @@ fn words(args: &Args) -> TokenStream {
     let ours = Span::mixed_site();
     let flag = |word: Option<Span>, call: TokenStream| word.map(|_| call);
     let csrf = flag(args.csrf, quote_spanned!(ours=> .csrf(__csrf)));
+    let lock = flag(args.lock, quote_spanned!(ours=> .lock()));
     let purge = flag(args.purge, quote_spanned!(ours=> .purge()));
     let renew = flag(args.renew, quote_spanned!(ours=> .renew()));
     let require = args.require.as_ref().map(|require| match require {
@@ -57,5 +58,5 @@ fn words(args: &Args) -> TokenStream {
         .redirect
         .as_ref()
         .map(|Redirect { path, .. }| quote_spanned!(ours=> .redirect(#path)));
-    quote!(#csrf #require #fresh #redirect #purge #renew)
+    quote!(#csrf #lock #require #fresh #redirect #purge #renew)
 }

@@ -9,6 +9,7 @@ use crate::span_of_time::milliseconds;
 mod word {
     syn::custom_keyword!(csrf);
     syn::custom_keyword!(fresh);
+    syn::custom_keyword!(lock);
     syn::custom_keyword!(purge);
     syn::custom_keyword!(readonly);
     syn::custom_keyword!(realm);
@@ -24,6 +25,7 @@ const EXAMPLE_OF_REDIRECT: &str = "redirect = \"/login\"";
 pub(crate) struct Args {
     pub(crate) csrf: Option<Span>,
     pub(crate) fresh: Option<u64>,
+    pub(crate) lock: Option<Span>,
     pub(crate) purge: Option<Span>,
     pub(crate) readonly: Option<Span>,
     pub(crate) realm: Option<Expr>,
@@ -83,6 +85,9 @@ impl Args {
             let word = input.parse::<word::fresh>()?.span;
             let value = milliseconds(&text(word, input, "fresh = \"15m\"")?)?;
             once(&mut self.fresh, "fresh", word, value)
+        } else if known.peek(word::lock) {
+            let word = input.parse::<word::lock>()?.span;
+            flag(&mut self.lock, "lock", word, input)
         } else if known.peek(word::purge) {
             let word = input.parse::<word::purge>()?.span;
             flag(&mut self.purge, "purge", word, input)
@@ -135,6 +140,11 @@ impl Args {
             &self.renew,
             readonly,
             "`renew` changes the session's id and `readonly` leaves it as it is: remove one of them",
+        );
+        wrong(
+            &self.lock,
+            readonly,
+            "`lock` is for handlers that change the session, and `readonly` changes nothing: remove one of them",
         );
         wrong(
             &self.renew,

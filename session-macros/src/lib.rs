@@ -194,6 +194,28 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
+/// ## `lock`
+///
+/// Handlers with `lock` that serve one session run one after the other, each on the session as the one before
+/// left it: for code that reads, decides and writes. In file mode that holds across processes.
+///
+/// ```
+/// # use bsession::session;
+/// #[session(lock)]
+/// async fn spend() -> bsession::Result<String> {
+///     let credit: u64 = session.get("credit")?.unwrap_or(0);
+///     if credit > 0 {
+///         session.insert("credit", credit - 1)?; // nobody else has spent it meanwhile
+///     }
+///     Ok(format!("{credit} left"))
+/// }
+/// ```
+///
+/// Others wait for at most [`lock_timeout`](https://docs.rs/bsession/latest/bsession/struct.Builder.html#method.lock_timeout), 10 seconds, and are then told 503. The lock
+/// ends with the save, before the response's body is sent, with a panic, and when the client hangs up or the
+/// process ends. It keeps nobody waiting who does not say `lock`, and no other session. To count or to append,
+/// [`update`](https://docs.rs/bsession/latest/bsession/struct.Session.html#method.update) is exact without it. [`Connection::lock`](https://docs.rs/bsession/latest/bsession/struct.Connection.html#method.lock) does the same by hand.
+///
 /// ## `readonly`
 ///
 /// `session` is a `&Session`: the handler cannot change it, and its visit slides the expiry and

@@ -75,6 +75,7 @@ pub struct Builder {
     max_size: usize,
     max_sessions: Option<usize>,
     store_timeout: Duration,
+    lock_timeout: Duration,
     clock: Clock,
 }
 
@@ -94,6 +95,7 @@ impl Builder {
             max_size: 64 * 1024,
             max_sessions: None,
             store_timeout: Duration::from_secs(2),
+            lock_timeout: Duration::from_secs(10),
             clock: Clock::default(),
         }
     }
@@ -246,6 +248,15 @@ impl Builder {
         self
     }
 
+    /// How long a request that locks its session waits for those before it, until it is answered with
+    /// 503. Default: 10 seconds.
+    ///
+    /// See [`Connection::lock`](crate::Connection::lock).
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
     /// The clock, for tests that turn it. Default: the system's.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -291,6 +302,7 @@ impl Builder {
             browser_session: self.browser_session,
             max_size: self.max_size,
             store_timeout: self.store_timeout,
+            lock_timeout: self.lock_timeout,
         };
         Sessions::start(ring, store, config, self.clock)
     }
@@ -339,6 +351,9 @@ impl Builder {
         if self.store_timeout > LONGEST_WAIT {
             return refuse("`store_timeout` is at most an hour: a request should not wait longer");
         }
+        if self.lock_timeout > LONGEST_WAIT {
+            return refuse("`lock_timeout` is at most an hour: a request should not wait longer");
+        }
         if self.max_sessions == Some(0) {
             return refuse(
                 "`max_sessions(0)` leaves no room for a session: leave it out for no limit",
@@ -352,6 +367,11 @@ impl Builder {
         if self.store_timeout.is_zero() {
             return refuse(
                 "`store_timeout` leaves the store no time: give it some, as in `Duration::from_secs(2)`",
+            );
+        }
+        if self.lock_timeout.is_zero() {
+            return refuse(
+                "`lock_timeout` lets nobody wait for a lock: give it some time, as in `Duration::from_secs(10)`",
             );
         }
         Ok(())

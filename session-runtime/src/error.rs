@@ -91,6 +91,20 @@ pub enum Error {
     /// The store failed.
     #[error("the session store failed: {0}")]
     Store(#[from] StoreError),
+    /// Another request of the session has had its lock for all of
+    /// [`lock_timeout`](crate::Builder::lock_timeout).
+    #[error(
+        "the session stayed locked for `lock_timeout`: another request of it was not over, or the requests before \
+         this one were too slow; a handler that locks the session and calls its own server with the visitor's \
+         cookie waits for itself"
+    )]
+    Locked,
+    /// So many requests wait for the session's lock that another one is not let in.
+    #[error(
+        "{} requests wait for the lock of the session already",
+        crate::service::LONGEST_QUEUE
+    )]
+    LockQueueFull,
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes: {0}")]
     Random(#[source] std::io::Error),

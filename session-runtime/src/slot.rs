@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{self, Arc, MutexGuard, PoisonError};
+use std::sync::{self, Arc, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::secret;
-use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Stored};
+use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Stored, Turn};
 use crate::session::{Backing, Facts, Session};
 
 /// One for each service that a request connects to.
@@ -25,7 +25,15 @@ pub(crate) struct Slot {
     /// Loads, saves and claims of one request go one after the other: each begins where the last
     /// one led.
     turn: Mutex<()>,
+    /// The session's lock, if some connection has it: a request does not wait for itself.
+    lock: Mutex<Weak<Turn>>,
     state: sync::Mutex<State>,
+}
+
+/// A connection's hold on the session's lock. The connections of one request share it.
+#[derive(Clone)]
+pub(crate) struct Held {
+    _turn: Arc<Turn>,
 }
 
 struct State {
@@ -37,6 +45,8 @@ struct State {
     /// What is stored with what is pending on it, if anything is: what the next connection begins
     /// with.
     view: Option<Arc<Contents>>,
+    /// The lock under which they changed it: kept until that is saved or dropped.
+    held: Option<Held>,
     /// How many purges and logins there were, to tell a connection that began before one.
     purges: u32,
     logins: u32,
@@ -61,6 +71,7 @@ impl Slot {
             stored: Stored::default(),
             pending: Vec::new(),
             view: None,
+            held: None,
             purges: 0,
             logins: 0,
             clash: false,
@@ -70,6 +81,7 @@ impl Slot {
             sessions,
             presented,
             turn: Mutex::new(()),
+            lock: Mutex::default(),
             state: sync::Mutex::new(state),
         }
     }
@@ -98,7 +110,42 @@ impl Slot {
         Ok(())
     }
 
-    /// Goes on from where a save or a claim has led.
+    /// Waits until no other request has the session's lock, and loads the session anew, with what is
+    /// pending on it. Nothing is held where there is no session: nobody else can know of one that
+    /// begins here.
+    pub(crate) async fn lock(&self) -> Result<Option<Held>> {
+        let service = &self.sessions.0;
+        let held = tokio::time::timeout(service.config.lock_timeout, async {
+            let mut lock = self.lock.lock().await;
+            if let Some(turn) = lock.upgrade() {
+                return Ok(Some(Held { _turn: turn }));
+            }
+            let key = match &self.state().stored.standing {
+                Standing::Live(live) => live.key,
+                _ => return Ok(None),
+            };
+            let turn = Arc::new(service.lock(key).await?);
+            *lock = Arc::downgrade(&turn);
+            Ok(Some(Held { _turn: turn }))
+        });
+        let held = held.await.unwrap_or(Err(Error::Locked))?;
+        let is_there = held.is_some() && self.reload().await?;
+        Ok(held.filter(|_| is_there))
+    }
+
+    /// Loads the session as it is by now; answers whether it is there.
+    async fn reload(&self) -> Result<bool> {
+        let _turn = self.turn.lock().await;
+        let Standing::Live(live) = self.state().stored.standing.clone() else {
+            return Ok(false);
+        };
+        let stored = self.sessions.0.reload(&live).await?;
+        let is_there = matches!(stored.standing, Standing::Live(_));
+        self.go_on(Outcome::of(stored));
+        Ok(is_there)
+    }
+
+    /// Goes on from where a save, a claim or another load has led.
     fn go_on(&self, outcome: Outcome) -> Option<CookieChange> {
         let mut state = self.state();
         state.view = match &state.pending[..] {
@@ -137,8 +184,9 @@ impl Slot {
     }
 
     /// Takes over what a connection changed, as another request's changes would be taken over:
-    /// what was begun before a purge or as another user comes too late after it.
-    pub(crate) fn add(&self, changes: Changes, opened: Opened) {
+    /// what was begun before a purge or as another user comes too late after it. The lock goes with
+    /// them.
+    pub(crate) fn add(&self, changes: Changes, opened: Opened, held: Option<Held>) {
         if changes.is_empty() {
             return;
         }
@@ -161,6 +209,8 @@ impl Slot {
         }
         state.view = Some(view);
         state.pending.push(changes);
+        // Of one request all are one.
+        state.held = held.or(state.held.take());
     }
 
     /// Whether a save would write nothing and tell nothing.
@@ -197,9 +247,10 @@ impl Slot {
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;
-        let (mut outcome, mut pending) = {
+        let (mut outcome, mut pending, _held) = {
             let mut state = self.state();
             let pending = std::mem::take(&mut state.pending);
+            let held = state.held.take();
             state.view = None;
             if std::mem::take(&mut state.clash) && failed.is_none() {
                 if pending.iter().any(|changes| changes.purge) {
@@ -212,7 +263,7 @@ impl Slot {
             let mut outcome = state.start();
             // Taken, and not brought back by a save that fails: it may be used by then.
             outcome.next = state.next.take();
-            (outcome, pending)
+            (outcome, pending, held)
         };
         if let Some(status) = failed {
             if pending.iter().any(Changes::edits) {
@@ -344,13 +395,21 @@ impl Drop for Slot {
             let (sessions, presented) =
                 (self.sessions.clone(), std::mem::take(&mut self.presented));
             let mut outcome = state.start();
+            let held = state.held.take();
             finish(Box::pin(async move {
+                let _held = held;
                 let purge = [Changes::purge()];
                 if let Err(error) = sessions.0.save(&presented, &mut outcome, &purge).await {
                     tracing::error!(target: "bsession", %error, "purge_failed");
                 }
             }));
         }
+    }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Held(..)")
     }
 }
 

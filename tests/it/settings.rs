@@ -38,6 +38,14 @@ fn contradictions_say_what_to_write() {
             "as in `Duration::from_secs(2)`",
         ),
         (|b| b.store_timeout(Duration::MAX), "at most an hour"),
+        (
+            |b| b.lock_timeout(Duration::ZERO),
+            "as in `Duration::from_secs(10)`",
+        ),
+        (
+            |b| b.lock_timeout(Duration::MAX),
+            "`lock_timeout` is at most an hour",
+        ),
         (|b| b.cookie_name(""), "is no cookie name"),
         (|b| b.cookie_name("a b"), "is no cookie name"),
         (|b| b.cookie_name("a;b"), "is no cookie name"),

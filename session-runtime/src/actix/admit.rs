@@ -15,6 +15,7 @@ use crate::local_path::{LocalPath, with_next};
 #[derive(Debug)]
 pub struct Words {
     csrf: Option<Csrf>,
+    lock: bool,
     require: Option<Require>,
     fresh: Option<Duration>,
     redirect: Option<&'static str>,
@@ -33,6 +34,7 @@ impl Words {
     /// None of them.
     pub const NONE: Self = Self {
         csrf: None,
+        lock: false,
         require: None,
         fresh: None,
         redirect: None,
@@ -47,6 +49,12 @@ impl Words {
             csrf: Some(csrf),
             ..self
         }
+    }
+
+    /// Waits until no other request of the session runs.
+    #[must_use]
+    pub fn lock(self) -> Self {
+        Self { lock: true, ..self }
     }
 
     /// Refuses who is not logged in.
@@ -109,6 +117,11 @@ impl Call {
     pub async fn admit<R>(&mut self, mut words: Words) -> Option<Saved<R>> {
         // What another site sends is no visit: not even the expiry slides.
         if let Err(error) = self.check_origin(&mut words).await {
+            return Some(Saved::failed(error));
+        }
+        if words.lock
+            && let Err(error) = self.connection.lock().await
+        {
             return Some(Saved::failed(error));
         }
         let response = self.refusal(&words)?;

@@ -6,8 +6,9 @@ use actix_web::{HttpRequest, Responder};
 
 use super::respond::{Saved, Saving};
 use crate::changes::Changes;
+use crate::error::Result;
 use crate::session::Session;
-use crate::slot::{Opened, Slot};
+use crate::slot::{Held, Opened, Slot};
 
 /// A request's hold on its session, from `connect` to `save`.
 ///
@@ -31,6 +32,8 @@ pub struct Connection {
     /// There until it is closed.
     session: Option<Session>,
     opened: Opened,
+    /// The session's lock, once it was asked for.
+    held: Option<Held>,
     /// Whether the session goes, whatever becomes of the handler.
     purges: bool,
 }
@@ -42,6 +45,7 @@ impl Connection {
             slot,
             session: Some(session),
             opened,
+            held: None,
             purges: false,
         }
     }
@@ -49,6 +53,59 @@ impl Connection {
     /// The session, to read and to change.
     pub fn session(&mut self) -> &mut Session {
         self.session.get_or_insert_default()
+    }
+
+    /// Waits until no other request has the lock of this session, and goes on with the session as it
+    /// is then: for plain reading and writing that must not race.
+    ///
+    /// ```
+    /// use actix_web::{HttpRequest, Responder};
+    /// use bsession::Connection;
+    ///
+    /// async fn spend(req: HttpRequest, mut connection: Connection) -> bsession::Result<impl Responder> {
+    ///     connection.lock().await?;
+    ///     let session = connection.session();                    // as the request before left it
+    ///     let credit: u64 = session.get("credit")?.unwrap_or(0);
+    ///     if credit > 0 {
+    ///         session.insert("credit", credit - 1)?;             // nobody else has spent it meanwhile
+    ///     }
+    ///     Ok(connection.save(&req, format!("{credit} left")).await)
+    /// }
+    /// # let _ = spend;
+    /// ```
+    ///
+    /// The requests that lock a session come one after the other, those of one process in the order in
+    /// which they asked; nobody else is kept waiting, neither requests of other sessions nor those of
+    /// this one that lock nothing. In file mode the lock holds across processes.
+    ///
+    /// It is given back when the session is saved or purged, before the response's body is sent.
+    /// Without that it is given back when the connection is dropped, as by a panic or when the client
+    /// hangs up; if it leaves changes to a later save, as under [`Hooks`](crate::Hooks), by that one. A
+    /// process that is killed gives it back, too. Other connections of the same request share it.
+    ///
+    /// What was changed on this connection before is put on the session as it is found, as changes
+    /// are that meet another request's. A visitor without a session locks nothing and waits for nobody.
+    ///
+    /// A handler that holds the lock and calls its own server with the visitor's cookie, for what
+    /// locks the session too, waits for itself until the time is over.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] after [`lock_timeout`](crate::Builder::lock_timeout), 10 seconds unless it is
+    /// set; [`Error::LockQueueFull`] at once if 64 requests of this session are waiting already;
+    /// [`Error::Store`] if the store fails. The connection is as it was before.
+    ///
+    /// [`Error::Locked`]: crate::Error::Locked
+    /// [`Error::LockQueueFull`]: crate::Error::LockQueueFull
+    /// [`Error::Store`]: crate::Error::Store
+    pub async fn lock(&mut self) -> Result<()> {
+        self.held = self.slot.lock().await?;
+        if let Some(session) = self.session.take_if(|session| !session.is_unchanged()) {
+            let changes = session.into_changes();
+            self.slot.add(changes, self.opened, self.held.clone());
+        }
+        let (session, opened) = self.slot.open();
+        (self.session, self.opened) = (Some(session), opened);
+        Ok(())
     }
 
     /// Saves the session, and gives the response with what it has to tell the browser.
@@ -80,6 +137,7 @@ impl Connection {
     }
 
     fn hand_over(&mut self) {
+        let held = self.held.take();
         let Some(session) = self.session.take() else {
             return;
         };
@@ -90,7 +148,7 @@ impl Connection {
         } else {
             session.into_changes()
         };
-        self.slot.add(changes, self.opened);
+        self.slot.add(changes, self.opened, held);
     }
 }
 

@@ -19,6 +19,8 @@ impl ResponseError for Error {
             Self::TooLarge { .. }
             | Self::TooDeep
             | Self::TwoLogins
+            | Self::Locked
+            | Self::LockQueueFull
             | Self::Store(_)
             | Self::Random(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -1,6 +1,7 @@
 //! The service: what turns the tokens of a request into a session, and changes into a record.
 
 mod keep;
+mod locks;
 mod open;
 mod save;
 mod sweeper;
@@ -32,6 +33,7 @@ use crate::stats::{Counters, Stats};
 use crate::store::{Answer, Store, StoreError};
 use crate::token::{self, Token};
 
+pub(crate) use locks::{LONGEST_QUEUE, Turn};
 pub(crate) use open::Stored;
 pub(crate) use save::Outcome;
 pub use users::SessionInfo;
@@ -62,6 +64,7 @@ pub(crate) struct Service {
     pub(crate) config: Config,
     clock: Clock,
     pub(crate) counters: Counters,
+    locks: Arc<locks::Locks>,
     /// Its end tells the sweeper to stop.
     _sweeper: sweeper::Sweeper,
 }
@@ -74,6 +77,7 @@ pub(crate) struct Config {
     pub(crate) browser_session: bool,
     pub(crate) max_size: usize,
     pub(crate) store_timeout: Duration,
+    pub(crate) lock_timeout: Duration,
 }
 
 /// What a request showed of cookies under our name.
@@ -171,6 +175,7 @@ impl Sessions {
             config,
             clock,
             counters,
+            locks: Arc::default(),
             _sweeper: sweeper,
         });
         thread.start(&service)?;

@@ -74,6 +74,15 @@ impl Service {
         Ok(found.unwrap_or_else(|| Stored::empty(otherwise)))
     }
 
+    /// Loads the session of a request once more, as it is by now.
+    pub(crate) async fn reload(&self, live: &Live) -> Result<Stored> {
+        let token = Token {
+            id: live.id.clone(),
+            previous: live.previous,
+        };
+        self.load_one(&token, &mut self.deadline()).await
+    }
+
     async fn load_one(&self, token: &Token, deadline: &mut Deadline<'_>) -> Result<Stored> {
         let now = self.now();
         let key = self.ring.store_key(&token.id);

@@ -73,7 +73,7 @@ pub struct Cart {
 impl ::bsession::View for Cart {}
 
 /// With all that there is to be said before the body.
-#[session(csrf, require, fresh = "15m", redirect = "/login", renew)]
+#[session(csrf, lock, require, fresh = "15m", redirect = "/login", renew)]
 pub async fn words(cart: &mut Cart, id: ::actix_web::web::Path<u32>, user: &str) -> &'static str {
     cart.items.push(*id);
     session["user"] = ::core::convert::Into::into(user);

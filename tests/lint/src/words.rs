@@ -89,7 +89,7 @@ async fn read(visitor: &Session) -> impl Responder {
     visitor["name"].to_string()
 }
 
-#[session(csrf, purge)]
+#[session(csrf, lock, purge)]
 async fn purge(cart: &Cart) -> impl Responder {
     cart.items.len().to_string()
 }

@@ -52,6 +52,16 @@ async fn renews_what_it_reads() -> &'static str {
     "new"
 }
 
+#[session(lock, readonly)]
+async fn locks_what_it_reads() -> &'static str {
+    "locked"
+}
+
+#[session(lock = "10s")]
+async fn locks_for_a_time() -> &'static str {
+    "locked"
+}
+
 #[session(renew, purge)]
 async fn renews_what_it_ends() -> &'static str {
     "gone"

@@ -62,6 +62,18 @@ async fn in_a_realm() -> &'static str {
     "posted"
 }
 
+#[session(lock)]
+async fn one_after_the_other() -> bsession::Result<String> {
+    let count: u64 = session.get("count")?.unwrap_or(0);
+    session.insert("count", count + 1)?;
+    Ok(count.to_string())
+}
+
+#[session(lock, csrf, require, realm = ADMIN)]
+async fn locked(id: Path<u32>, user: &str) -> String {
+    format!("{id} {user}")
+}
+
 struct Services {
     admin: Sessions,
 }
@@ -101,6 +113,7 @@ async fn a_block() -> impl Responder {
 fn main() {
     drop((web::get().to(none), web::get().to(comma), web::get().to(order), web::get().to(fresh)));
     drop((web::post().to(same_origin), web::post().to(with_an_extractor), web::post().to(all), web::post().to(in_a_realm)));
+    drop((web::post().to(one_after_the_other), web::post().to(locked)));
     drop((web::get().to(redirect), key, web::get().to(key_of_user), web::get().to(in_a_static), web::get().to(by_reference)));
     drop((web::get().to(in_an_extractor), web::get().to(an_extractor), web::get().to(a_block)));
 }

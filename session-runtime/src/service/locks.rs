@@ -1,0 +1,180 @@
+//! Locks: who has the session's turn, and the queue of those who wait for it.
+
+use std::collections::HashMap;
+use std::sync::{self, Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::Service;
+use crate::error::{Error, Result};
+use crate::record::Key;
+use crate::store::Lease;
+
+/// How many requests wait for one session at most: ten times what a browser sends at once.
+pub(crate) const LONGEST_QUEUE: usize = 64;
+
+/// The first wait for another process: what a timer can measure.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest one, so that whoever waits asks often enough not to starve.
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
+
+/// The queues of this process, one for each session that is locked.
+#[derive(Default)]
+pub(super) struct Locks(sync::Mutex<HashMap<Key, Queue, RandomState>>);
+
+struct Queue {
+    /// It goes to those who wait in the order in which they came.
+    turn: Arc<Mutex<()>>,
+    /// How many have or wait for it; with the last of them the queue goes.
+    places: usize,
+}
+
+/// Somebody's place in a queue.
+struct Place {
+    locks: Arc<Locks>,
+    key: Key,
+}
+
+/// A request's turn: while it lives, no other one has the lock of the session. Given back in the
+/// order of its parts: to other processes, to the next one here, and then the place.
+pub(crate) struct Turn {
+    _lease: Lease,
+    _turn: OwnedMutexGuard<()>,
+    _place: Place,
+}
+
+impl Locks {
+    /// A poisoned lock guards a whole map: nothing that can panic comes between two changes of it.
+    fn queues(&self) -> MutexGuard<'_, HashMap<Key, Queue, RandomState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the last place in the queue of a session.
+    fn enter(self: &Arc<Self>, key: Key) -> Result<(Place, Arc<Mutex<()>>)> {
+        let mut queues = self.queues();
+        let queue = queues.entry(key).or_insert_with(|| Queue {
+            turn: Arc::default(),
+            places: 0,
+        });
+        if queue.places > LONGEST_QUEUE {
+            return Err(Error::LockQueueFull);
+        }
+        queue.places += 1;
+        let locks = Arc::clone(self);
+        Ok((Place { locks, key }, Arc::clone(&queue.turn)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut queues = self.locks.queues();
+        if let Some(queue) = queues.get_mut(&self.key) {
+            queue.places -= 1;
+            if queue.places == 0 {
+                queues.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl Service {
+    /// Waits for the turn of a session, for as long as it is polled.
+    pub(crate) async fn lock(&self, key: Key) -> Result<Turn> {
+        let (place, turn) = self.locks.enter(key)?;
+        let turn = turn.lock_owned().await;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let asked = self.store.lock(key);
+            if let Some(lease) = self.deadline().wait(asked).await? {
+                return Ok(Turn {
+                    _lease: lease,
+                    _turn: turn,
+                    _place: place,
+                });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics says where")]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::service::Sessions;
+
+    const ONE: Key = Key([1; 16]);
+    const TWO: Key = Key([2; 16]);
+
+    fn sessions() -> Sessions {
+        let builder = Sessions::builder("0123456789abcdef0123456789abcdef");
+        builder.build().unwrap()
+    }
+
+    fn poll(waiting: Pin<&mut impl Future<Output = Result<Turn>>>) -> Option<Result<Turn>> {
+        match waiting.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(turn) => Some(turn),
+            Poll::Pending => None,
+        }
+    }
+
+    fn at_once(service: &Service, key: Key) -> Turn {
+        poll(pin!(service.lock(key))).unwrap().unwrap()
+    }
+
+    #[test]
+    fn whoever_came_first_is_next() {
+        let Sessions(service) = sessions();
+        let first = at_once(&service, ONE);
+        let (mut second, mut third) = (pin!(service.lock(ONE)), pin!(service.lock(ONE)));
+        assert!(poll(second.as_mut()).is_none() && poll(third.as_mut()).is_none());
+        drop(first);
+        assert!(poll(third.as_mut()).is_none());
+        let second = poll(second).unwrap();
+        assert!(poll(third.as_mut()).is_none());
+        drop(second);
+        poll(third).unwrap().unwrap();
+    }
+
+    #[test]
+    fn sessions_do_not_wait_for_each_other() {
+        let Sessions(service) = sessions();
+        let _one = at_once(&service, ONE);
+        at_once(&service, TWO);
+    }
+
+    #[test]
+    fn a_queue_is_bounded_and_whoever_leaves_it_makes_room() {
+        let Sessions(service) = sessions();
+        let first = at_once(&service, ONE);
+        let mut queue: Vec<_> = (0..LONGEST_QUEUE)
+            .map(|_| Box::pin(service.lock(ONE)))
+            .collect();
+        assert!(queue.iter_mut().all(|place| poll(place.as_mut()).is_none()));
+        let refused = poll(pin!(service.lock(ONE)));
+        assert!(matches!(refused, Some(Err(Error::LockQueueFull))));
+        drop(queue.pop());
+        let mut last = pin!(service.lock(ONE));
+        assert!(poll(last.as_mut()).is_none());
+        drop((first, queue));
+        poll(last).unwrap().unwrap();
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_queue_in_which_nobody_is() {
+        let Sessions(service) = sessions();
+        let first = at_once(&service, ONE);
+        let mut second = Box::pin(service.lock(ONE));
+        assert!(poll(second.as_mut()).is_none());
+        drop(first);
+        assert_eq!(service.locks.queues().len(), 1, "somebody waits");
+        drop(second);
+        assert!(service.locks.queues().is_empty());
+    }
+}
