@@ -4,14 +4,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Once;
+use std::time::Duration;
 
-use actix_web::App;
 use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::{App, ResponseError};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::support::{SECRET, for_each_store};
+use crate::support::{Kind, SECRET, Setup, for_each_store};
 
 thread_local! {
     /// The events of this thread, while a test listens.
@@ -142,4 +143,40 @@ async fn a_refusal_is_told_with_its_rule_and_is_no_error() {
     let expected = rules.map(|rule| format!("INFO message=cross_site_refused rule={rule:?}"));
     assert_eq!(lines, expected);
     assert_eq!(sessions.stats().cross_site, 3);
+}
+
+#[test]
+fn whoever_waits_for_a_lock_in_vain_is_told_why() {
+    let setup = Setup::new(Kind::Memory);
+    let builder = setup.builder().lock_timeout(Duration::from_millis(20));
+    let sessions = builder.build().expect("a service");
+    let lines = events_of(|| {
+        actix_web::rt::System::new().block_on(async {
+            let cookie = sessions.cookie_for(|session| session["a"] = 1.into());
+            let cookie = cookie.await.expect("a session");
+            let connect = async || {
+                let request = TestRequest::default()
+                    .app_data(sessions.clone())
+                    .cookie(cookie.clone());
+                let connection = bsession::connect(&request.to_http_request()).await;
+                connection.expect("it works")
+            };
+            let (mut first, mut second) = (connect().await, connect().await);
+            first.lock().await.expect("it is free");
+            let error = second.lock().await.expect_err("it is held");
+            assert!(matches!(error, bsession::Error::Locked));
+            assert_eq!(error.error_response().status(), 503);
+        });
+    });
+    let [_created, failed] = &lines[..] else {
+        panic!("{lines:#?}");
+    };
+    for part in [
+        "ERROR",
+        "request_failed",
+        "`lock_timeout`",
+        "waits for itself",
+    ] {
+        assert!(failed.contains(part), "{failed}");
+    }
 }

@@ -177,5 +177,6 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(purge)
         .service(status)
         .service(held)
-        .service(held_logout);
+        .service(held_logout)
+        .configure(super::turns::configure);
 }

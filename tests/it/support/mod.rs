@@ -4,6 +4,7 @@ mod app;
 mod gate;
 mod server;
 mod site;
+mod turns;
 mod visitor;
 mod wire;
 
@@ -14,7 +15,7 @@ use bsession::{Builder, Clock, Mode, Secure, Sessions};
 use tempfile::TempDir;
 
 pub use app::{Extra, configure};
-pub use gate::Gate;
+pub use gate::{Gate, PATIENCE};
 pub use server::{Server, Start};
 pub use site::{Reply, Site};
 pub use visitor::Visitor;
