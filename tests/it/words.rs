@@ -1,4 +1,4 @@
-//! What the words `readonly` and `renew` of the attribute do.
+//! What the words `lock`, `readonly` and `renew` of the attribute do.
 
 use std::time::Duration;
 
@@ -31,8 +31,24 @@ async fn promote(status: Path<u16>) -> impl Responder {
     HttpResponse::new(StatusCode::from_u16(*status).expect("a status"))
 }
 
+/// Reads, lets others run, and writes.
+#[post("/count")]
+#[session(lock)]
+async fn add_one() -> bsession::Result<impl Responder> {
+    let count: u64 = session.get("count")?.unwrap_or(0);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    session.insert("count", count + 1)?;
+    Ok(count.to_string())
+}
+
 fn routes(config: &mut ServiceConfig) {
-    config.service(readonly).service(borrowed).service(promote);
+    config
+        .service(readonly)
+        .service(borrowed)
+        .service(promote)
+        .service(add_one);
 }
 
 fn site(setup: &Setup) -> Site {
@@ -59,6 +75,19 @@ for_each_store! {
             setup.clock.advance(Duration::from_secs(20 * 24 * 60 * 60));
             assert_eq!(visitor.get(path).body, "\"joe\"");
         }
+    }
+
+    fn handlers_that_lock_their_session_run_one_after_the_other(setup) {
+        let site = site(setup);
+        let visitor = site.visitor();
+        visitor.post("/set/name/joe");
+        let tabs: Vec<_> = (0..8).map(|_| visitor.meanwhile(|visitor| {
+            (0..5).map(|_| visitor.post("/count")).last().expect("an answer")
+        })).collect();
+        for tab in tabs {
+            assert_eq!(tab.join().expect("an answer").status, 200);
+        }
+        assert_eq!(visitor.session()["data"]["count"], json!(40));
     }
 
     fn a_handler_that_changes_rights_changes_the_id(setup) {
