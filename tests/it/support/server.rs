@@ -219,6 +219,7 @@ async fn stats(sessions: Sessions) -> impl Responder {
     let stats = sessions.stats();
     web::Json(serde_json::json!({
         "commits": stats.commits,
+        "conflicts": stats.conflicts,
         "late": stats.late,
         "touches": stats.touches,
         "unreadable": stats.unreadable,
