@@ -1,4 +1,4 @@
-//! A guest book: count visits, log in with a name, sign, log out.
+//! A guest book: count visits, log in with a name, sign, see where one is logged in, log out.
 //!
 //! ```text
 //! cargo run --example guestbook
@@ -7,16 +7,18 @@
 //! serves it at <http://127.0.0.1:8080>. Sessions are files in `./sessions`, sealed with the secret in
 //! `./guestbook.secret`; both are made at the first start. Stop it and start it again: whoever was
 //! logged in still is. Start a second one beside it, with `-- 127.0.0.1:8081`: it knows them too.
+//! Log in with the same name from another browser, and see both of them on the page of devices.
 
-use std::fmt::{self, Write};
+mod pages;
+
 use std::time::SystemTime;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HttpDate};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, USER_AGENT};
 use actix_web::middleware::DefaultHeaders;
-use actix_web::web::{self, Form, Html, Redirect};
-use actix_web::{App, HttpServer, Responder, get, post};
-use bsession::{Flash, Level, Mode, Secret, session};
+use actix_web::web::{self, Form, Redirect};
+use actix_web::{App, HttpRequest, HttpServer, Responder, get, post};
+use bsession::{Handle, Level, LocalPath, Mode, Secret, Sessions, session};
 use serde::{Deserialize, Serialize};
 
 const LONGEST_NAME: usize = 40;
@@ -32,6 +34,14 @@ struct Entry {
 #[derive(Deserialize)]
 struct Login {
     name: String,
+    #[serde(default)]
+    next: LocalPath,
+}
+
+#[derive(Deserialize)]
+struct Next {
+    #[serde(default)]
+    next: LocalPath,
 }
 
 #[derive(Deserialize)]
@@ -39,47 +49,62 @@ struct Signature {
     text: String,
 }
 
+#[derive(Deserialize)]
+struct Device {
+    handle: Handle,
+}
+
 #[get("/")]
 #[session]
-async fn index() -> bsession::Result<impl Responder> {
+async fn index(query: web::Query<Next>) -> bsession::Result<impl Responder> {
     let visits = session.update("visits", |n: u64| n + 1)?;
-    let notices = session.flashes().await?;
-    let entries: Vec<Entry> = session.get("entries")?.unwrap_or_default();
+    let flashes = session.flashes().await?;
+    let token = session.csrf_token();
 
     let content = match session.user() {
-        None => guest(visits),
-        Some(name) => member(name, visits, &entries),
+        None => pages::guest(visits, &query.next, &token),
+        Some(name) => {
+            let entries: Vec<Entry> = session.get("entries")?.unwrap_or_default();
+            pages::member(name, visits, &entries, &token)
+        }
     };
-    Ok(page("Guest book", &notices, &content))
+    Ok(pages::page("Guest book", &flashes, &content))
 }
 
 #[post("/login")]
-#[session]
-async fn login(form: Form<Login>) -> impl Responder {
-    let name = one_line(&form.name);
+#[session(csrf)]
+async fn login(form: Form<Login>, request: HttpRequest) -> impl Responder {
+    let Login { name, next } = form.into_inner();
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     if !name.contains(char::is_alphanumeric) {
         session.flash(
             Level::Warning,
             "Please tell us your name: a letter or two will do.",
         );
-    } else if name.chars().count() > LONGEST_NAME {
+        return Redirect::to("/").see_other();
+    }
+    if name.chars().count() > LONGEST_NAME {
         session.flash(
             Level::Warning,
             "That name is too long for our book. Is there a shorter one?",
         );
-    } else {
-        session.login(name);
+        return Redirect::to("/").see_other();
     }
-    Redirect::to("/").see_other()
+    session.login(name); // as somebody else it would begin an empty session
+    let agent = request.headers().get(USER_AGENT);
+    session.set_note(
+        agent
+            .and_then(|agent| agent.to_str().ok())
+            .unwrap_or_default(),
+    );
+    Redirect::to(next).see_other()
 }
 
 #[post("/sign")]
-#[session]
+#[session(csrf, require, redirect = "/")]
 async fn sign(form: Form<Signature>) -> bsession::Result<impl Responder> {
     let text = form.text.replace("\r\n", "\n").trim().to_owned();
-    if session.user().is_none() {
-        session.flash(Level::Warning, "Please log in before you sign.");
-    } else if text.is_empty() {
+    if text.is_empty() {
         session.flash(Level::Warning, "Please write something first.");
     } else if text.chars().count() > LONGEST_TEXT {
         session.flash(
@@ -94,18 +119,46 @@ async fn sign(form: Form<Signature>) -> bsession::Result<impl Responder> {
             entries.truncate(MOST_ENTRIES);
             entries
         })?;
+        session.flash(Level::Success, "Thank you for signing.");
     }
     Ok(Redirect::to("/").see_other())
 }
 
-#[post("/logout")]
-#[session(purge)]
-async fn logout() -> impl Responder {
-    Redirect::to("/").see_other()
+#[get("/devices")]
+#[session(require, redirect = "/")]
+async fn devices(user: &str, sessions: Sessions) -> bsession::Result<impl Responder> {
+    let flashes = session.flashes().await?;
+    let devices = sessions.of_user(user).await?;
+    let content = pages::devices(&devices, session.handle(), &session.csrf_token());
+    Ok(pages::page("Where you are logged in", &flashes, &content))
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+#[post("/devices/logout")]
+#[session(csrf, require, redirect = "/")]
+async fn revoke(
+    user: &str,
+    form: Form<Device>,
+    sessions: Sessions,
+) -> bsession::Result<impl Responder> {
+    // Of this user alone: the form may say what it likes.
+    if sessions.revoke(user, form.handle).await? {
+        session.flash(Level::Success, "That device is logged out.");
+    }
+    Ok(Redirect::to("/devices").see_other())
+}
+
+#[post("/devices/logout-others")]
+#[session(csrf, require, redirect = "/")]
+async fn revoke_others(user: &str, sessions: Sessions) -> bsession::Result<impl Responder> {
+    sessions.revoke_user(user, Some(session)).await?;
+    session.flash(Level::Success, "You are logged out everywhere but here.");
+    Ok(Redirect::to("/devices").see_other())
+}
+
+#[post("/logout")]
+#[session(csrf, purge)]
+async fn logout() -> impl Responder {
+    Redirect::to("/").see_other()
 }
 
 async fn style() -> impl Responder {
@@ -115,7 +168,7 @@ async fn style() -> impl Responder {
 }
 
 async fn not_found() -> impl Responder {
-    page("Not found", &[], include_str!("not_found.html"))
+    pages::page("Not found", &[], include_str!("not_found.html"))
         .customize()
         .with_status(StatusCode::NOT_FOUND)
 }
@@ -126,7 +179,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1);
     let address = address.as_deref().unwrap_or("127.0.0.1:8080");
 
-    bsession::init(Secret::load_or_create("guestbook.secret")?, Mode::File)?;
+    Sessions::builder(Secret::load_or_create("guestbook.secret")?)
+        .mode(Mode::File)
+        .init()?;
 
     let server = HttpServer::new(|| {
         App::new()
@@ -138,6 +193,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .service(index)
             .service(login)
             .service(sign)
+            .service(devices)
+            .service(revoke)
+            .service(revoke_others)
             .service(logout)
             .route("/style.css", web::get().to(style))
             .default_service(web::to(not_found))
@@ -149,74 +207,4 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("The guest book lies open at http://{address} (Ctrl+C closes it)");
     }
     Ok(server.run().await?)
-}
-
-// The rest is HTML.
-
-/// Text that is to stay text, whatever is in it.
-struct Text<'t>(&'t str);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|character| match character {
-            '&' => f.write_str("&amp;"),
-            '<' => f.write_str("&lt;"),
-            '>' => f.write_str("&gt;"),
-            '"' => f.write_str("&quot;"),
-            '\'' => f.write_str("&#39;"),
-            other => f.write_char(other),
-        })
-    }
-}
-
-fn page(title: &str, notices: &[Flash], content: &str) -> Html {
-    let notice = |flash: &Flash| {
-        let (level, text) = (flash.level, Text(&flash.text));
-        format!("<p class=\"notice {level}\" role=\"alert\">{text}</p>\n")
-    };
-    let notices: String = notices.iter().map(notice).collect();
-    Html::new(format!(
-        include_str!("page.html"),
-        title = Text(title),
-        notices = notices,
-        content = content,
-    ))
-}
-
-fn guest(visits: u64) -> String {
-    format!(
-        include_str!("guest.html"),
-        visits = times(visits),
-        longest = LONGEST_NAME,
-    )
-}
-
-fn member(name: &str, visits: u64, entries: &[Entry]) -> String {
-    let mut list: String = entries.iter().map(entry).collect();
-    if list.is_empty() {
-        list = "<li class=\"hint\">Nothing here yet.</li>\n".to_owned();
-    }
-    format!(
-        include_str!("member.html"),
-        name = Text(name),
-        visits = times(visits),
-        longest = LONGEST_TEXT,
-        entries = list,
-    )
-}
-
-fn entry(entry: &Entry) -> String {
-    format!(
-        "<li><p>{}</p><small>{}</small></li>\n",
-        Text(&entry.text),
-        HttpDate::from(entry.written),
-    )
-}
-
-fn times(count: u64) -> String {
-    match count {
-        1 => "for the first time".to_owned(),
-        2 => "twice".to_owned(),
-        _ => format!("{count}&nbsp;times"),
-    }
 }
