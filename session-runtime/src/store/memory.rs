@@ -526,6 +526,10 @@ mod tests {
             done(store.load(key(0, 2), NOW)),
             Ok(Loaded::Live(_))
         ));
+        // Nor is it listed as the first one's; of the second it is, under whichever key is asked.
+        let listed = |user: Option<UserKey>| store.look_up(key(0, 1), user.unwrap(), NOW);
+        assert!(listed(joe).is_none());
+        assert_eq!(listed(eve).unwrap().key, key(0, 2));
         assert!(store.remove_now(key(0, 1), of(eve), NOW));
     }
 
