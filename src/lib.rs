@@ -3,11 +3,11 @@
 pub use bsession_macros::session;
 #[doc(inline)]
 pub use bsession_runtime::{
-    Answer, Body, Builder, Clock, Commit, Connection, Data, Durability, Error, Flash, Handle,
-    Hooks, InitError, Key, Lease, Level, Listing, Loaded, LocalPath, Mode, NotHex, NotLocal,
-    RETIRED, Record, Result, Revision, SameSite, Saved, Secret, Secure, Session, SessionInfo,
-    Sessions, Stats, Store, StoreError, Summary, Swept, TOMBSTONE, Timestamp, UserKey, View, Which,
-    connect, init,
+    Answer, AtLimit, Body, Builder, Clock, Commit, Connection, Data, Durability, Error, Flash,
+    Handle, Hooks, InitError, Key, Lease, Level, Listing, Loaded, LocalPath, Mode, NotHex,
+    NotLocal, RETIRED, Record, Result, Revision, SameSite, Saved, Secret, Secure, Session,
+    SessionInfo, Sessions, Stats, Store, StoreError, Summary, Swept, TOMBSTONE, Timestamp, UserKey,
+    View, Which, connect, init,
 };
 
 #[cfg(feature = "testing")]

@@ -11,7 +11,7 @@ use crate::cookie::{Secure, Settings};
 use crate::error::InitError;
 use crate::origin::Origin;
 use crate::secret::{KeyRing, Secret};
-use crate::service::{Config, Sessions};
+use crate::service::{AtLimit, Config, Limit, Sessions};
 use crate::session::{LONGEST, SHORTEST};
 use crate::store::Store;
 use crate::store::file::{Durability, FileStore};
@@ -74,6 +74,7 @@ pub struct Builder {
     browser_session: bool,
     max_size: usize,
     max_sessions: Option<usize>,
+    max_per_user: Option<Limit>,
     store_timeout: Duration,
     lock_timeout: Duration,
     clock: Clock,
@@ -94,6 +95,7 @@ impl Builder {
             browser_session: false,
             max_size: 64 * 1024,
             max_sessions: None,
+            max_per_user: None,
             store_timeout: Duration::from_secs(2),
             lock_timeout: Duration::from_secs(10),
             clock: Clock::default(),
@@ -242,6 +244,35 @@ impl Builder {
         self
     }
 
+    /// How many sessions a user may have at once, and what becomes of a login beyond that. Default: no
+    /// limit.
+    ///
+    /// Looked at when a login is saved, in every mode; sessions that have expired do not count, nor does
+    /// the one that logs in again. A login then asks the store twice for the user's sessions.
+    ///
+    /// With [`EndOldest`](AtLimit::EndOldest) logins at once may for a moment be more than `count`; when
+    /// their responses have left, they are not. Which login is the older one is told by the hosts'
+    /// clocks, which have to agree to a minute.
+    ///
+    /// With [`RefuseNewest`](AtLimit::RefuseNewest) no response with a cookie goes beyond `count`. Of two logins
+    /// at once for the last place both may be refused, and one that is refused so late has lost what
+    /// its anonymous session held.
+    ///
+    /// ```
+    /// # use bsession::{AtLimit, Mode, Sessions};
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// let sessions = Sessions::builder("kept in the environment, not in the code")
+    ///     .mode(Mode::Memory)
+    ///     .max_per_user(3, AtLimit::EndOldest)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_per_user(mut self, count: usize, at: AtLimit) -> Self {
+        self.max_per_user = Some(Limit { max: count, at });
+        self
+    }
+
     /// How long a request waits for the store before it is answered with 503. Default: 2 seconds.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store_timeout = timeout;
@@ -301,6 +332,7 @@ impl Builder {
             lifetime: self.lifetime,
             browser_session: self.browser_session,
             max_size: self.max_size,
+            max_per_user: self.max_per_user,
             store_timeout: self.store_timeout,
             lock_timeout: self.lock_timeout,
         };
@@ -358,6 +390,9 @@ impl Builder {
             return refuse(
                 "`max_sessions(0)` leaves no room for a session: leave it out for no limit",
             );
+        }
+        if self.max_per_user.is_some_and(|limit| limit.max == 0) {
+            return refuse("`max_per_user(0, …)` lets nobody log in: leave it out for no limit");
         }
         if self.max_size < 2 {
             return refuse(

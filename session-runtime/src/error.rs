@@ -12,7 +12,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// As a response it tells the client nothing but the status: 503 where the session could not be
 /// loaded or saved, 500 where the application used it wrongly, 401 where a visitor has to log in
-/// first, 403 where another site may have sent the request. The cause goes to the log.
+/// first, 403 where another site may have sent the request, 409 where a login is one too many. The cause goes
+/// to the log.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -87,6 +88,19 @@ pub enum Error {
     CrossSite {
         /// What told so, or did not tell otherwise.
         rule: &'static str,
+    },
+    /// The user who logs in has as many sessions as [`max_per_user`](crate::Builder::max_per_user)
+    /// allows.
+    ///
+    /// The answer is *409 Conflict*: nothing is wrong with the request, but it does not go with what
+    /// there is, and the user can do something about that (RFC 9110 §15.5.10). To answer with a page,
+    /// count [`of_user`](crate::Sessions::of_user) before the login.
+    #[error(
+        "the user has as many sessions as `max_per_user` allows, which is {max}: one of them has to end first"
+    )]
+    TooManySessions {
+        /// How many are allowed.
+        max: usize,
     },
     /// The store failed.
     #[error("the session store failed: {0}")]

@@ -50,7 +50,7 @@ pub use crate::record::{
     Body, Handle, Key, NotHex, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey,
 };
 pub use crate::secret::Secret;
-pub use crate::service::{SessionInfo, Sessions, init};
+pub use crate::service::{AtLimit, SessionInfo, Sessions, init};
 pub use crate::session::Session;
 pub use crate::stats::Stats;
 pub use crate::store::file::Durability;

@@ -22,6 +22,7 @@ mod flash;
 mod guards;
 mod ids;
 mod interleavings;
+mod limit;
 mod locks;
 mod outage;
 mod processes;

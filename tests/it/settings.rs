@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bsession::{Builder, Durability, InitError, Mode, SameSite, Secure, Sessions};
+use bsession::{AtLimit, Builder, Durability, InitError, Mode, SameSite, Secure, Sessions};
 
 use crate::support::SECRET;
 
@@ -32,6 +32,10 @@ fn contradictions_say_what_to_write() {
             "use `mode(Mode::Memory)`",
         ),
         (|b| b.max_sessions(0), "leave it out for no limit"),
+        (
+            |b| b.max_per_user(0, AtLimit::EndOldest),
+            "leave it out for no limit",
+        ),
         (|b| b.max_size(1), "as in `max_size(65_536)`"),
         (
             |b| b.store_timeout(Duration::ZERO),

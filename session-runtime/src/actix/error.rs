@@ -15,6 +15,7 @@ impl ResponseError for Error {
                 StatusCode::UNAUTHORIZED
             }
             Self::CrossSite { .. } => StatusCode::FORBIDDEN,
+            Self::TooManySessions { .. } => StatusCode::CONFLICT,
             // Whoever is at fault, the session could not be loaded or saved.
             Self::TooLarge { .. }
             | Self::TooDeep

@@ -1,6 +1,7 @@
 //! The service: what turns the tokens of a request into a session, and changes into a record.
 
 mod keep;
+mod limit;
 mod locks;
 mod open;
 mod save;
@@ -33,6 +34,8 @@ use crate::stats::{Counters, Stats};
 use crate::store::{Answer, Store, StoreError};
 use crate::token::{self, Token};
 
+pub use limit::AtLimit;
+pub(crate) use limit::Limit;
 pub(crate) use locks::{LONGEST_QUEUE, Turn};
 pub(crate) use open::Stored;
 pub(crate) use save::Outcome;
@@ -76,6 +79,7 @@ pub(crate) struct Config {
     pub(crate) lifetime: Option<Duration>,
     pub(crate) browser_session: bool,
     pub(crate) max_size: usize,
+    pub(crate) max_per_user: Option<Limit>,
     pub(crate) store_timeout: Duration,
     pub(crate) lock_timeout: Duration,
 }
@@ -202,7 +206,7 @@ impl Sessions {
     /// ```
     ///
     /// # Errors
-    /// The store fails, or the session is larger than it may be.
+    /// The store fails, the session is larger than it may be, or its user has as many as may be.
     pub async fn cookie_for(&self, f: impl FnOnce(&mut Session)) -> Result<Cookie<'static>> {
         let mut session = Session::default();
         f(&mut session);

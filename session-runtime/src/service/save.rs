@@ -133,7 +133,9 @@ impl Service {
     pub(crate) async fn create(&self, outcome: &mut Outcome, changes: &[Changes]) -> Result<()> {
         let mut deadline = self.deadline();
         let now = self.now();
-        let mut contents = self.apply(changes, contents::empty(), now);
+        let login = self.admit(changes, None, now, &mut deadline).await?;
+        let login_at = login.as_ref().map_or(now, |login| login.at);
+        let mut contents = self.apply(changes, contents::empty(), login_at);
         {
             let contents = Arc::make_mut(&mut contents);
             contents.created = now;
@@ -168,6 +170,9 @@ impl Service {
             {
                 self.counters.creates.count();
                 tracing::debug!(target: "bsession", %handle, "created");
+                if let Some(login) = &login {
+                    Box::pin(self.settle(login, &live, &mut deadline)).await?;
+                }
                 outcome.cookie = Some(self.set_cookie(&live.id, &contents, now));
                 outcome.stored.standing = Standing::Live(live);
                 outcome.stored.contents = contents;
@@ -190,12 +195,19 @@ impl Service {
         let mut deadline = self.deadline();
         let now = self.now();
         let new_id = if renew { Some(outcome.new_id()?) } else { None };
+        let own = match &outcome.stored.standing {
+            Standing::Live(live) => Some(live.handle),
+            _ => None,
+        };
+        let login = self.admit(changes, own, now, &mut deadline).await?;
+        let login_at = login.as_ref().map_or(now, |login| login.at);
         while let Standing::Live(live) = &outcome.stored.standing {
             let next = self.next(
                 live,
                 &outcome.stored.contents,
                 changes,
                 new_id.as_ref(),
+                login_at,
                 now,
             )?;
             let record = self.record(&next.live, &next.contents)?;
@@ -217,6 +229,9 @@ impl Service {
                         self.counters.renewals.count();
                         tracing::debug!(target: "bsession", handle = %live.handle, "renewed");
                     }
+                    if let Some(login) = &login {
+                        Box::pin(self.settle(login, &live, &mut deadline)).await?;
+                    }
                     outcome.cookie = tell.then(|| self.set_cookie(&live.id, &contents, now));
                     outcome.stored.standing = Standing::Live(live);
                     outcome.stored.contents = contents;
@@ -237,9 +252,10 @@ impl Service {
         base: &Arc<Contents>,
         changes: &[Changes],
         new_id: Option<&Id>,
+        login_at: Timestamp,
         now: Timestamp,
     ) -> Result<Next> {
-        let mut contents = self.apply(changes, Arc::clone(base), now);
+        let mut contents = self.apply(changes, Arc::clone(base), login_at);
         let tell = new_id.is_some()
             || live.previous
             || contents.idle != base.idle

@@ -1,6 +1,7 @@
 //! Several processes on one directory, and processes that are killed.
 
 mod kills;
+mod limit;
 mod locks;
 mod logout;
 mod revoke;

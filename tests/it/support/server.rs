@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::error::BlockingError;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Responder, get, post};
-use bsession::{Clock, Handle, Mode, Secure, Sessions, session};
+use bsession::{AtLimit, Clock, Handle, Mode, Secure, Sessions, session};
 
 use super::{Site, Visitor, Wire, secret};
 
@@ -19,6 +19,9 @@ use super::{Site, Visitor, Wire, secret};
 const DIRECTORY: &str = "BSESSION_TEST_DIRECTORY";
 const NUMBER: &str = "BSESSION_TEST_SECRET";
 const BEHIND: &str = "BSESSION_TEST_BEHIND";
+// How many sessions a user may have, if that is limited, and which ones go.
+const LIMIT: &str = "BSESSION_TEST_LIMIT";
+const GOES: &str = "BSESSION_TEST_GOES";
 
 /// The clock of such a process.
 static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::default);
@@ -38,6 +41,11 @@ fn serve() {
         .sessions_dir(directory)
         .clock(CLOCK.clone())
         .secure(Secure::Never);
+    let sessions = match told(GOES).as_deref() {
+        Ok("oldest") => sessions.max_per_user(number(LIMIT) as usize, AtLimit::EndOldest),
+        Ok("newest") => sessions.max_per_user(number(LIMIT) as usize, AtLimit::RefuseNewest),
+        _ => sessions,
+    };
     let site = Site::open_with(sessions.build().expect("a service"), routes);
     println!("\nserving at {}", site.address);
     std::io::stdout().flush().expect("the parent reads");
@@ -72,6 +80,12 @@ impl Start {
     /// With a clock that is so far behind.
     pub fn behind(mut self, span: Duration) -> Self {
         self.0.env(BEHIND, span.as_secs().to_string());
+        self
+    }
+
+    /// With so many sessions for each user, and the oldest or the newest to go.
+    pub fn limit(mut self, count: usize, goes: &str) -> Self {
+        self.0.env(LIMIT, count.to_string()).env(GOES, goes);
         self
     }
 
