@@ -18,12 +18,13 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, USER_AGENT
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, Form, Redirect};
 use actix_web::{App, HttpRequest, HttpServer, Responder, get, post};
-use bsession::{Handle, Level, LocalPath, Mode, Secret, Sessions, session};
+use bsession::{AtLimit, Handle, Level, LocalPath, Mode, Secret, Sessions, session};
 use serde::{Deserialize, Serialize};
 
 const LONGEST_NAME: usize = 40;
 const LONGEST_TEXT: usize = 280;
 const MOST_ENTRIES: usize = 20;
+const MOST_DEVICES: usize = 5;
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Entry {
@@ -181,6 +182,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     Sessions::builder(Secret::load_or_create("guestbook.secret")?)
         .mode(Mode::File)
+        .max_per_user(MOST_DEVICES, AtLimit::EndOldest)
         .init()?;
 
     let server = HttpServer::new(|| {
