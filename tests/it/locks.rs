@@ -42,7 +42,7 @@ fn waiting(site: &Site, visitor: &Visitor, name: &str) -> JoinHandle<Reply> {
 }
 
 fn asking(visitor: &Visitor, name: &str) -> JoinHandle<Reply> {
-    let path = format!("/turn/{name}");
+    let path = format!("/locked/{name}");
     visitor.meanwhile(move |tab| tab.post(&path))
 }
 
@@ -224,7 +224,7 @@ for_each_store! {
         let visitor = begun(&site);
         let token = visitor.token().expect("a cookie");
         std::thread::scope(|scope| {
-            let panics = scope.spawn(|| site.breaks_off("POST", "/turn/panic", &token));
+            let panics = scope.spawn(|| site.breaks_off("POST", "/locked/panic", &token));
             site.gate.await_arrivals(2);
             let behind = waiting(&site, &visitor, "second");
             site.gate.open(1);
@@ -257,7 +257,7 @@ for_each_store! {
         // An answer that is there and never read makes a reset of the connection's end, which stops the
         // handler; whoever only says no more is still answered.
         send("GET /bare");
-        send("POST /turn/first");
+        send("POST /locked/first");
         wire.peek(&mut [0]).expect("an answer");
         site.gate.await_arrivals(2);
         let second = waiting(&site, &visitor, "second");

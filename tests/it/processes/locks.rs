@@ -65,7 +65,7 @@ fn a_process_that_is_killed_lets_the_next_one_in() {
     visitor.post("/set/name/joe");
     let there = visitor.at(second.address);
     // Nobody opens the gate in that process.
-    let lost = std::thread::spawn(move || visitor.try_post("/turn/first").is_err());
+    let lost = std::thread::spawn(move || visitor.try_post("/locked/first").is_err());
     await_locks(&setup, &[true]);
     let behind = there.meanwhile(|tab| tab.post("/plain-add"));
     assert_eq!(there.post("/add/n").status, 200, "without the lock");

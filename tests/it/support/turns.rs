@@ -28,7 +28,7 @@ async fn plain_add(
 /// Comes to the gate twice: when it stands in the queue, where it is not held, and with the lock in
 /// its hands. Then adds its name to the list of those who had it, or does what the name says; and
 /// tells the list that it found.
-#[post("/turn/{name}")]
+#[post("/locked/{name}")]
 async fn turn(
     request: HttpRequest,
     mut connection: Connection,
