@@ -115,6 +115,23 @@ for_each_store! {
         assert_eq!((stats.creates, stats.renewals, stats.removals, stats.bad_cookies), (1, 1, 1, 1));
         assert_eq!((stats.late, stats.dropped, stats.swept), (1, 1, 2));
     }
+
+    /// Nobody has to look into it.
+    fn a_login_too_many_is_no_error_of_the_server(setup) {
+        let builder = setup.builder().max_per_user(1, bsession::AtLimit::RefuseNewest);
+        let sessions = builder.build().expect("a service");
+        let lines = events_of(|| {
+            actix_web::rt::System::new().block_on(async {
+                let app = init_service(App::new().app_data(sessions.clone()).configure(crate::support::configure)).await;
+                for status in [200, 409] {
+                    let request = TestRequest::post().uri("/login/joe").to_request();
+                    assert_eq!(call_service(&app, request).await.status(), status);
+                }
+            });
+        });
+        let [created] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(created.contains("created"));
+    }
 }
 
 #[actix_web::test]

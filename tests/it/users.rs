@@ -131,6 +131,28 @@ for_each_store! {
         assert_eq!(notes(&site.sessions, "eve"), [None]);
     }
 
+    fn a_note_survives_requests_that_save_meanwhile(setup) {
+        let site = setup.site();
+        let visitor = site.visitor();
+        visitor.post("/login/joe");
+        let held = visitor.meanwhile(|tab| tab.post("/held/add/n"));
+        site.gate.await_arrivals(1);
+        visitor.post("/note/kitchen");
+        site.gate.open(1);
+        held.join().expect("an answer");
+        assert_eq!(site.sessions.stats().conflicts, 1);
+        assert_eq!(visitor.session()["data"], json!({"n": 1}));
+        assert_eq!(notes(&site.sessions, "joe"), [Some("kitchen".to_owned())]);
+        // And the other way round.
+        let held = visitor.meanwhile(|tab| tab.post("/held/note/cellar"));
+        site.gate.await_arrivals(1);
+        visitor.post("/add/n");
+        site.gate.open(1);
+        held.join().expect("an answer");
+        assert_eq!(visitor.session()["data"], json!({"n": 2}));
+        assert_eq!(notes(&site.sessions, "joe"), [Some("cellar".to_owned())]);
+    }
+
     fn a_note_moves_over_to_a_new_secret(setup) {
         if setup.kind == crate::support::Kind::Memory {
             return; // a memory store has one service, whose secrets do not change

@@ -142,6 +142,7 @@ async fn held(gate: Data<Gate>, path: Path<(String, String)>) -> bsession::Resul
         "add" => {
             session.update(&*key, |n: u64| n + 1)?;
         }
+        "note" => session.set_note(&key),
         "login" => session.login(&key),
         "renew" => session.renew(),
         "purge" => session.purge(),

@@ -108,8 +108,9 @@ fn described(record: &Record) -> String {
     let Revision { number, tag } = record.revision;
     let body = record.body.as_bytes();
     format!(
-        "live, revision {number} ({tag:x}), expires {}, user {:?}, {} bytes of {:?}",
+        "live, revision {number} ({tag:x}), expires {}, seen {}, user {:?}, {} bytes of {:?}",
         record.expires.as_millis(),
+        record.seen.as_millis(),
         record.user,
         body.len(),
         body.first()
@@ -394,5 +395,6 @@ pub(super) fn renew(to: Key, tag: u8) -> Op {
 }
 
 pub(super) fn touch() -> Op {
-    What::Touch(ONE, first().revision, NOW + 2 * HOUR).into()
+    let touch = What::Touch(ONE, first().revision, NOW + 2 * HOUR);
+    Op::at(touch, NOW + HOUR / 2)
 }
