@@ -4,6 +4,7 @@ mod keep;
 mod limit;
 mod locks;
 mod open;
+mod record;
 mod save;
 mod sweeper;
 mod users;

@@ -11,8 +11,7 @@ use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::random;
-use crate::record::{Body, Handle, Inner, Key, Record, Revision, Summary, UserKey};
-use crate::seal;
+use crate::record::{Handle, Key, Record, Revision};
 use crate::secret;
 use crate::store::Commit;
 
@@ -376,73 +375,6 @@ impl Service {
         } else {
             Ok(())
         }
-    }
-
-    /// How the store is to know the user.
-    pub(super) fn user_key(&self, contents: &Contents) -> Option<UserKey> {
-        let user = contents.user.as_deref()?;
-        Some(self.ring.current().user_key(user))
-    }
-
-    /// What lists tell of a session: as it was before, as long as none of it changes.
-    pub(super) fn summary(
-        &self,
-        before: Option<(&Live, &Contents)>,
-        handle: Handle,
-        user: Option<UserKey>,
-        contents: &Contents,
-    ) -> Result<Option<Summary>> {
-        // In this process it is the contents.
-        let Some(user) = user.filter(|_| !self.store.in_process()) else {
-            return Ok(None);
-        };
-        if let Some((live, base)) = before
-            && live.summary.is_some()
-            // Of another secret it is another one.
-            && live.user == Some(user)
-            && (base.authenticated, &base.note) == (contents.authenticated, &contents.note)
-        {
-            return Ok(live.summary.clone());
-        }
-        let sealed = seal::seal_summary(&self.ring, handle, user, contents)?;
-        Ok(Some(Summary(Inner::Sealed(sealed))))
-    }
-
-    pub(super) fn record(&self, live: &Live, contents: &Arc<Contents>) -> Result<Record> {
-        let &Live {
-            key,
-            revision,
-            expires,
-            seen,
-            created,
-            handle,
-            user,
-            ..
-        } = live;
-        let (body, summary) = if self.store.in_process() {
-            let plain = || Inner::Plain(Arc::clone(contents));
-            (plain(), user.map(|_| Summary(plain())))
-        } else {
-            let place = seal::Place {
-                key,
-                revision,
-                created,
-                handle,
-                user,
-            };
-            let sealed = seal::seal(&self.ring, &live.id, &place, contents)?;
-            (Inner::Sealed(sealed), live.summary.clone())
-        };
-        Ok(Record {
-            revision,
-            expires,
-            seen,
-            created,
-            handle,
-            user,
-            summary,
-            body: Body(body),
-        })
     }
 
     pub(crate) fn late(&self) {
