@@ -129,8 +129,10 @@ for_each_store! {
                 }
             });
         });
-        let [created] = &lines[..] else { panic!("{lines:#?}") };
-        assert!(created.contains("created"));
+        let [created, refused] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(created.starts_with("DEBUG message=created"), "{created}");
+        assert!(refused.starts_with("DEBUG message=request_refused"), "{refused}");
+        assert!(!refused.contains("joe"), "{refused}");
     }
 }
 
