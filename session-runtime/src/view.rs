@@ -159,8 +159,9 @@ fn overlaid<T: View>(default: &Map<String, Value>, data: &Data) -> Result<T> {
             return suffers_others;
         }
         let read = with(&|other| other == key);
-        if let Err(error) = &read {
-            tracing::warn!(target: "bsession", view = type_name::<T>(), key, %error, "field_does_not_fit");
+        if read.is_err() {
+            // What serde says of it tells the value.
+            tracing::warn!(target: "bsession", view = type_name::<T>(), key, "field_does_not_fit");
         }
         read.is_ok()
     };

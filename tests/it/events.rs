@@ -199,3 +199,47 @@ fn whoever_waits_for_a_lock_in_vain_is_told_why() {
         assert!(failed.contains(part), "{failed}");
     }
 }
+
+#[actix_web::test]
+async fn a_field_that_does_not_fit_its_view_is_told_without_its_value() {
+    use bsession::{Mode, Sessions, View, session};
+
+    #[derive(Default, serde::Serialize, serde::Deserialize)]
+    struct Cart {
+        count: u32,
+        total: u32,
+    }
+
+    impl View for Cart {}
+
+    #[session]
+    async fn handler(cart: &Cart) -> String {
+        (cart.count + cart.total).to_string()
+    }
+
+    let sessions = Sessions::builder(SECRET).mode(Mode::Memory).build();
+    let sessions = sessions.expect("a service");
+    let cookie = sessions.cookie_for(|session| {
+        session["count"] = "whisper".into();
+        session["total"] = 7.into();
+    });
+    let cookie = cookie.await.expect("a session");
+    let routes = App::new()
+        .app_data(sessions)
+        .default_service(actix_web::web::to(handler));
+    let app = init_service(routes).await;
+    listen();
+    LINES.set(Some(Vec::new()));
+    let request = TestRequest::default().cookie(cookie).to_request();
+    assert_eq!(call_service(&app, request).await.status(), 200);
+    let lines = LINES.take().expect("it was set above");
+    let [line] = &lines[..] else {
+        panic!("{lines:#?}");
+    };
+    assert!(
+        line.starts_with("WARN message=field_does_not_fit"),
+        "{line}"
+    );
+    assert!(line.contains("key=\"count\""), "{line}");
+    assert!(!line.contains("whisper"), "{line}");
+}
