@@ -58,7 +58,7 @@ struct State {
 }
 
 /// What a connection knew of the others when it began.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Opened {
     purges: u32,
     logins: u32,

@@ -1,10 +1,13 @@
 //! Guards: who may not come in does not get to the body.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
+use actix_web::dev::Payload;
 use actix_web::web::{Path, ServiceConfig};
-use actix_web::{Responder, get, post};
-use bsession::session;
+use actix_web::{FromRequest, HttpRequest, Responder, get, post};
+use bsession::{connect, session};
 use serde_json::json;
 
 use crate::support::{Setup, Site, for_each_store};
@@ -47,6 +50,39 @@ async fn order(id: Path<u32>) -> impl Responder {
     format!("ordered {id}")
 }
 
+/// An extractor that knows whom to turn out, and whom to let in.
+struct Doorman;
+
+impl FromRequest for Doorman {
+    type Error = bsession::Error;
+    type Future = Pin<Box<dyn Future<Output = bsession::Result<Self>>>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            let mut connection = connect(&req).await?;
+            match req.query_string() {
+                "out" => connection.session().purge(),
+                "ann" => connection.session().login("ann"),
+                _ => {}
+            }
+            Ok(Self)
+        })
+    }
+}
+
+#[get("/lounge")]
+#[session(require)]
+async fn lounge(_doorman: Doorman, user: &str) -> impl Responder {
+    format!("lounge of {user}")
+}
+
+#[get("/hall")]
+#[session]
+async fn hall(_doorman: Doorman) -> impl Responder {
+    format!("hall of {}", session.user().unwrap_or("nobody"))
+}
+
 fn routes(config: &mut ServiceConfig) {
     config
         .service(account)
@@ -54,7 +90,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(password)
         .service(leave)
         .service(orders)
-        .service(order);
+        .service(order)
+        .service(lounge)
+        .service(hall);
 }
 
 fn site(setup: &Setup) -> Site {
@@ -147,5 +185,18 @@ for_each_store! {
             assert_eq!(visitor.get("/account").status, 401);
         }
         assert_eq!(visitor.session()["data"], json!({ "name": "joe" }));
+    }
+
+    fn a_handler_and_its_guard_begin_where_the_extractors_left_off(setup) {
+        let site = site(setup);
+        let visitor = site.visitor();
+        assert_eq!(visitor.get("/lounge").status, 401);
+        assert_eq!(visitor.get("/lounge?ann").body, "lounge of ann");
+        assert_eq!(visitor.get("/lounge").body, "lounge of ann");
+        let refused = visitor.get("/lounge?out");
+        assert_eq!((refused.status, refused.removes_cookie()), (401, true), "{refused:?}");
+        assert_eq!(visitor.get("/hall?ann").body, "hall of ann");
+        assert_eq!(visitor.get("/hall?out").body, "hall of nobody");
+        assert_eq!(visitor.get("/hall").body, "hall of nobody");
     }
 }

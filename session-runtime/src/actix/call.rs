@@ -29,7 +29,7 @@ impl Call {
     fn new(request: HttpRequest, slot: Arc<Slot>) -> Self {
         Self {
             request,
-            connection: Connection::open(slot),
+            connection: Connection::later(slot),
             failed: None,
         }
     }

@@ -29,7 +29,7 @@ use crate::slot::{Held, Opened, Slot};
 pub struct Connection {
     /// It keeps no `HttpRequest`: actix panics in routing while a clone of one lives.
     pub(super) slot: Arc<Slot>,
-    /// There until it is closed.
+    /// There from its first use until it is closed.
     session: Option<Session>,
     opened: Opened,
     /// The session's lock, once it was asked for.
@@ -40,11 +40,17 @@ pub struct Connection {
 
 impl Connection {
     pub(super) fn open(slot: Arc<Slot>) -> Self {
-        let (session, opened) = slot.open();
+        let mut connection = Self::later(slot);
+        connection.session();
+        connection
+    }
+
+    /// One that opens at its first use: what others of the request do until then, it sees.
+    pub(super) fn later(slot: Arc<Slot>) -> Self {
         Self {
             slot,
-            session: Some(session),
-            opened,
+            session: None,
+            opened: Opened::default(),
             held: None,
             purges: false,
         }
@@ -52,7 +58,17 @@ impl Connection {
 
     /// The session, to read and to change.
     pub fn session(&mut self) -> &mut Session {
-        self.session.get_or_insert_default()
+        let Self {
+            slot,
+            session,
+            opened,
+            ..
+        } = self;
+        session.get_or_insert_with(|| {
+            let (session, now) = slot.open();
+            *opened = now;
+            session
+        })
     }
 
     /// Waits until no other request has the lock of this session, and goes on with the session as it
@@ -103,8 +119,8 @@ impl Connection {
             let changes = session.into_changes();
             self.slot.add(changes, self.opened, self.held.clone());
         }
-        let (session, opened) = self.slot.open();
-        (self.session, self.opened) = (Some(session), opened);
+        self.session = None;
+        self.session();
         Ok(())
     }
 
@@ -138,15 +154,14 @@ impl Connection {
 
     fn hand_over(&mut self) {
         let held = self.held.take();
-        let Some(session) = self.session.take() else {
-            return;
-        };
-        let changes = if self.purges {
+        let session = self.session.take();
+        let changes = if std::mem::take(&mut self.purges) {
             Changes::purge()
-        } else if session.is_unchanged() {
-            return;
         } else {
-            session.into_changes()
+            match session.filter(|session| !session.is_unchanged()) {
+                Some(session) => session.into_changes(),
+                None => return,
+            }
         };
         self.slot.add(changes, self.opened, held);
     }
@@ -155,10 +170,9 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if std::thread::panicking()
-            && let Some(session) = self.session.take_if(|_| !self.purges)
+            && let Some(session) = self.session.take()
         {
-            self.purges = session.into_changes().purge;
-            self.session = self.purges.then(Session::default);
+            self.purges |= session.into_changes().purge;
         }
         self.hand_over();
     }
