@@ -199,4 +199,16 @@ for_each_store! {
         assert_eq!(visitor.get("/hall?out").body, "hall of nobody");
         assert_eq!(visitor.get("/hall").body, "hall of nobody");
     }
+
+    fn a_login_of_a_clock_that_was_wrong_is_not_fresh_for_ever(setup) {
+        let site = site(setup);
+        let visitor = site.visitor();
+        visitor.post("/login/joe");
+        setup.clock.rewind(Duration::from_secs(60));
+        assert_eq!(visitor.post("/password/a").status, 200, "clocks differ a little");
+        setup.clock.rewind(Duration::from_secs(20 * 60));
+        assert_eq!(visitor.post("/password/b").status, 401);
+        visitor.post("/login/joe");
+        assert_eq!(visitor.post("/password/c").status, 200);
+    }
 }

@@ -173,8 +173,11 @@ impl Call {
         let Some(fresh) = words.fresh else {
             return Ok(());
         };
-        // A login from the future is of a clock that was set back.
-        let age = |at| now.duration_since(at).unwrap_or_default();
+        // A login from the future is of a clock that was set back, and must not be fresh for ever.
+        let age = |at| {
+            now.duration_since(at)
+                .unwrap_or_else(|future| future.duration())
+        };
         match session.authenticated_at() {
             Some(at) if age(at) <= fresh => Ok(()),
             _ => Err(Error::LoginTooOld),
