@@ -161,8 +161,8 @@ use crate::handler::Handler;
 ///
 /// ## `csrf`
 ///
-/// For a handler that changes something. A `POST`, or any other method that is not safe, has to come from
-/// a page of this service: the browser says so (`Sec-Fetch-Site`, else `Origin`), and where it says nothing, the
+/// For a handler that changes something. A `POST`, or any other method that is not safe, and a `GET` that opens a
+/// WebSocket, has to come from a page of this service: the browser says so (`Sec-Fetch-Site`, else `Origin`), and where it says nothing, the
 /// request carries the token that the page was given, as the field `csrf_token` of a form or in the header
 /// `X-CSRF-Token`. Others are refused with 403; the body does not run, and the session is as it was.
 ///

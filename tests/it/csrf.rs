@@ -9,7 +9,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Form, Html, Path, Query, ServiceConfig};
 use bsession::{Connection, Hooks, Session, connect, session};
 
-use crate::support::{Reply, SECRET, Site, Visitor, for_each_store, secret};
+use crate::support::{Kind, Reply, SECRET, Setup, Site, Visitor, for_each_store, secret};
 
 /// What a handler does before or after it makes the token of its page.
 fn act(session: &mut Session, what: &str) {
@@ -101,6 +101,7 @@ fn routes(config: &mut ServiceConfig) {
         .route("/form/{before}/{after}", web::get().to(form))
         .route("/transfer", web::post().to(transfer))
         .route("/press", web::post().to(press))
+        .route("/socket", web::get().to(press))
         .route("/logout-by-link", web::route().to(logout))
         .route("/failing", web::get().to(failing))
         .service(
@@ -393,6 +394,29 @@ for_each_store! {
             assert_eq!(press_with(&visitor, &page.body), 200, "{path}");
         }
     }
+}
+
+/// Browsers let any page open one, with the cookies of this site.
+#[test]
+fn a_web_socket_is_opened_by_pages_of_the_service_alone() {
+    let site = Site::open_with(Setup::new(Kind::Memory).sessions(), routes);
+    let status = |lines: &str| {
+        let request = format!(
+            "GET /socket HTTP/1.1\r\nHost: h.example\r\nConnection: close\r\n{lines}\r\n\r\n"
+        );
+        site.raw(request.as_bytes()).status
+    };
+    for upgrade in ["Upgrade: websocket", "Upgrade: other/1, WebSocket"] {
+        let status = |from: &str| status(&format!("{upgrade}\r\n{from}"));
+        assert_eq!(status("Origin: https://h.example"), 200);
+        assert_eq!(status("Sec-Fetch-Site: same-origin"), 200);
+        assert_eq!(status("Origin: https://evil.example"), 403);
+        assert_eq!(status("Origin: https://sibling.h.example"), 403);
+        assert_eq!(status("Sec-Fetch-Site: same-site"), 403);
+        assert_eq!(status("Origin: null"), 403);
+    }
+    assert_eq!(status("Upgrade: h2c\r\nOrigin: https://evil.example"), 200);
+    assert_eq!(status("Origin: https://evil.example"), 200, "a page");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderName, HeaderValue, ORIGIN};
+use actix_web::http::header::{HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::respond;
@@ -28,7 +28,7 @@ impl FromRequest for Csrf {
     type Future = Ready<Result<Self>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let needs_form = !req.method().is_safe()
+        let needs_form = !is_safe(req)
             && matches!(told(req), Told::Nothing)
             && !req.headers().contains_key(X_CSRF_TOKEN)
             && csrf::is_form(req.content_type());
@@ -38,12 +38,23 @@ impl FromRequest for Csrf {
 
 /// Refuses what may come from another site, before the body of a `#[session(csrf)]` handler and when
 /// the other extractors are done.
-///
-/// A method that changes nothing (RFC 9110 §9.2.1) may come from anywhere.
 pub(super) async fn check_csrf(req: &HttpRequest, slot: &Slot, csrf: Csrf) -> Result<()> {
     ours(req, slot, csrf)
         .await
         .map_err(|rule| refused(slot, rule))
+}
+
+/// What changes nothing (RFC 9110 §9.2.1) may come from anywhere. The `GET` that opens a WebSocket is
+/// no such thing: a browser lets any page send it, and whatever comes over it comes from there.
+fn is_safe(req: &HttpRequest) -> bool {
+    req.method().is_safe() && !req.headers().get_all(UPGRADE).any(names_web_socket)
+}
+
+/// Read as loosely as by those who open them.
+fn names_web_socket(upgrade: &HeaderValue) -> bool {
+    let name = b"websocket";
+    let mut parts = upgrade.as_bytes().windows(name.len());
+    parts.any(|part| part.eq_ignore_ascii_case(name))
 }
 
 /// Refuses the `GET` of another site before the purge of a `#[session(purge)]` handler: a link or an image
@@ -107,7 +118,7 @@ fn sole(req: &HttpRequest, name: HeaderName) -> Result<Option<&HeaderValue>, Sev
 /// Passes what a page of ours has sent. As Go's `net/http.CrossOriginProtection` does, but that a
 /// request about which the browser says nothing has to show a token.
 async fn ours(req: &HttpRequest, slot: &Slot, csrf: Csrf) -> Checked {
-    if req.method().is_safe() {
+    if is_safe(req) {
         return Ok(());
     }
     match told(req) {
