@@ -159,11 +159,17 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
         .map(|_| quote_spanned!(ours=> ::bsession::__private::Csrf,));
     // In a tuple with another extractor, so that a handler keeps the sixteen that actix-web gives
     // it; not with one that a `#[cfg]` may take away. With the first one, and before it: `Csrf`
-    // has to see the body of the request before another extractor takes it.
-    let companion = sig.inputs.iter_mut().find_map(|input| match input {
-        FnArg::Typed(extractor) if !extractor.attrs.iter().any(is_conditional) => Some(extractor),
-        _ => None,
+    // has to see the body of the request before another extractor takes it, so it goes with that
+    // one or alone.
+    let mut extractors = sig.inputs.iter_mut().filter_map(|input| match input {
+        FnArg::Typed(extractor) => Some(extractor),
+        FnArg::Receiver(_) => None,
     });
+    let is_certain = |extractor: &&mut PatType| !extractor.attrs.iter().any(is_conditional);
+    let companion = match csrf {
+        Some(_) => extractors.next().filter(is_certain),
+        None => extractors.find(is_certain),
+    };
     if let Some(PatType { pat, ty, .. }) = companion {
         **pat = Pat::Verbatim(quote_spanned!(ours=> (#csrf #call, #pat)));
         **ty = Type::Verbatim(quote_spanned!(ours=> (#csrf_ty #call_ty, #ty)));

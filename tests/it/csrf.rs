@@ -54,6 +54,12 @@ async fn press(query: Query<Vec<(String, String)>>) -> &'static str {
     "pressed"
 }
 
+/// Its form may not be there.
+#[session(csrf)]
+async fn sign(#[cfg(all())] form: Form<Transfer>, _query: Query<Vec<(String, String)>>) -> String {
+    form.amount.to_string()
+}
+
 #[session(purge)]
 async fn logout() -> &'static str {
     session["last"] = "words".into();
@@ -101,6 +107,7 @@ fn routes(config: &mut ServiceConfig) {
         .route("/form/{before}/{after}", web::get().to(form))
         .route("/transfer", web::post().to(transfer))
         .route("/press", web::post().to(press))
+        .route("/sign", web::post().to(sign))
         .route("/socket", web::get().to(press))
         .route("/logout-by-link", web::route().to(logout))
         .route("/failing", web::get().to(failing))
@@ -394,6 +401,16 @@ for_each_store! {
             assert_eq!(press_with(&visitor, &page.body), 200, "{path}");
         }
     }
+}
+
+#[test]
+fn a_form_that_may_not_be_there_shows_its_token() {
+    let site = Site::open_with(Setup::new(Kind::Memory).sessions(), routes);
+    let visitor = site.visitor();
+    let token = token(&visitor);
+    let sign = |token| visitor.send("/sign", &[], &[("csrf_token", token), ("amount", "5")]);
+    assert_eq!(sign(&token).body, "5");
+    assert_eq!(sign("none").status, 403);
 }
 
 /// Browsers let any page open one, with the cookies of this site.
