@@ -30,7 +30,7 @@ use serde_json::Value;
 ///
 /// #[get("/login")] // as `/login?next=/orders`
 /// async fn login_page(query: Query<Next>) -> impl Responder {
-///     let next = query.next.as_str().replace('&', "&amp;"); // no quote and no bracket is in it
+///     let next = query.next.as_str().replace('&', "&amp;"); // no `"` is in it, but `'` may be
 ///     Html::new(format!(
 ///         r#"<form method="post" action="/login">
 ///             <input name="name"><input type="hidden" name="next" value="{next}"><button>Log in</button>
@@ -66,6 +66,8 @@ pub struct NotLocal;
 
 impl LocalPath {
     /// The path as text: visible ASCII, and so a valid header value, without `"`, `<`, `>` and `\`.
+    ///
+    /// It may have `&` and `'` in it: in HTML it goes between double quotes, or is escaped as any text is.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
