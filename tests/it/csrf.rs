@@ -56,7 +56,10 @@ async fn press(query: Query<Vec<(String, String)>>) -> &'static str {
 
 /// Its form may not be there.
 #[session(csrf)]
-async fn sign(#[cfg(all())] form: Form<Transfer>, _query: Query<Vec<(String, String)>>) -> String {
+async fn sign(
+    #[cfg(not(any()))] form: Form<Transfer>,
+    _query: Query<Vec<(String, String)>>,
+) -> String {
     form.amount.to_string()
 }
 

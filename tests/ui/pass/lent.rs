@@ -103,7 +103,7 @@ handler!(made, cart: &mut Cart, {
 });
 
 #[session]
-async fn conditional(#[cfg(any())] none: &mut Nothing, #[cfg(all())] cart: &mut Cart) -> &'static str {
+async fn conditional(#[cfg(any())] none: &mut Nothing, #[cfg(not(any()))] cart: &mut Cart) -> &'static str {
     cart.items.clear();
     "cleared"
 }
