@@ -136,7 +136,8 @@ use crate::handler::Handler;
 ///
 /// # The words
 ///
-/// They stand in the parentheses, in any order, each at most once.
+/// They stand in the parentheses, in any order, each at most once. Whatever that order, `csrf` comes first, then `lock`,
+/// then `require` and `fresh`; who is refused does not reach the body.
 ///
 /// ## `purge`
 ///
