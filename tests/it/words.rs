@@ -82,7 +82,10 @@ for_each_store! {
         let visitor = site.visitor();
         visitor.post("/set/name/joe");
         let tabs: Vec<_> = (0..8).map(|_| visitor.meanwhile(|visitor| {
-            (0..5).map(|_| visitor.post("/count")).max_by_key(|reply| reply.status).expect("an answer")
+            for _ in 0..4 {
+                assert_eq!(visitor.post("/count").status, 200);
+            }
+            visitor.post("/count")
         })).collect();
         for tab in tabs {
             assert_eq!(tab.join().expect("an answer").status, 200);
