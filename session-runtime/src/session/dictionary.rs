@@ -1,0 +1,281 @@
+//! The session as a dictionary.
+
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+
+use serde::de::{Deserialize, DeserializeOwned};
+use serde::ser::Serialize;
+use serde_json::Value;
+use smallvec::smallvec;
+
+use super::Session;
+use crate::changes::{Start, Step, Update};
+use crate::data::Data;
+use crate::error::{Error, Result};
+
+impl Session {
+    /// The value of `key` as a `T`; `None` if it is missing or Null.
+    ///
+    /// `T` may borrow from the session, as `&str` does.
+    ///
+    /// # Errors
+    /// [`Error::Type`] if there is a value and it is no `T`.
+    pub fn get<'s, T: Deserialize<'s>>(&'s self, key: &str) -> Result<Option<T>> {
+        self.present(key)
+            .map(|value| T::deserialize(value).map_err(|error| wrong_type::<T>(key, error)))
+            .transpose()
+    }
+
+    fn present(&self, key: &str) -> Option<&Value> {
+        self.current.data.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Sets `key` to anything that can be serialised.
+    ///
+    /// Of two requests that set the same key, the one that saves last wins; where the new value
+    /// follows from the old one, use [`update`](Session::update).
+    ///
+    /// # Errors
+    /// [`Error::Json`] if it cannot be serialised; the session is as it was.
+    pub fn insert(&mut self, key: impl AsRef<str>, value: impl Serialize) -> Result<()> {
+        let key = key.as_ref();
+        let value = serde_json::to_value(value).map_err(|error| no_json(key, error))?;
+        self.forget_updates(key);
+        if self.current.data.get(key) != Some(&value) {
+            self.contents_mut().data.insert(key, value);
+        }
+        Ok(())
+    }
+
+    /// Replaces the value of `key` by what `f` makes of it, and gives that.
+    ///
+    /// A missing or Null value is `T::default()`. If another request saves the session meanwhile,
+    /// `f` runs again on the latest value, so none of the updates is lost: the *stored* value is
+    /// exact, the returned one is what this request saw. So `f` should do nothing but compute.
+    ///
+    /// If this request has set the key before, `f` starts from that, whatever others saved; if it
+    /// sets the key afterwards, that is what is stored. A key that was set back to what was loaded
+    /// counts as not set.
+    ///
+    /// What `f` needs it takes along, so move it in as a value of its own:
+    ///
+    /// ```
+    /// # #[derive(Default, serde::Serialize, serde::Deserialize)] struct Cart { items: Vec<String> }
+    /// # struct Item { name: String }
+    /// # fn add(item: Item, session: &mut bsession::Session) -> bsession::Result<()> {
+    /// let name = item.name; // from an extractor: `item.into_inner().name`
+    /// session.update("cart", move |mut cart: Cart| {
+    ///     cart.items.push(name);
+    ///     cart
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Type`] if there is a value that is no `T`, and [`Error::Json`] if the new one cannot
+    /// be serialised; the session is as it was. A value that is no `T` only when `f` runs again stays, and is
+    /// logged.
+    pub fn update<T>(
+        &mut self,
+        key: impl AsRef<str>,
+        f: impl FnOnce(T) -> T + Clone + Send + Sync + 'static,
+    ) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned + Default,
+    {
+        let key = key.as_ref();
+        let current = self.current.data.get(key);
+        let new = updated(key, current, f.clone())?;
+        let result = serde_json::to_value(&new).map_err(|error| no_json(key, error))?;
+        let is_other = current != Some(&result);
+        self.keep_update(key, f, result.clone());
+        if is_other {
+            self.contents_mut().data.insert(key, result);
+        }
+        Ok(new)
+    }
+
+    fn keep_update<T>(
+        &mut self,
+        key: &str,
+        f: impl FnOnce(T) -> T + Clone + Send + Sync + 'static,
+        result: Value,
+    ) where
+        T: Serialize + DeserializeOwned + Default,
+    {
+        let (key, current) = match self.current.data.get_key_value(key) {
+            Some((key, value)) => (Arc::clone(key), Some(value)),
+            None => (key.into(), None),
+        };
+        let name = Arc::clone(&key);
+        let step: Step = Arc::new(move |value| {
+            let new = updated(&name, value, f.clone())?;
+            serde_json::to_value(new).map_err(|error| no_json(&name, error))
+        });
+        // One that came to something else than is there was set over since, and counts no more.
+        self.updates
+            .retain(|update| update.key != key || current == Some(&update.result));
+        if let Some(update) = self.updates.iter_mut().find(|update| update.key == key) {
+            update.steps.push(step);
+            update.result = result;
+            return;
+        }
+        let untouched = current == self.before.data.get(&key);
+        let start = if untouched {
+            Start::Latest
+        } else {
+            Start::Own(current.cloned())
+        };
+        self.updates.push(Update {
+            key,
+            start,
+            steps: smallvec![step],
+            result,
+        });
+    }
+
+    /// Removes `key`, and gives the value it had.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        self.forget_updates(key);
+        if !self.current.data.contains_key(key) {
+            return None;
+        }
+        self.contents_mut().data.remove(key)
+    }
+
+    /// Removes `key`, and gives the value it had as a `T`; `None` if it is missing or Null.
+    ///
+    /// Two requests at once may both take it; see [`claim`](Session::claim).
+    ///
+    /// # Errors
+    /// [`Error::Type`] if there is a value and it is no `T`; it stays.
+    pub fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
+        let value = self.present(key).map(T::deserialize).transpose();
+        let value = value.map_err(|error| wrong_type::<T>(key, error))?;
+        self.remove(key);
+        Ok(value)
+    }
+
+    /// Takes `key` for exactly one of the requests that race for it.
+    ///
+    /// The removal is committed before this returns and stands whatever becomes of the request;
+    /// the other changes of the request are saved at its end, as ever. Use it for what must be
+    /// used once: a one-time code, a message to show.
+    ///
+    /// A key that this request has set itself is only taken, as by [`take`](Session::take); what it
+    /// made of one by [`update`](Session::update) is made of what is claimed, or of nothing if another
+    /// request was faster.
+    ///
+    /// # Errors
+    /// [`Error::Type`] if the value is no `T`; it stays, unless another request changed its type
+    /// since this one loaded it. [`Error::Store`] if the store fails.
+    pub async fn claim<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
+        let (before, current) = (self.before.data.get(key), self.current.data.get(key));
+        let replayed = |update: &&Update| update.is_of(key) && current == Some(&update.result);
+        let update = self.updates.iter().find(replayed).cloned();
+        let is_own = before.is_none() || update.is_none() && current != before;
+        if self.get::<T>(key)?.is_none() {
+            return Ok(None);
+        }
+        let Some(backing) = self.backing.clone().filter(|_| !is_own) else {
+            return self.take(key);
+        };
+        let mut value = backing.claim(key).await?;
+        self.remove(key);
+        Arc::make_mut(&mut self.before).data.remove(key);
+        if let Some(update) = update {
+            value = Some(update.replay(value.as_ref())?);
+        }
+        let value = value.filter(|value| !value.is_null());
+        value
+            .map(|value| serde_json::from_value(value).map_err(|error| wrong_type::<T>(key, error)))
+            .transpose()
+    }
+
+    /// Whether there is a value under `key`.
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.current.data.contains_key(key)
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.current.data.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.current.data.is_empty()
+    }
+
+    /// Keys and values, in the order of the keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.current.data.iter()
+    }
+
+    /// The dictionary, to be read.
+    #[must_use]
+    pub fn data(&self) -> &Data {
+        &self.current.data
+    }
+
+    /// The dictionary, to be changed.
+    #[must_use]
+    pub fn data_mut(&mut self) -> &mut Data {
+        &mut self.contents_mut().data
+    }
+}
+
+fn no_json(key: &str, source: serde_json::Error) -> Error {
+    Error::Json {
+        key: key.to_owned(),
+        source,
+    }
+}
+
+fn wrong_type<T>(key: &str, source: serde_json::Error) -> Error {
+    Error::Type {
+        key: key.to_owned(),
+        wanted: std::any::type_name::<T>(),
+        source,
+    }
+}
+
+fn updated<T: DeserializeOwned + Default>(
+    key: &str,
+    value: Option<&Value>,
+    f: impl FnOnce(T) -> T,
+) -> Result<T> {
+    let old = match value.filter(|value| !value.is_null()) {
+        Some(value) => T::deserialize(value).map_err(|error| wrong_type::<T>(key, error))?,
+        None => T::default(),
+    };
+    Ok(f(old))
+}
+
+/// The value of a key; a missing one reads as [`Value::Null`].
+impl Index<&str> for Session {
+    type Output = Value;
+
+    fn index(&self, key: &str) -> &Value {
+        &self.current.data[key]
+    }
+}
+
+/// The value of a key, to be set. Left Null, a key that was not there is not stored.
+///
+/// `session["a"]["b"] = …` is a change, too.
+///
+/// # Panics
+/// Setting `session["a"]["b"]` panics, as [`Value`] does, if `session["a"]` is neither an object nor
+/// Null. Where the shape may have changed since it was stored, use [`get`](Session::get) and
+/// [`insert`](Session::insert).
+impl IndexMut<&str> for Session {
+    fn index_mut(&mut self, key: &str) -> &mut Value {
+        self.forget_updates(key);
+        &mut self.contents_mut().data[key]
+    }
+}

@@ -1,0 +1,176 @@
+//! The session: a dictionary, and whose it is.
+
+mod dictionary;
+mod identity;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::changes::{Changes, Update};
+use crate::clock::Timestamp;
+use crate::contents::{self, Contents};
+use crate::error::Result;
+use crate::record::Handle;
+
+/// The longest idle expiry: what browsers keep a cookie for, and no more (RFC 6265bis §5.5).
+pub(crate) const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// The shortest idle expiry: a cookie counts its `Max-Age` in seconds.
+pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
+
+/// A visitor's session, for the length of one request: a dictionary of JSON values.
+///
+/// Reading never changes anything; what is changed is saved when the handler is over. Setting an
+/// equal value, removing a missing key or a failed [`insert`](Session::insert) is no change.
+///
+/// ```
+/// # use bsession::Session;
+/// # fn main() -> bsession::Result<()> {
+/// # let mut session = Session::default();
+/// session["user"] = "joe".into();                         // as a dictionary
+/// session.insert("visits", 41)?;                          // any `Serialize`
+/// let visits = session.update("visits", |n: u64| n + 1)?; // exact, however many requests race
+/// assert_eq!(visits, 42);
+/// assert_eq!(session.get::<String>("user")?.as_deref(), Some("joe"));
+/// assert!(session["missing"].is_null());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A handler has one through [`#[session]`](https://docs.rs/bsession/latest/bsession/attr.session.html)
+/// or from its [`Connection`](crate::Connection); it is no extractor. `Session::default()` is an
+/// empty one that belongs to no request, for the tests of functions that take `&mut Session`.
+pub struct Session {
+    /// What the changes are told against.
+    before: Arc<Contents>,
+    /// What the session holds now; its own copy from the first change on.
+    current: Arc<Contents>,
+    updates: Vec<Update>,
+    purged: bool,
+    renewed: bool,
+    logged_in: bool,
+    /// A login took away what was another user's.
+    emptied: bool,
+    backing: Option<Arc<dyn Backing>>,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::connected(contents::empty(), None)
+    }
+}
+
+/// What a session tells of its record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) handle: Option<Handle>,
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// What stands behind a connected session.
+pub(crate) trait Backing: Send + Sync {
+    fn facts(&self) -> Facts;
+
+    /// A CSRF token for the visitor.
+    fn csrf_token(&self) -> Result<String>;
+
+    /// Removes `key` from the stored session, and gives its value to this caller alone.
+    fn claim<'a>(
+        &'a self,
+        key: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>>;
+}
+
+impl Session {
+    pub(crate) fn connected(contents: Arc<Contents>, backing: Option<Arc<dyn Backing>>) -> Self {
+        Self {
+            before: Arc::clone(&contents),
+            current: contents,
+            updates: Vec::new(),
+            purged: false,
+            renewed: false,
+            logged_in: false,
+            emptied: false,
+            backing,
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        let backing = self.backing.as_ref().filter(|_| !self.purged);
+        backing.map_or_else(Facts::default, |backing| backing.facts())
+    }
+
+    /// What this request changed.
+    pub(crate) fn into_changes(mut self) -> Changes {
+        let before = &self.before;
+        if !Arc::ptr_eq(before, &self.current) {
+            // Asking `session["key"]` mutably makes a Null; that alone is no change.
+            let left_null =
+                |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
+            if self
+                .current
+                .data
+                .iter()
+                .any(|(key, value)| left_null(key, value))
+            {
+                Arc::make_mut(&mut self.current)
+                    .data
+                    .retain(|key, value| !left_null(key, value));
+            }
+            if self.current == *before {
+                self.current = Arc::clone(before);
+            }
+            // It may be kept for as long as the session lasts.
+            if let Some(current) = Arc::get_mut(&mut self.current) {
+                current.data.shrink_to_fit();
+            }
+            let current = &self.current;
+            self.updates
+                .retain(|update| current.data.get(&update.key) == Some(&update.result));
+        }
+        Changes {
+            before: self.before,
+            after: self.current,
+            updates: self.updates,
+            purge: self.purged,
+            renew: self.renewed,
+            login: self.logged_in,
+            emptied: self.emptied,
+        }
+    }
+
+    /// Whether nothing was done that a save would have to do.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        let acts = self.purged || self.renewed || self.logged_in;
+        !acts && Arc::ptr_eq(&self.before, &self.current)
+    }
+
+    /// Whether what it held when it was loaded is gone: purged, or another user's.
+    pub(crate) fn was_emptied(&self) -> bool {
+        self.purged || self.emptied
+    }
+
+    fn contents_mut(&mut self) -> &mut Contents {
+        Arc::make_mut(&mut self.current)
+    }
+
+    /// From here on the key is set plainly: what `update` did to it before counts no more.
+    fn forget_updates(&mut self, key: &str) {
+        self.updates.retain(|update| &*update.key != key);
+    }
+}
+
+/// The keys only: values are nobody's business in a log, and neither is the user.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("handle", &self.facts().handle)
+            .field("keys", self.data())
+            .finish()
+    }
+}
