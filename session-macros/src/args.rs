@@ -190,6 +190,10 @@ fn path(word: Span, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let value = path.value();
     let harmless =
         |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>');
+    if value.contains("?next=") || value.contains("&next=") {
+        let message = "`next` is the page that was asked for, and is added: remove it";
+        return Err(Error::new(path.span(), message));
+    }
     if value.starts_with('/') && !value.starts_with("//") && value.bytes().all(harmless) {
         return Ok(path);
     }

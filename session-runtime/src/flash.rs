@@ -6,12 +6,14 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::{Value, json};
 
 use crate::error::Result;
-use crate::session::Session;
+use crate::session::{Session, cut};
 
 /// The reserved key.
 const KEY: &str = "_flash";
 /// How many wait at most, so that a visitor whom no page shows them does not collect them for ever.
 const MOST: usize = 32;
+/// The longest text, in bytes: as many as wait at most still leave a session room.
+const LONGEST: usize = 1024;
 
 /// How a [`Flash`] is meant. As text, in JSON too, it is in lower case: for the class of an element.
 ///
@@ -46,7 +48,8 @@ impl Session {
     /// Leaves a message for the next page that shows [`flashes`](Session::flashes), mostly behind a
     /// redirect.
     ///
-    /// Those of requests at the same time all arrive. At most 32 wait; then the oldest goes. They are kept under the key
+    /// Those of requests at the same time all arrive. At most 32 wait; then the oldest goes. A text longer
+    /// than 1024 bytes is cut. They are kept under the key
     /// `_flash`, which is reserved for them, count for [`max_size`](crate::Builder::max_size), and end with the
     /// session: after a [`purge`](Session::purge) a flash begins a new, anonymous one that carries it.
     ///
@@ -73,7 +76,8 @@ impl Session {
     /// }
     /// ```
     pub fn flash(&mut self, level: Level, text: impl Into<String>) {
-        let flash = json!({ "level": level.as_str(), "text": text.into() });
+        let text = text.into();
+        let flash = json!({ "level": level.as_str(), "text": cut(&text, LONGEST) });
         // Any JSON is a `Value`, and any `Value` is JSON: it does not fail.
         let _ = self.update(KEY, move |waiting: Value| with(waiting, flash));
     }

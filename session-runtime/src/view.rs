@@ -159,7 +159,8 @@ fn overlaid<T: View>(default: &Map<String, Value>, data: &Data) -> Result<T> {
             return suffers_others;
         }
         let read = with(&|other| other == key);
-        if read.is_err() {
+        // A Null is as good as nothing.
+        if read.is_err() && !data[key].is_null() {
             // What serde says of it tells the value.
             tracing::warn!(target: "bsession", view = type_name::<T>(), key, "field_does_not_fit");
         }

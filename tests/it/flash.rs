@@ -291,3 +291,13 @@ fn race(tabs: &[Visitor]) {
     expected.sort();
     assert_eq!(all, expected);
 }
+
+#[actix_web::test]
+async fn a_long_text_is_cut_between_two_characters() {
+    let mut session = bsession::Session::default();
+    session.flash(Level::Info, format!("x{}", "é".repeat(1000)));
+    session.flash(Level::Info, "short");
+    let flashes = session.flashes().await.expect("no store is asked");
+    let lengths: Vec<_> = flashes.iter().map(|flash| flash.text.len()).collect();
+    assert_eq!(lengths, [1023, 5]);
+}

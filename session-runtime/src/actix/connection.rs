@@ -102,6 +102,9 @@ impl Connection {
     /// What was changed on this connection before is put on the session as it is found, as changes
     /// are that meet another request's. A visitor without a session locks nothing and waits for nobody.
     ///
+    /// Who locks the sessions of two services in one request does so in the same order everywhere, or two
+    /// such requests wait for each other until the time is over.
+    ///
     /// A handler that holds the lock and calls its own server with the visitor's cookie, for what
     /// locks the session too, waits for itself until the time is over.
     ///

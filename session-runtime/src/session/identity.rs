@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{LONGEST, SHORTEST, Session};
+use super::{LONGEST, SHORTEST, Session, cut};
 use crate::contents;
 use crate::record::Handle;
 
@@ -133,7 +133,7 @@ impl Session {
     /// # }
     /// ```
     pub fn set_note(&mut self, text: impl AsRef<str>) {
-        let text = shortened(text.as_ref());
+        let text = cut(text.as_ref(), LONGEST_NOTE);
         let note = (!text.is_empty()).then_some(text);
         if self.note() != note {
             self.contents_mut().note = note.map(Box::from);
@@ -187,13 +187,4 @@ impl Session {
     pub fn handle(&self) -> Option<Handle> {
         self.facts().handle
     }
-}
-
-/// As much of a text as is noted.
-fn shortened(text: &str) -> &str {
-    let mut end = text.len().min(LONGEST_NOTE);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

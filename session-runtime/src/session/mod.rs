@@ -165,6 +165,15 @@ impl Session {
     }
 }
 
+/// The beginning of a text, at most so many bytes of it.
+pub(crate) fn cut(text: &str, longest: usize) -> &str {
+    let mut end = text.len().min(longest);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// The keys only: values are nobody's business in a log, and neither is the user.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

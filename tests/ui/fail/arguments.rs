@@ -117,6 +117,11 @@ async fn leaves_the_site_too() -> &'static str {
     "login"
 }
 
+#[session(require, redirect = "/login?next=/")]
+async fn says_what_is_next() -> &'static str {
+    "login"
+}
+
 #[session(require, redirect)]
 async fn where_to() -> &'static str {
     "login"

@@ -131,8 +131,8 @@ impl FileStore {
         absent: fn() -> T,
         op: impl FnMut(Files<'_>) -> Try<T> + Send + 'static,
     ) -> Answer<'static, T> {
-        let syncs = false;
-        self.answer_as(syncs, absent, op)
+        let is_long = false;
+        self.answer_as(is_long, absent, op)
     }
 
     /// The same for what syncs, if anything is to outlive a power cut.
@@ -141,25 +141,35 @@ impl FileStore {
         absent: fn() -> T,
         op: impl FnMut(Files<'_>) -> Try<T> + Send + 'static,
     ) -> Answer<'static, T> {
-        let syncs = self.0.durability == Durability::Disk;
-        self.answer_as(syncs, absent, op)
+        let is_long = self.0.durability == Durability::Disk;
+        self.answer_as(is_long, absent, op)
+    }
+
+    /// The same for what looks at all sessions of a user, as many as there may be.
+    fn answer_elsewhere<T: Send + 'static>(
+        &self,
+        absent: fn() -> T,
+        op: impl FnMut(Files<'_>) -> Try<T> + Send + 'static,
+    ) -> Answer<'static, T> {
+        let is_long = true;
+        self.answer_as(is_long, absent, op)
     }
 
     fn answer_as<T: Send + 'static>(
         &self,
-        syncs: bool,
+        is_long: bool,
         absent: fn() -> T,
         mut op: impl FnMut(Files<'_>) -> Try<T> + Send + 'static,
     ) -> Answer<'static, T> {
-        let waits = syncs || self.0.pace.is_slow();
+        let waits = is_long || self.0.pace.is_slow();
         // Outside of a runtime there is no other thread to ask.
         if !waits || Handle::try_current().is_err() {
-            match self.0.attempt(syncs, &mut op) {
+            match self.0.attempt(is_long, &mut op) {
                 Err(Stop::Busy) => {}
                 result => return Answer::Now(ended(result, absent)),
             }
         }
-        Answer::later(Arc::clone(&self.0).answer_later(syncs, absent, op))
+        Answer::later(Arc::clone(&self.0).answer_later(is_long, absent, op))
     }
 }
 
@@ -178,7 +188,7 @@ impl Shared {
     /// locked from one attempt to the next.
     async fn answer_later<T: Send + 'static>(
         self: Arc<Self>,
-        syncs: bool,
+        is_long: bool,
         absent: fn() -> T,
         mut op: impl FnMut(Files<'_>) -> Try<T> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -186,7 +196,7 @@ impl Shared {
         loop {
             let shared = Arc::clone(&self);
             let attempt = move || {
-                let result = shared.attempt(syncs, &mut op);
+                let result = shared.attempt(is_long, &mut op);
                 (op, result)
             };
             let result;
@@ -199,7 +209,7 @@ impl Shared {
         }
     }
 
-    fn attempt<T>(&self, syncs: bool, op: &mut impl FnMut(Files<'_>) -> Try<T>) -> Try<T> {
+    fn attempt<T>(&self, is_long: bool, op: &mut impl FnMut(Files<'_>) -> Try<T>) -> Try<T> {
         let mut attempt = || {
             let dir = self.dir();
             let result = op(self.files(&dir));
@@ -213,8 +223,8 @@ impl Shared {
                 op(self.files(&there))
             }
         };
-        // A sync takes its time on the fastest disk.
-        if syncs {
+        // It takes its time on the fastest disk, as a sync does.
+        if is_long {
             return attempt();
         }
         self.pace.of(attempt)
@@ -333,13 +343,13 @@ impl Store for FileStore {
     }
 
     fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
-        self.answer(Vec::new, move |files| listing::of_user(files, user, now))
+        self.answer_elsewhere(Vec::new, move |files| listing::of_user(files, user, now))
     }
 
     fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
         // Counted over all attempts: what one has removed, the next does not find.
         let mut count = 0;
-        self.answer_synced(
+        self.answer_elsewhere(
             || 0,
             move |files| {
                 listing::remove_user(files, user, which, now, &mut count)?;

@@ -131,3 +131,17 @@ fn what_nobody_waits_for_and_has_not_begun_is_not_done() {
     });
     assert_same(&fixture.live(key(1)), &first);
 }
+
+#[test]
+fn what_looks_at_all_sessions_of_a_user_is_long_on_every_disk() {
+    let fixture = Fixture::new();
+    trust(&fixture);
+    let store = &fixture.store;
+    runtime().block_on(async {
+        let listed = store.of_user(user(1), NOW);
+        assert!(matches!(listed, Answer::Later(_)), "{listed:?}");
+        let removed = store.remove_user(user(1), Which::All, NOW);
+        assert!(matches!(removed, Answer::Later(_)), "{removed:?}");
+        assert_eq!(removed.await.unwrap(), 0);
+    });
+}
