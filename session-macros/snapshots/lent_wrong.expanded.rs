@@ -43,9 +43,6 @@ async fn lent_wrong<'a>(
     "the user is read, not written: write `&str`"
 }
 ::core::compile_error! {
-    "`&str` is the user who is logged in: write `#[session(require)]`, or ask `session.user()` in the body"
-}
-::core::compile_error! {
     "a `readonly` handler changes nothing: remove `mut`"
 }
 ::core::compile_error! {

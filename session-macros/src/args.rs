@@ -32,6 +32,8 @@ pub(crate) struct Args {
     pub(crate) redirect: Option<Redirect>,
     pub(crate) renew: Option<Span>,
     pub(crate) require: Option<Require>,
+    /// Whether all of them could be read.
+    pub(crate) is_whole: bool,
 }
 
 /// Where they are sent who are refused.
@@ -64,7 +66,8 @@ impl Args {
         if let Err(error) = read.parse2(tokens) {
             errors.push(error);
         }
-        if errors.is_empty() {
+        args.is_whole = errors.is_empty();
+        if args.is_whole {
             args.contradictions(errors);
         }
         args
@@ -204,7 +207,11 @@ fn path(word: Span, input: ParseStream<'_>) -> syn::Result<LitStr> {
 /// An expression that gives a session service.
 fn service(word: Span, input: ParseStream<'_>) -> syn::Result<Expr> {
     let expected = "expected `realm = EXPR`, where `EXPR` gives a `bsession::Sessions`";
-    value(word, input, expected)
+    let service: Expr = value(word, input, expected)?;
+    if matches!(service, Expr::Lit(_)) {
+        return Err(Error::new_spanned(service, expected));
+    }
+    Ok(service)
 }
 
 fn value<T: Parse>(word: Span, input: ParseStream<'_>, expected: &str) -> syn::Result<T> {

@@ -7,11 +7,15 @@ use syn::{Error, FnArg, ReturnType, Safety, Type};
 
 use crate::args::Args;
 use crate::handler::Handler;
-use crate::lent::{Lent, What};
+use crate::lent::{Lent, What, is_session};
+use crate::pattern;
 
 /// Reports all that is wrong at once.
 pub(crate) fn check(args: &Args, handler: &Handler, errors: &mut Vec<Error>) {
     check_signature(handler, errors);
+    for input in &handler.sig.inputs {
+        check_extractor(args, input, errors);
+    }
     for (place, lent) in handler.lent.iter().enumerate() {
         check_lent(args, lent, &handler.lent[..place], errors);
     }
@@ -70,6 +74,25 @@ fn check_signature(handler: &Handler, errors: &mut Vec<Error>) {
     }
 }
 
+/// Reports what is meant to be lent, and is written as an extractor.
+fn check_extractor(args: &Args, input: &FnArg, errors: &mut Vec<Error>) {
+    let FnArg::Typed(parameter) = input else {
+        return;
+    };
+    let ty = &*parameter.ty;
+    let message = if is_session(ty) {
+        "the session is lent: write `&mut Session`, or leave this parameter out"
+    } else if args.has_user()
+        && matches!(ty, Type::Path(ty) if ty.path.is_ident("String"))
+        && pattern::binding(&parameter.pat, "user").is_some()
+    {
+        "`String` is the body of the request, whatever it says: write `&str` for the user who is logged in"
+    } else {
+        return;
+    };
+    errors.push(Error::new(ty.span(), message));
+}
+
 /// Reports what cannot be lent, to a handler that is lent the `earlier` ones already.
 fn check_lent(args: &Args, lent: &Lent, earlier: &[Lent], errors: &mut Vec<Error>) {
     let ty = &lent.ty;
@@ -95,7 +118,7 @@ fn check_lent(args: &Args, lent: &Lent, earlier: &[Lent], errors: &mut Vec<Error
             );
         }
     }
-    if lent.what == What::User && !args.has_user() {
+    if lent.what == What::User && !args.has_user() && args.is_whole {
         wrong(
             ty.span(),
             "`&str` is the user who is logged in: write `#[session(require)]`, or ask `session.user()` in the body",

@@ -7,7 +7,7 @@ use syn::{
     Abi, AttrStyle, Attribute, Error, FnArg, ReturnType, Signature, Token, Type, Visibility, braced,
 };
 
-use crate::lent::{Lent, What};
+use crate::lent::{Lent, What, is_session};
 use crate::pattern;
 
 /// A function whose signature is known and whose body is not looked at.
@@ -81,6 +81,8 @@ impl Handler {
             return None;
         }
         let extractors = self.sig.inputs.iter().filter_map(|input| match input {
+            // One that is called `Session` is another error.
+            FnArg::Typed(parameter) if is_session(&parameter.ty) => None,
             FnArg::Typed(parameter) => Some(&*parameter.pat),
             FnArg::Receiver(_) => None,
         });

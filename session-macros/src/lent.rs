@@ -52,21 +52,17 @@ fn reference(ty: &Type) -> Option<&TypeReference> {
     }
 }
 
-/// The session is known by its type's name, by whichever path.
+/// Whether a type is called `Session`, by whichever path.
+pub(crate) fn is_session(ty: &Type) -> bool {
+    matches!(ty, Type::Path(ty) if ty.path.segments.last().is_some_and(|last| last.ident == "Session"))
+}
+
 fn what(ty: &Type) -> What {
     match ty {
         Type::Group(group) => what(&group.elem),
         Type::Paren(paren) => what(&paren.elem),
         Type::Path(ty) if ty.path.is_ident("str") => What::User,
-        Type::Path(ty)
-            if ty
-                .path
-                .segments
-                .last()
-                .is_some_and(|last| last.ident == "Session") =>
-        {
-            What::Session
-        }
+        ty if is_session(ty) => What::Session,
         _ => What::View,
     }
 }

@@ -46,7 +46,7 @@ use serde_json::Value;
 /// }
 ///
 /// #[post("/login")]
-/// #[session]
+/// #[session(csrf)]
 /// async fn login(form: Form<Login>) -> impl Responder {
 ///     let Login { name, next } = form.into_inner();
 ///     // … check the password first …

@@ -49,9 +49,10 @@ use crate::session::Session;
 /// # }
 /// ```
 ///
-/// It has to serialise as a map of its fields, as a struct with named fields does, and to read what it
-/// writes; else the handler's answer is a 500, and the log says why. Names of fields are keys of the
-/// one dictionary: `#[serde(rename = "cart_items")]` keeps two views apart, or makes them meet.
+/// It is a struct with named fields, and reads what it writes; else the handler's answer is a 500, and the
+/// log says why. Names of fields are keys of the one dictionary, here `items` and `coupon`, and not `cart`:
+/// `#[serde(rename = "cart_items")]` keeps two views apart, or makes them meet. So a map, and with it
+/// `#[serde(flatten)]`, is none: it would take every key for its own. Put it into a field.
 ///
 /// A stored value that does not fit its field, as after a change of the type, is logged, and
 /// stays as it is unless the field is changed. Nothing is written where the body purged the session or
@@ -60,8 +61,9 @@ use crate::session::Session;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no view of the session",
     label = "not a `View`",
-    note = "a parameter of reference type comes from the session: write `impl bsession::View for {Self} {{}}`",
-    note = "an extractor is written without `&`"
+    note = "an extractor is written without `&`",
+    note = "a view is a struct of your own: `#[derive(Default, Serialize, Deserialize)]`, and `impl bsession::View for {Self} {{}}`",
+    note = "`&str` is the user who is logged in, `&mut Session` the session"
 )]
 pub trait View: Serialize + DeserializeOwned + Default {}
 

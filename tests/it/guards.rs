@@ -83,12 +83,19 @@ async fn hall(_doorman: Doorman) -> impl Responder {
     format!("hall of {}", session.user().unwrap_or("nobody"))
 }
 
+#[get("/login-for-users")]
+#[session(require, redirect = "/login-for-users?by=name")]
+async fn login_for_users() -> impl Responder {
+    "log in"
+}
+
 fn routes(config: &mut ServiceConfig) {
     config
         .service(account)
         .service(checkout)
         .service(password)
         .service(leave)
+        .service(login_for_users)
         .service(orders)
         .service(order)
         .service(lounge)
@@ -171,6 +178,7 @@ for_each_store! {
         assert_eq!(ask("GET /orders/7", "Accept: */*"), refused);
         assert_eq!(ask("GET /orders/7", "Accept: text/html\r\nSec-Fetch-Mode: cors"), refused, "a script");
         assert_eq!(ask("GET /orders/7", "X: y"), refused);
+        assert_eq!(ask("GET /login-for-users?next=%2F", page), refused, "not to itself, for ever");
         let visitor = site.visitor();
         visitor.post("/login/joe");
         assert_eq!(visitor.get("/orders/7").body, "order 7 of joe");

@@ -137,6 +137,34 @@ for_each_store! {
 }
 
 #[test]
+fn a_scope_has_the_sessions_of_the_service_that_it_was_given() {
+    let setup = Setup::new(crate::support::Kind::Memory);
+    System::new().block_on(async {
+        let builder = setup.builder().cookie_name("admin");
+        let admin = builder.build().expect("a service");
+        let scope = web::scope("/scope")
+            .app_data(admin)
+            .configure(crate::support::configure);
+        let app = App::new()
+            .app_data(setup.sessions())
+            .configure(crate::support::configure)
+            .service(scope);
+        let mut browser = Browser {
+            app: init_service(app).await,
+            jar: CookieJar::new(),
+        };
+        browser.post("/scope/login/root").await;
+        browser.post("/login/joe").await;
+        let user = async |browser: &mut Browser<_>, path| {
+            let all: Value = serde_json::from_str(&browser.get(path).await).expect("JSON");
+            all["user"].clone()
+        };
+        assert_eq!(user(&mut browser, "/scope/all").await, json!("root"));
+        assert_eq!(user(&mut browser, "/all").await, json!("joe"));
+    });
+}
+
+#[test]
 fn a_realm_whose_store_fails_is_unavailable() {
     let setup = Setup::new(crate::support::Kind::Memory);
     let (mode, faults) = Faults::mode();

@@ -143,7 +143,9 @@ impl Call {
     fn refusal(&mut self, words: &Words) -> Option<HttpResponse> {
         if let Err(error) = self.check(words) {
             return Some(match words.redirect {
-                Some(path) if is_navigation(&self.request) => see_other(path, &self.request),
+                Some(path) if is_navigation(&self.request) && !is_at(path, &self.request) => {
+                    see_other(path, &self.request)
+                }
                 _ => HttpResponse::from_error(error),
             });
         }
@@ -193,6 +195,16 @@ fn is_navigation(req: &HttpRequest) -> bool {
         Some(mode) => mode == "navigate",
         None => header("accept").is_some_and(|accept| accept.contains("text/html")),
     }
+}
+
+/// Whether the page that asks for a login is itself for those who are logged in: it would be asked for
+/// for ever.
+fn is_at(path: &str, req: &HttpRequest) -> bool {
+    let is_there = path.split('?').next() == Some(req.path());
+    if is_there {
+        tracing::error!(target: "bsession", path, "redirect_to_itself");
+    }
+    is_there
 }
 
 /// To another page; one that was only to be looked at is told as its `next`.

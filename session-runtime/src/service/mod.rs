@@ -57,8 +57,9 @@ pub fn init(secret: impl Into<Secret>, mode: Mode) -> Result<(), InitError> {
 
 /// A session service: the secret, the store and the settings. Clones are the same service.
 ///
-/// Most applications have one, made by [`init`] and never seen again. As an extractor in a handler
-/// it is the service that the handler's sessions come from.
+/// Most applications have one, made by [`init`] and never seen again. As an extractor it
+/// is the innermost one that the application, or the scope, was given by `app_data`, else the global one: the one that the
+/// handler's session comes from, unless the handler names another by `realm`; then that is the one to ask for its users.
 #[derive(Clone)]
 pub struct Sessions(pub(crate) Arc<Service>);
 

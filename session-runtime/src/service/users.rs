@@ -78,7 +78,7 @@ impl Sessions {
     /// }
     ///
     /// #[post("/revoke")]
-    /// #[session]
+    /// #[session(csrf)]
     /// async fn revoke(form: Form<Device>, sessions: Sessions) -> bsession::Result<impl Responder> {
     ///     if let Some(user) = session.user() {
     ///         sessions.revoke(user, form.handle).await?; // of this user alone

@@ -127,4 +127,9 @@ async fn where_to() -> &'static str {
     "login"
 }
 
+#[session(realm = "admin")]
+async fn realm_by_name() -> &'static str {
+    "realm"
+}
+
 fn main() {}

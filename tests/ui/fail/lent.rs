@@ -97,4 +97,14 @@ async fn read_only_view(cart: &Cart) -> String {
     String::new()
 }
 
+#[session]
+async fn owned(session: Session) -> String {
+    String::new()
+}
+
+#[session(require)]
+async fn body_for_user(user: String) -> String {
+    user
+}
+
 fn main() {}

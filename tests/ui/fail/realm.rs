@@ -3,8 +3,8 @@
 use actix_web::web::Data;
 use bsession::{Sessions, session};
 
-#[session(realm = "admin")]
-async fn realm_by_name() -> &'static str {
+#[session(realm = services)]
+async fn no_service(services: Data<u32>) -> &'static str {
     "realm"
 }
 
