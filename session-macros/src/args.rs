@@ -187,7 +187,8 @@ fn text(word: Span, input: ParseStream<'_>, example: &str) -> syn::Result<LitStr
     value(word, input, &format!("expected `{example}`"))
 }
 
-/// A path that browsers take for one of the same site, and that can stand in a header.
+/// A path that browsers take for one of the same site, and that can stand in a header: what the
+/// library's `LocalPath` is.
 fn path(word: Span, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let path = text(word, input, EXAMPLE_OF_REDIRECT)?;
     let value = path.value();

@@ -10,6 +10,7 @@ mod contents;
 mod cookie;
 mod csrf;
 mod data;
+mod errand;
 mod error;
 mod flash;
 #[cfg(any(test, fuzzing))]

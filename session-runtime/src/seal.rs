@@ -239,7 +239,12 @@ mod tests {
         }
     }
 
-    /// Files outlive releases: these were sealed by earlier ones and must open for ever.
+    fn as_hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Files outlive releases: these were sealed by earlier ones and must open for ever. A new format gets a
+    /// new file beside the old ones, made of what the message of a failure shows.
     #[test]
     fn a_record_of_every_format_opens() {
         let first = Contents {
@@ -253,7 +258,9 @@ mod tests {
             let bytes = crate::fuzzing::from_hex(golden);
             assert_eq!(
                 open(&ring(&[ONE]), &id(), &place(), &bytes),
-                Some((expected, false))
+                Some((expected, false)),
+                "today's: {}",
+                as_hex(&seal(&ring(&[ONE]), &id(), &place(), &contents()).unwrap())
             );
         }
     }
@@ -265,7 +272,9 @@ mod tests {
         let Place { handle, user, .. } = place();
         assert_eq!(
             open_summary(&ring(&[ONE]), handle, user.unwrap(), &bytes),
-            Some(Told::from(&contents()))
+            Some(Told::from(&contents())),
+            "today's: {}",
+            as_hex(&seal_summary(&ring(&[ONE]), handle, user.unwrap(), &contents()).unwrap())
         );
     }
 
@@ -367,19 +376,5 @@ mod tests {
         let mut as_the_first = sealed.to_vec();
         as_the_first[0] = 1;
         assert!(open(&ring(&[ONE]), &id(), &place(), &as_the_first).is_none());
-    }
-
-    /// Made once, with `cargo test -p bsession-runtime print_golden -- --nocapture`, and kept: a new
-    /// format gets a new file beside the old ones.
-    #[test]
-    fn print_golden_bytes() {
-        let sealed = seal(&ring(&[ONE]), &id(), &place(), &contents()).unwrap();
-        let Place { handle, user, .. } = place();
-        let summary = seal_summary(&ring(&[ONE]), handle, user.unwrap(), &contents()).unwrap();
-        for bytes in [sealed, summary] {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(digits.len(), bytes.len() * 2);
-            println!("{digits}");
-        }
     }
 }

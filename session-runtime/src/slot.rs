@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{self, Arc, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -12,6 +11,7 @@ use tokio::sync::Mutex;
 use crate::changes::{Changes, Update};
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
+use crate::errand::finish;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::secret;
@@ -410,23 +410,6 @@ impl Drop for Slot {
 impl std::fmt::Debug for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Held(..)")
-    }
-}
-
-/// Something that must come to its end though nobody waits for it any more.
-pub(crate) type Errand = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Runs an errand as far as it goes at once, and the rest as a task.
-pub(crate) fn finish(mut errand: Errand) {
-    if let Poll::Ready(()) = errand
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
-        return;
-    }
-    match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn(errand)),
-        Err(_) => tracing::error!(target: "bsession", "unfinished_save_without_runtime"),
     }
 }
 

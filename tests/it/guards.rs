@@ -89,6 +89,12 @@ async fn login_for_users() -> impl Responder {
     "log in"
 }
 
+#[post("/login-for-users")]
+#[session(require, redirect = "/login-for-users")]
+async fn form_for_users() -> impl Responder {
+    "sent"
+}
+
 fn routes(config: &mut ServiceConfig) {
     config
         .service(account)
@@ -96,6 +102,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(password)
         .service(leave)
         .service(login_for_users)
+        .service(form_for_users)
         .service(orders)
         .service(order)
         .service(lounge)
@@ -179,6 +186,7 @@ for_each_store! {
         assert_eq!(ask("GET /orders/7", "Accept: text/html\r\nSec-Fetch-Mode: cors"), refused, "a script");
         assert_eq!(ask("GET /orders/7", "X: y"), refused);
         assert_eq!(ask("GET /login-for-users?next=%2F", page), refused, "not to itself, for ever");
+        assert_eq!(ask("POST /login-for-users", page), sent("/login-for-users"), "to the page of the form");
         let visitor = site.visitor();
         visitor.post("/login/joe");
         assert_eq!(visitor.get("/orders/7").body, "order 7 of joe");

@@ -15,9 +15,10 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
+use crate::errand;
 use crate::error::{Error, Result};
 use crate::service::CookieChange;
-use crate::slot::{self, Slot};
+use crate::slot::Slot;
 
 /// A response whose session is saved.
 ///
@@ -171,7 +172,7 @@ impl<T> Drop for Lasting<T> {
         if let Some(future) = self.0.take()
             && !std::thread::panicking()
         {
-            slot::finish(Box::pin(async move { drop(future.await) }));
+            errand::finish(Box::pin(async move { drop(future.await) }));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The service: what turns the tokens of a request into a session, and changes into a record.
 
+mod deadline;
 mod keep;
 mod limit;
 mod locks;
@@ -10,14 +11,11 @@ mod sweeper;
 mod users;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cookie::Cookie;
 use once_cell::sync::OnceCell;
-use tokio::runtime;
-use tokio::time::Instant;
 
 use crate::builder::{Builder, Mode};
 use crate::changes::Few;
@@ -25,15 +23,17 @@ use crate::clock::{Clock, Timestamp};
 use crate::contents::Contents;
 use crate::cookie::Settings;
 use crate::csrf;
-use crate::error::{Error, InitError, Result};
+use crate::error::{InitError, Result};
 use crate::id::Id;
 use crate::origin::Origin;
 use crate::record::{Handle, Key, Revision, Summary, UserKey};
 use crate::secret::{KeyRing, Secret};
 use crate::session::Session;
 use crate::stats::{Counters, Stats};
-use crate::store::{Answer, Store, StoreError};
+use crate::store::Store;
 use crate::token::{self, Token};
+
+use deadline::Deadline;
 
 pub use limit::AtLimit;
 pub(crate) use limit::Limit;
@@ -273,13 +273,6 @@ impl Service {
         }
     }
 
-    fn deadline(&self) -> Deadline<'_> {
-        Deadline {
-            service: self,
-            at: None,
-        }
-    }
-
     /// This session's idle expiry.
     fn idle(&self, contents: &Contents) -> Duration {
         contents.idle.unwrap_or(self.config.idle)
@@ -344,56 +337,6 @@ impl Service {
         let lasting = !self.config.browser_session || contents.idle.is_some();
         lasting && now.since(contents.cookie_sent) >= self.idle(contents) / 10
     }
-
-    fn store_failed(&self, error: &StoreError) {
-        self.counters.store_errors.count();
-        tracing::error!(target: "bsession", %error, "store_failed");
-    }
-}
-
-/// Until when a request waits for the store. The time begins with the first wait: what answers at
-/// once costs no look at a clock.
-struct Deadline<'s> {
-    service: &'s Service,
-    at: Option<Instant>,
-}
-
-impl Deadline<'_> {
-    fn at(&mut self) -> Instant {
-        *self
-            .at
-            .get_or_insert_with(|| Instant::now() + self.service.config.store_timeout)
-    }
-
-    /// Waits for an answer, but not beyond the deadline.
-    async fn wait<T: Unpin>(&mut self, answer: Answer<'_, T>) -> Result<T, StoreError> {
-        let result = match answer {
-            Answer::Now(result) => result,
-            // A timer needs a runtime, and panics without one.
-            Answer::Later(_) if runtime::Handle::try_current().is_err() => Err(StoreError::Stopped),
-            // Boxed, or every future that waits would have room for a timer.
-            Answer::Later(future) => Box::pin(within(self.at(), future)).await,
-        };
-        result.inspect_err(|error| self.service.store_failed(error))
-    }
-
-    /// Whether another try may begin.
-    fn check(&mut self) -> Result<()> {
-        if Instant::now() < self.at() {
-            return Ok(());
-        }
-        self.service.store_failed(&StoreError::TimedOut);
-        Err(Error::Store(StoreError::TimedOut))
-    }
-}
-
-async fn within<T>(
-    end: Instant,
-    future: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    tokio::time::timeout_at(end, future)
-        .await
-        .unwrap_or(Err(StoreError::TimedOut))
 }
 
 impl fmt::Debug for Sessions {

@@ -123,41 +123,33 @@ impl Service {
             summary,
             body,
         } = record;
-        let summary = summary.filter(Summary::is_sealed);
-        let (contents, previous) = match body.0 {
-            Inner::Plain(contents) => (contents, false),
+        let mut live = Live {
+            id: id.clone(),
+            key,
+            revision,
+            expires,
+            ends: expires,
+            seen,
+            created,
+            handle,
+            user,
+            summary: summary.filter(Summary::is_sealed),
+            previous: false,
+            due: false,
+        };
+        let contents = match body.0 {
+            Inner::Plain(contents) => contents,
             Inner::Sealed(bytes) => {
-                let place = seal::Place {
-                    key,
-                    revision,
-                    created,
-                    handle,
-                    user,
-                };
-                let Some((contents, previous)) = seal::open(&self.ring, id, &place, &bytes) else {
+                let Some((contents, previous)) = seal::open(&self.ring, id, &live.place(), &bytes)
+                else {
                     self.counters.unreadable.count();
                     tracing::warn!(target: "bsession", %handle, "record_unreadable");
                     return None;
                 };
-                (Arc::new(contents), previous)
+                live.previous = previous;
+                Arc::new(contents)
             }
         };
-        Some((
-            Live {
-                id: id.clone(),
-                key,
-                revision,
-                expires,
-                ends: expires,
-                seen,
-                created,
-                handle,
-                user,
-                summary,
-                previous,
-                due: false,
-            },
-            contents,
-        ))
+        Some((live, contents))
     }
 }

@@ -8,6 +8,27 @@ use crate::error::Result;
 use crate::record::{Body, Handle, Inner, Record, Summary, UserKey};
 use crate::seal;
 
+impl Live {
+    /// Where its record stands.
+    pub(super) fn place(&self) -> seal::Place {
+        let &Self {
+            key,
+            revision,
+            created,
+            handle,
+            user,
+            ..
+        } = self;
+        seal::Place {
+            key,
+            revision,
+            created,
+            handle,
+            user,
+        }
+    }
+}
+
 impl Service {
     /// How the store is to know the user.
     pub(super) fn user_key(&self, contents: &Contents) -> Option<UserKey> {
@@ -41,7 +62,6 @@ impl Service {
 
     pub(super) fn record(&self, live: &Live, contents: &Arc<Contents>) -> Result<Record> {
         let &Live {
-            key,
             revision,
             expires,
             seen,
@@ -54,14 +74,7 @@ impl Service {
             let plain = || Inner::Plain(Arc::clone(contents));
             (plain(), user.map(|_| Summary(plain())))
         } else {
-            let place = seal::Place {
-                key,
-                revision,
-                created,
-                handle,
-                user,
-            };
-            let sealed = seal::seal(&self.ring, &live.id, &place, contents)?;
+            let sealed = seal::seal(&self.ring, &live.id, &live.place(), contents)?;
             (Inner::Sealed(sealed), live.summary.clone())
         };
         Ok(Record {

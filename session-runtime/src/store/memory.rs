@@ -270,6 +270,11 @@ fn is_queued_as(entry: &Entry, key: Key, old: &Record) -> bool {
     matches!(entry, Entry::Live(record) if place_in_queue(key, record) == place_in_queue(key, old))
 }
 
+/// Which records a removal of a user's sessions is for.
+fn chosen(user: UserKey, which: Which) -> impl Fn(&Record) -> bool + Copy {
+    move |record| record.user == Some(user) && which.includes(record.handle)
+}
+
 impl Store for MemoryStore {
     fn in_process(&self) -> bool {
         true
@@ -378,7 +383,7 @@ impl Store for MemoryStore {
     }
 
     fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
-        let goes = |record: &Record| record.user == Some(user) && which.includes(record.handle);
+        let goes = chosen(user, which);
         let keys = self.keys_of(user).into_iter();
         Answer::Now(Ok(keys
             .filter(|&key| self.remove_now(key, goes, now))
@@ -520,7 +525,7 @@ mod tests {
         };
         let answer = store.renew(key(0, 1), first.revision, key(0, 2), renewed, NOW);
         assert!(matches!(done(answer), Ok(Commit::Saved)));
-        let of = |user| move |record: &Record| record.user == user;
+        let of = |user: Option<UserKey>| chosen(user.unwrap(), Which::All);
         assert!(!store.remove_now(key(0, 1), of(joe), NOW));
         assert!(matches!(
             done(store.load(key(0, 2), NOW)),

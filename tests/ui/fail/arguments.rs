@@ -132,4 +132,14 @@ async fn realm_by_name() -> &'static str {
     "realm"
 }
 
+#[session(csrf = true)]
+async fn csrf_with_value() -> &'static str {
+    "csrf"
+}
+
+#[session(readonly, csrf, csrf)]
+async fn csrf_twice() -> &'static str {
+    "csrf"
+}
+
 fn main() {}
