@@ -16,6 +16,8 @@ use crate::session::{LONGEST, SHORTEST};
 use crate::store::Store;
 use crate::store::file::{Durability, FileStore};
 use crate::store::memory::MemoryStore;
+#[cfg(feature = "redis")]
+use crate::store::redis::{PREFIX, RedisStore};
 
 /// Longer than any client waits, and short enough to be added to any clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -30,6 +32,22 @@ pub enum Mode {
     /// In files of one directory, sealed: they outlive the process, and several processes may
     /// share them.
     File,
+    /// In Redis or Valkey, sealed: any number of hosts share them. With the feature `redis`.
+    ///
+    /// | address | servers |
+    /// |---|---|
+    /// | `redis://user:password@host:6379/0` | one; all but the host may be left out |
+    /// | `redis-sentinel://user:password@one:26379,two:26379/mymaster/0` | the master that these sentinels name; they are asked without the password |
+    /// | `redis-cluster://user:password@one:6379,two:6379` | a cluster, of which these are some nodes |
+    /// | `unix:///run/redis.sock?db=0` | one on this host |
+    ///
+    /// With `rediss` in the place of `redis` the same over TLS, with the feature `redis-tls`. Redis 5 or
+    /// newer.
+    ///
+    /// Nothing is connected to until a request needs it, and every worker then has one connection of its
+    /// own (in a cluster one to each node).
+    #[cfg(feature = "redis")]
+    Redis(String),
     /// In a store of your own.
     Custom(Arc<dyn Store>),
 }
@@ -39,6 +57,9 @@ impl std::fmt::Debug for Mode {
         f.write_str(match self {
             Self::Memory => "Memory",
             Self::File => "File",
+            // There may be a password in it.
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => "Redis(..)",
             Self::Custom(_) => "Custom(..)",
         })
     }
@@ -66,6 +87,10 @@ pub struct Builder {
     mode: Mode,
     sessions_dir: Option<PathBuf>,
     durability: Option<Durability>,
+    #[cfg(feature = "redis")]
+    redis_prefix: Option<String>,
+    #[cfg(feature = "redis")]
+    redis_replicas: u32,
     cookie: Settings,
     realm: Option<String>,
     trusted_origins: Vec<String>,
@@ -87,6 +112,10 @@ impl Builder {
             mode: Mode::default(),
             sessions_dir: None,
             durability: None,
+            #[cfg(feature = "redis")]
+            redis_prefix: None,
+            #[cfg(feature = "redis")]
+            redis_replicas: 0,
             cookie: Settings::default(),
             realm: None,
             trusted_origins: Vec::new(),
@@ -117,6 +146,28 @@ impl Builder {
     /// What a save in [`Mode::File`] outlives. Default: [`Durability::Process`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
+        self
+    }
+
+    /// What every key of [`Mode::Redis`] begins with. Default: `bsession:`.
+    ///
+    /// Applications that share a server need none of their own, since no secret opens what another one
+    /// sealed; it is for the eye, and for access rules.
+    #[cfg(feature = "redis")]
+    pub fn redis_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.redis_prefix = Some(prefix.into());
+        self
+    }
+
+    /// How many replicas must have what [`Mode::Redis`] writes before it is answered. Default: 0.
+    ///
+    /// Redis replicates a moment later: a master that dies takes with it what no replica had. With 1 here it
+    /// takes nothing that was answered, unless a replica without it is made the master. A write then waits
+    /// for that replica (`WAIT`); if it does not come within [`store_timeout`](Self::store_timeout), the
+    /// answer is 503, though the write may last.
+    #[cfg(feature = "redis")]
+    pub fn redis_replicas(mut self, count: u32) -> Self {
+        self.redis_replicas = count;
         self
     }
 
@@ -323,6 +374,17 @@ impl Builder {
                 let opened = FileStore::open(&path, self.durability.unwrap_or_default());
                 Arc::new(opened.map_err(|source| InitError::Directory { path, source })?)
             }
+            #[cfg(feature = "redis")]
+            Mode::Redis(url) => {
+                let prefix = self.redis_prefix.as_deref().unwrap_or(PREFIX);
+                let store = RedisStore::new(&url, prefix, self.redis_replicas, self.store_timeout);
+                Arc::new(store.map_err(|problem| {
+                    InitError::Setting(format!(
+                        "the address of `Mode::Redis` {problem}: write it as in `redis://localhost:6379`, \
+                         `redis-sentinel://one:26379,two:26379/mymaster` or `redis-cluster://one:6379,two:6379`"
+                    ))
+                })?)
+            }
             Mode::Custom(store) => store,
         };
         let config = Config {
@@ -378,6 +440,14 @@ impl Builder {
         if self.max_sessions.is_some() && !matches!(self.mode, Mode::Memory) {
             return refuse(
                 "`max_sessions` is for memory alone: use `mode(Mode::Memory)`, or leave it out",
+            );
+        }
+        #[cfg(feature = "redis")]
+        if (self.redis_prefix.is_some() || self.redis_replicas > 0)
+            && !matches!(self.mode, Mode::Redis(_))
+        {
+            return refuse(
+                "`redis_prefix` and `redis_replicas` are for Redis alone: use `mode(Mode::Redis(…))`, or leave them out",
             );
         }
         if self.store_timeout > LONGEST_WAIT {

@@ -12,6 +12,7 @@ mod users;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cookie::Cookie;
@@ -66,6 +67,8 @@ pub struct Sessions(pub(crate) Arc<Service>);
 pub(crate) struct Service {
     ring: KeyRing,
     store: Arc<dyn Store>,
+    /// Whether the last load had to wait for the store.
+    store_waits: AtomicBool,
     pub(crate) config: Config,
     clock: Clock,
     pub(crate) counters: Counters,
@@ -178,6 +181,7 @@ impl Sessions {
         let service = Arc::new(Service {
             ring,
             store,
+            store_waits: AtomicBool::new(false),
             config,
             clock,
             counters,

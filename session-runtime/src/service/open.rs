@@ -1,6 +1,7 @@
 //! From tokens to the session they stand for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Deadline, Live, Presented, Service, Standing};
 use crate::clock::Timestamp;
@@ -42,9 +43,14 @@ impl Service {
             [token] => token,
             _ => return None,
         };
+        // A store that had to be waited for the last time is not asked twice.
+        if self.store_waits.load(Ordering::Relaxed) {
+            return None;
+        }
         let now = self.now();
         let key = self.ring.store_key(&token.id);
         let Answer::Now(answer) = self.store.load(key, now) else {
+            self.store_waits.store(true, Ordering::Relaxed);
             return None;
         };
         self.counters.loads.count();
@@ -87,7 +93,10 @@ impl Service {
         let now = self.now();
         let key = self.ring.store_key(&token.id);
         self.counters.loads.count();
-        let loaded = deadline.wait(self.store.load(key, now)).await?;
+        let answer = self.store.load(key, now);
+        self.store_waits
+            .store(matches!(answer, Answer::Later(_)), Ordering::Relaxed);
+        let loaded = deadline.wait(answer).await?;
         Ok(self.start(token, key, loaded, now))
     }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod file;
 pub(crate) mod memory;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 
 use std::any::Any;
 use std::future::Future;

@@ -44,6 +44,8 @@ use crate::service::Sessions;
 use crate::store::Store;
 use crate::store::file::{Durability, FileStore};
 use crate::store::memory::MemoryStore;
+#[cfg(feature = "redis")]
+use crate::store::redis::RedisStore;
 
 /// A service for one test, in memory and with a secret of its own, and the clock that it goes by.
 ///
@@ -76,6 +78,16 @@ pub fn days(count: u32) -> Duration {
 #[must_use]
 pub fn memory_store() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new(None))
+}
+
+/// The store of [`Mode::Redis`](crate::Mode::Redis), to be wrapped or compared with.
+///
+/// # Errors
+/// The address is none.
+#[cfg(feature = "redis")]
+pub fn redis_store(url: &str, prefix: &str) -> Result<Arc<dyn Store>, String> {
+    let store = RedisStore::new(url, prefix, 0, Duration::from_secs(2))?;
+    Ok(Arc::new(store))
 }
 
 /// The store of [`Mode::File`](crate::Mode::File), to be wrapped or compared with.

@@ -19,7 +19,7 @@ fn race(store: &Arc<dyn Store>, work: impl AsyncFn(&Arc<dyn Store>, u8) + Clone 
             let (store, work) = (Arc::clone(store), work.clone());
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_time()
+                    .enable_all()
                     .build();
                 let runtime = runtime.unwrap_or_else(|error| panic!("a runtime: {error}"));
                 runtime.block_on(work(&store, thread));

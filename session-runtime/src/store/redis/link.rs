@@ -1,0 +1,235 @@
+//! A runtime's connection: opened when it is needed, and anew when it is lost.
+//!
+//! Every worker has a runtime of its own, and a connection is driven by the runtime that it was
+//! opened on; so each runtime has its own, and no request waits for another worker. All requests of
+//! a runtime share it, so there are as many connections to a server as there are workers.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{self, Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::{Cmd, RedisError, RedisResult, ServerErrorKind, Value};
+use tokio::time::Instant;
+
+use super::servers::{Connection, Servers};
+use crate::random;
+
+/// The pauses between two tries to connect: doubled from the one to the other, and shortened by chance, so that
+/// the workers of many hosts do not come all at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a connection to a server that takes no writes is kept: a server that was the master a
+/// moment ago may be reached under another's name by now, one that never was is not called all the time.
+const READ_ONLY_FOR: Duration = Duration::from_secs(1);
+
+/// The connection of one runtime.
+pub(super) struct Link {
+    state: sync::Mutex<State>,
+    /// Held by the one that connects.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    used: Instant,
+    open: Option<Open>,
+    outage: Option<Outage>,
+}
+
+/// A connection that was opened, and what is known of it.
+#[derive(Clone)]
+struct Open {
+    connection: Connection,
+    since: Instant,
+    health: Arc<Health>,
+}
+
+#[derive(Default)]
+struct Health {
+    /// How many replies there were.
+    replies: AtomicU64,
+    lost: AtomicBool,
+}
+
+/// Since when no connection could be opened, and when that is tried again.
+struct Outage {
+    since: Instant,
+    tries: u32,
+    again: Instant,
+    error: RedisError,
+}
+
+/// A request that waits for a reply, and tells when it was left without one.
+struct Waiting<'h> {
+    health: &'h Health,
+    since: Instant,
+    replies: u64,
+    patience: Duration,
+    is_over: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            self.health.replies.fetch_add(1, Ordering::Relaxed);
+        } else if self.health.replies.load(Ordering::Relaxed) == self.replies
+            && self.since.elapsed() >= self.patience / 2
+        {
+            // Nobody was answered all that time: the other side is not there, whatever TCP says.
+            self.health.lost.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn new() -> Self {
+        Self {
+            state: sync::Mutex::new(State {
+                used: Instant::now(),
+                open: None,
+                outage: None,
+            }),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// A poisoned lock guards a whole state: nothing that can panic comes between two changes of it.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a command, and perhaps another one behind it for the same server, and waits for the
+    /// replies, for as long as it is polled. All that is sent is safe to be sent twice, and it is if
+    /// the connection turns out to be lost.
+    pub(super) async fn ask(
+        &self,
+        servers: &Servers,
+        patience: Duration,
+        cmd: &Cmd,
+        then: Option<&Cmd>,
+    ) -> RedisResult<(Value, Option<Value>)> {
+        let mut is_second = false;
+        loop {
+            let mut open = self.open(servers, patience).await?;
+            let since = Instant::now();
+            let health = Arc::clone(&open.health);
+            let mut waiting = Waiting {
+                health: &health,
+                since,
+                replies: health.replies.load(Ordering::Relaxed),
+                patience,
+                is_over: false,
+            };
+            let result = open.connection.ask(cmd, then).await;
+            waiting.is_over = true;
+            match result {
+                Err(error) if is_lost(&error, &open) => {
+                    health.lost.store(true, Ordering::Relaxed);
+                    if is_second {
+                        return Err(error);
+                    }
+                    is_second = true;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether anybody asked within that time.
+    pub(super) fn is_in_use(&self, span: Duration) -> bool {
+        self.state().used.elapsed() < span
+    }
+
+    fn is_open(&self) -> Option<Open> {
+        let mut state = self.state();
+        state.used = Instant::now();
+        let open = state.open.as_ref()?;
+        (!open.health.lost.load(Ordering::Relaxed)).then(|| open.clone())
+    }
+
+    /// Why there is no connection, if that has been so for longer than anybody waits and it is not
+    /// yet time to try again. Whoever comes early in an outage waits for its end, which may be near.
+    fn refusal(&self, patience: Duration) -> Option<RedisError> {
+        let state = self.state();
+        let outage = state.outage.as_ref()?;
+        let now = Instant::now();
+        (now < outage.again && now - outage.since >= patience).then(|| outage.error.clone())
+    }
+
+    async fn open(&self, servers: &Servers, patience: Duration) -> RedisResult<Open> {
+        if let Some(open) = self.is_open() {
+            return Ok(open);
+        }
+        loop {
+            if let Some(error) = self.refusal(patience) {
+                return Err(error);
+            }
+            let _turn = self.turn.lock().await;
+            if let Some(open) = self.is_open() {
+                return Ok(open);
+            }
+            if let Some(error) = self.refusal(patience) {
+                return Err(error);
+            }
+            let again = self.state().outage.as_ref().map(|outage| outage.again);
+            if let Some(again) = again {
+                tokio::time::sleep_until(again).await;
+            }
+            // Shorter than anybody waits, so that an attempt that hangs has an end that is seen.
+            let limit = patience / 4 * 3;
+            let attempt = tokio::time::timeout(limit, servers.connect(limit));
+            let result = attempt.await.unwrap_or_else(|_| {
+                let silence = std::io::Error::from(std::io::ErrorKind::TimedOut);
+                Err(silence.into())
+            });
+            match result {
+                Ok(connection) => return Ok(self.opened(connection)),
+                Err(error) => self.failed(error),
+            }
+        }
+    }
+
+    fn opened(&self, connection: Connection) -> Open {
+        let open = Open {
+            connection,
+            since: Instant::now(),
+            health: Arc::default(),
+        };
+        let mut state = self.state();
+        if state.outage.take().is_some() {
+            tracing::info!(target: "bsession", "store_reachable_again");
+        }
+        state.open = Some(open.clone());
+        open
+    }
+
+    fn failed(&self, error: RedisError) {
+        let mut state = self.state();
+        state.open = None;
+        let now = Instant::now();
+        let (since, tries) = match &state.outage {
+            Some(outage) => (outage.since, outage.tries + 1),
+            None => {
+                tracing::warn!(target: "bsession", %error, "store_unreachable");
+                (now, 0)
+            }
+        };
+        let pause = (FIRST_PAUSE * 2_u32.saturating_pow(tries)).min(LONGEST_PAUSE);
+        let chance = u32::from(random::bytes_or_time()[0]);
+        let again = now + pause / 2 + pause * chance / 512;
+        state.outage = Some(Outage {
+            since,
+            tries,
+            again,
+            error,
+        });
+    }
+}
+
+fn is_lost(error: &RedisError, open: &Open) -> bool {
+    let is_read_only = matches!(
+        error.kind(),
+        redis::ErrorKind::Server(ServerErrorKind::ReadOnly)
+    );
+    error.is_unrecoverable_error() || (is_read_only && open.since.elapsed() >= READ_ONLY_FOR)
+}

@@ -1,0 +1,285 @@
+//! The Redis store: one value a session, and what has to be one step is a script.
+//!
+//! `layout` says what is under a key, `scripts` what a server does with it, `operations` what the
+//! store does and how often it has to ask, `listing` who has which sessions, `lease` how requests go
+//! one after the other, `servers` and `url` which servers there are, and `link` how a runtime talks to them.
+//!
+//! | key, behind the prefix | what |
+//! |---|---|
+//! | `{KEY}` | a record, or the tombstone that it left; `KEY` in base64url |
+//! | `{KEY}:lock` | the lock of that session, while somebody has it |
+//! | `user:USER` | the sessions of a user: a sorted set of keys, by until when they are listed |
+//!
+//! A server expires them all by itself. The braces keep what is of one session in one slot of a
+//! cluster.
+//!
+//! # What it costs
+//!
+//! Commands, each of them a round trip:
+//!
+//! | | one server | cluster |
+//! |---|---|---|
+//! | load | `GET` | the same |
+//! | create, commit, touch | a script | the same |
+//! | the same, if the list of the user changes | a script | two, or three where nobody knew it |
+//! | renew | a script | three, two without a user |
+//! | remove | a script, and for a user's session `ZREM`, which nobody waits for | the same |
+//! | list | `ZRANGE`, and `MGET` for 128 each | the same, an `MGET` for each slot |
+//! | lock | `SET`; given back, a script that nobody waits for | the same |
+//!
+//! # The list of a user
+//!
+//! In a cluster it is in another slot than the records, so the two cannot be written in one step. A
+//! session is put on the list before its record says whose it is; what a list says is looked up in
+//! the record, and what is not so is not shown. To be on it for twice as long as it would last
+//! without a visit costs one score, and no visit has to move it until that time is half over.
+
+mod keys;
+mod layout;
+mod lease;
+mod link;
+mod listing;
+mod operations;
+mod scripts;
+mod servers;
+mod url;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use redis::{Cmd, RedisError, RedisResult, ServerErrorKind, Value};
+use tokio::runtime;
+
+use self::keys::Keys;
+use self::link::Link;
+use self::scripts::{Scripted, Scripts};
+use self::servers::Servers;
+use self::url::Address;
+use super::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
+use crate::clock::Timestamp;
+use crate::record::{Key, Record, Revision, UserKey};
+
+/// What the keys begin with unless the settings say otherwise.
+pub(crate) const PREFIX: &str = "bsession:";
+
+/// The link of a runtime that has not asked for so long may be dropped, lest those of runtimes that
+/// have ended pile up. One that has not ended makes another one.
+const FORGET_AFTER: Duration = Duration::from_secs(600);
+
+/// Keeps sessions in Redis, alone, with replicas or as a cluster.
+pub(crate) struct RedisStore(Arc<Shared>);
+
+struct Shared {
+    servers: Servers,
+    links: RwLock<HashMap<runtime::Id, Arc<Link>, RandomState>>,
+    scripts: Scripts,
+    keys: Keys,
+    /// How many replicas must have a write before it is answered.
+    replicas: u32,
+    /// How long a request waits.
+    patience: Duration,
+}
+
+impl RedisStore {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The address is none; the text says why, and does not repeat it.
+    pub(crate) fn new(
+        url: &str,
+        prefix: &str,
+        replicas: u32,
+        patience: Duration,
+    ) -> Result<Self, String> {
+        let address = Address::parse(url)?;
+        let servers = Servers::new(address).map_err(|error| format!("is none: {error}"))?;
+        Ok(Self(Arc::new(Shared {
+            servers,
+            links: RwLock::default(),
+            scripts: Scripts::new(),
+            keys: Keys::new(prefix),
+            replicas,
+            patience,
+        })))
+    }
+}
+
+/// What a server, or the way to it, says against an operation.
+#[derive(Debug, thiserror::Error)]
+#[error("Redis: {error}{hint}")]
+struct Refused {
+    error: RedisError,
+    hint: &'static str,
+}
+
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        let hint = match error.kind() {
+            redis::ErrorKind::Server(ServerErrorKind::Moved) => {
+                ": the server is one of a cluster: write `redis-cluster://` before its address"
+            }
+            redis::ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+                ": the server is a replica: give the address of the master, or of sentinels"
+            }
+            _ => "",
+        };
+        Self::Other(Box::new(Refused { error, hint }))
+    }
+}
+
+/// Not what a script or command answers.
+fn unexpected() -> StoreError {
+    StoreError::Other(
+        "Redis: the server answered what was not asked: do others write under this prefix?".into(),
+    )
+}
+
+impl Shared {
+    /// The link of the runtime that this is called on.
+    fn link(&self) -> Result<Arc<Link>, StoreError> {
+        let runtime = runtime::Handle::try_current().map_err(|_| StoreError::Stopped)?;
+        let id = runtime.id();
+        // A map is whole whatever panics.
+        let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = links.get(&id) {
+            return Ok(Arc::clone(link));
+        }
+        drop(links);
+        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|_, link| link.is_in_use(FORGET_AFTER));
+        Ok(Arc::clone(
+            links.entry(id).or_insert_with(|| Arc::new(Link::new())),
+        ))
+    }
+
+    async fn ask(&self, cmd: &Cmd) -> Result<Value, StoreError> {
+        let (value, _) = self.send(cmd, None).await??;
+        Ok(value)
+    }
+
+    async fn send(
+        &self,
+        cmd: &Cmd,
+        then: Option<&Cmd>,
+    ) -> Result<RedisResult<(Value, Option<Value>)>, StoreError> {
+        let link = self.link()?;
+        Ok(link.ask(&self.servers, self.patience, cmd, then).await)
+    }
+
+    /// Runs a script whose loss is no loss.
+    async fn run(&self, script: &Scripted, by_hash: Cmd) -> Result<Value, StoreError> {
+        let (value, _) = self.run_then(script, by_hash, None).await?;
+        Ok(value)
+    }
+
+    /// Runs a script that writes, and waits until as many replicas as were asked for have it.
+    async fn write(&self, script: &Scripted, by_hash: Cmd) -> Result<Value, StoreError> {
+        if self.replicas == 0 {
+            return self.run(script, by_hash).await;
+        }
+        let mut wait = Cmd::new();
+        wait.arg("WAIT")
+            .arg(self.replicas)
+            .arg(self.patience.as_millis() as u64);
+        match self.run_then(script, by_hash, Some(&wait)).await? {
+            (value, Some(Value::Int(count))) if count >= i64::from(self.replicas) => Ok(value),
+            (_, Some(Value::Int(count))) => Err(StoreError::Other(
+                format!(
+                    "Redis: {count} replicas have it, and {} were asked for",
+                    self.replicas
+                )
+                .into(),
+            )),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn run_then(
+        &self,
+        script: &Scripted,
+        by_hash: Cmd,
+        then: Option<&Cmd>,
+    ) -> Result<(Value, Option<Value>), StoreError> {
+        match self.send(&by_hash, then).await? {
+            Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
+                Ok(self.send(&script.in_full(&by_hash), then).await??)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// Does what nobody waits for. What comes of it is seen to by an expiry.
+    fn later(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(runtime) = runtime::Handle::try_current() {
+            runtime.spawn(work);
+        }
+    }
+}
+
+impl Store for RedisStore {
+    fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
+        Answer::later(self.0.load(key, now))
+    }
+
+    fn create(&self, key: Key, record: Record, now: Timestamp) -> Answer<'_, bool> {
+        Answer::later(self.0.create(key, record, now))
+    }
+
+    fn commit(
+        &self,
+        key: Key,
+        over: Revision,
+        record: Record,
+        now: Timestamp,
+    ) -> Answer<'_, Commit> {
+        Answer::later(self.0.commit(key, over, record, now))
+    }
+
+    fn touch(
+        &self,
+        key: Key,
+        revision: Revision,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> Answer<'_, ()> {
+        Answer::later(self.0.touch(key, revision, expires, now))
+    }
+
+    fn renew(
+        &self,
+        old: Key,
+        over: Revision,
+        new: Key,
+        record: Record,
+        now: Timestamp,
+    ) -> Answer<'_, Commit> {
+        Answer::later(self.0.renew(old, over, new, record, now))
+    }
+
+    fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
+        Answer::later(self.0.remove(key, None, now))
+    }
+
+    fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
+        Answer::later(self.0.of_user(user, now))
+    }
+
+    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
+        Answer::later(self.0.remove_user(user, which, now))
+    }
+
+    fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
+        Answer::later(lease::take(Arc::clone(&self.0), key))
+    }
+
+    /// Nothing to do: the servers expire what is over.
+    fn sweep(&self, _now: Timestamp, _budget: usize) -> Result<Swept, StoreError> {
+        Ok(Swept {
+            deleted: 0,
+            finished: true,
+        })
+    }
+}

@@ -1,0 +1,288 @@
+//! What the store does, and how often it asks for that.
+
+use std::sync::Arc;
+
+use redis::{Cmd, Value};
+
+use super::layout::{self, Content, Parts};
+use super::scripts::Scripted;
+use super::{Shared, unexpected};
+use crate::clock::Timestamp;
+use crate::record::{Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
+use crate::store::{Commit, Loaded, StoreError, Which};
+
+/// How many renewals a removal follows: as many as there may be while a tombstone is kept, and then
+/// some; a ring of them, which nobody makes, has an end.
+pub(super) const RENEWALS: usize = 10_000;
+
+/// What a script that writes a record comes to.
+enum Written {
+    Saved,
+    Gone,
+    /// It must be put on the list of its user first.
+    Unlisted,
+    Conflict(Record),
+}
+
+impl Shared {
+    pub(super) async fn load(&self, key: Key, now: Timestamp) -> Result<Loaded, StoreError> {
+        Ok(match self.read(key).await? {
+            Some(Content::Live(record)) if record.expires > now => Loaded::Live(record),
+            Some(Content::Tombstone { since, .. }) if now.since(since) < RETIRED => Loaded::Retired,
+            _ => Loaded::Nothing,
+        })
+    }
+
+    pub(super) async fn read(&self, key: Key) -> Result<Option<Content>, StoreError> {
+        let mut get = Cmd::with_capacity(2, 64);
+        get.arg("GET").arg(self.keys.record(key));
+        match self.ask(&get).await? {
+            Value::BulkString(bytes) => Ok(self.parsed(&bytes)),
+            Value::Nil => Ok(None),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// What bytes say; of another format they say nothing.
+    pub(super) fn parsed(&self, bytes: &[u8]) -> Option<Content> {
+        let content = layout::read(bytes);
+        if content.is_none() {
+            tracing::warn!(
+                target: "bsession",
+                hint = "a newer version wrote it, or somebody else writes under the same prefix",
+                "record_of_unknown_format"
+            );
+        }
+        content
+    }
+
+    pub(super) async fn create(
+        &self,
+        key: Key,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let listed = self.listed_before(key, &record, now).await?;
+        let parts = Parts::of(&record);
+        let cmd = self.writing(&self.scripts.create, key, &record, &parts, listed, now);
+        match self.written(&self.scripts.create, cmd).await? {
+            Written::Saved => Ok(true),
+            Written::Gone => Ok(false),
+            Written::Unlisted | Written::Conflict(_) => Err(unexpected()),
+        }
+    }
+
+    pub(super) async fn commit(
+        &self,
+        key: Key,
+        over: Revision,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<Commit, StoreError> {
+        let parts = Parts::of(&record);
+        let mut listed = None;
+        loop {
+            let script = &self.scripts.commit;
+            let mut cmd = self.writing(script, key, &record, &parts, listed, now);
+            cmd.arg(&layout::revision(over)[..]);
+            match (self.written(script, cmd).await?, record.user) {
+                (Written::Saved, _) => return Ok(Commit::Saved),
+                (Written::Gone, _) => return Ok(Commit::Gone),
+                (Written::Conflict(latest), _) => return Ok(Commit::Conflict(latest)),
+                (Written::Unlisted, Some(user)) if listed.is_none() => {
+                    listed = Some(self.list(user, key, record.expires, now).await?);
+                }
+                (Written::Unlisted, _) => return Err(unexpected()),
+            }
+        }
+    }
+
+    pub(super) async fn touch(
+        &self,
+        key: Key,
+        revision: Revision,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut listed = None;
+        loop {
+            let script = &self.scripts.touch;
+            let mut cmd = script.by_hash(160);
+            cmd.arg(1)
+                .arg(self.keys.record(key))
+                .arg(now.as_millis())
+                .arg(listed.map_or(0, Timestamp::as_millis))
+                .arg(&layout::revision(revision)[..])
+                .arg(expires.as_millis())
+                .arg(&layout::visit(expires, now)[..]);
+            match self.run(script, cmd).await? {
+                Value::Int(_) => return Ok(()),
+                Value::BulkString(user) if listed.is_none() => {
+                    let user = user.try_into().map_err(|_| unexpected())?;
+                    listed = Some(self.list(UserKey(user), key, expires, now).await?);
+                }
+                _ => return Err(unexpected()),
+            }
+        }
+    }
+
+    pub(super) async fn renew(
+        self: &Arc<Self>,
+        old: Key,
+        over: Revision,
+        new: Key,
+        record: Record,
+        now: Timestamp,
+    ) -> Result<Commit, StoreError> {
+        if self.servers.is_one() {
+            return self.renew_at_once(old, over, new, &record, now).await;
+        }
+        if !self.create(new, record.clone(), now).await? {
+            return Ok(Commit::Gone);
+        }
+        let script = &self.scripts.retire;
+        let mut cmd = script.by_hash(160);
+        cmd.arg(1)
+            .arg(self.keys.record(old))
+            .arg(now.as_millis())
+            .arg(TOMBSTONE.as_millis() as u64)
+            .arg(&layout::revision(over)[..])
+            .arg(layout::tombstone(now, Some(new)));
+        let commit = match self.written(script, cmd).await? {
+            Written::Saved => Commit::Saved,
+            Written::Gone => Commit::Gone,
+            Written::Conflict(latest) => Commit::Conflict(latest),
+            Written::Unlisted => return Err(unexpected()),
+        };
+        if let Commit::Saved = commit {
+            if let Some(user) = record.user {
+                self.unlist(user, old);
+            }
+            return Ok(commit);
+        }
+        let script = &self.scripts.undo;
+        let mut cmd = script.by_hash(96);
+        cmd.arg(1)
+            .arg(self.keys.record(new))
+            .arg(&layout::revision(record.revision)[..]);
+        self.write(script, cmd).await?;
+        if let Some(user) = record.user {
+            self.unlist(user, new);
+        }
+        Ok(commit)
+    }
+
+    async fn renew_at_once(
+        &self,
+        old: Key,
+        over: Revision,
+        new: Key,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<Commit, StoreError> {
+        let script = &self.scripts.renew;
+        let parts = Parts::of(record);
+        let mut cmd = script.by_hash(400 + parts.behind().len());
+        cmd.arg(2 + usize::from(record.user.is_some()))
+            .arg(self.keys.record(old))
+            .arg(self.keys.record(new));
+        if let Some(user) = record.user {
+            cmd.arg(self.keys.user(user));
+        }
+        cmd.arg(now.as_millis())
+            .arg(TOMBSTONE.as_millis() as u64)
+            .arg(&new.0[..])
+            .arg(parts.before())
+            .arg(parts.behind())
+            .arg(&layout::revision(over)[..])
+            .arg(&old.0[..])
+            .arg(layout::tombstone(now, Some(new)));
+        match self.written(script, cmd).await? {
+            Written::Saved => Ok(Commit::Saved),
+            Written::Gone => Ok(Commit::Gone),
+            Written::Conflict(latest) => Ok(Commit::Conflict(latest)),
+            Written::Unlisted => Err(unexpected()),
+        }
+    }
+
+    /// Removes what is under a key, or has followed it; of a user only what is meant.
+    pub(super) async fn remove(
+        self: &Arc<Self>,
+        mut key: Key,
+        of: Option<(UserKey, Which)>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..RENEWALS {
+            let script = &self.scripts.remove;
+            let mut cmd = script.by_hash(200);
+            cmd.arg(1)
+                .arg(self.keys.record(key))
+                .arg(now.as_millis())
+                .arg(TOMBSTONE.as_millis() as u64)
+                .arg(layout::tombstone(now, None));
+            if let Some((user, which)) = of {
+                let (word, handle) = match which {
+                    Which::All => ("all", [0; 12]),
+                    Which::AllBut(handle) => ("but", handle.0),
+                    Which::One(handle) => ("one", handle.0),
+                };
+                cmd.arg(&user.0[..]).arg(word).arg(&handle[..]);
+            }
+            let removed = match self.write(script, cmd).await? {
+                Value::Int(0) => return Ok(false),
+                Value::BulkString(successor) => {
+                    key = Key(successor.try_into().map_err(|_| unexpected())?);
+                    continue;
+                }
+                Value::Array(removed) => removed,
+                _ => return Err(unexpected()),
+            };
+            let [Value::Int(live), Value::BulkString(user)] = &*removed else {
+                return Err(unexpected());
+            };
+            if let Ok(user) = user.as_slice().try_into() {
+                self.unlist(UserKey(user), key);
+            }
+            return Ok(*live == 2);
+        }
+        Err(unexpected())
+    }
+
+    /// The command to write a record: with the list of its user, if that is within reach.
+    fn writing(
+        &self,
+        script: &Scripted,
+        key: Key,
+        record: &Record,
+        parts: &Parts,
+        listed: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Cmd {
+        let list = record.user.filter(|_| self.servers.is_one());
+        let mut cmd = script.by_hash(256 + parts.behind().len());
+        cmd.arg(1 + usize::from(list.is_some()))
+            .arg(self.keys.record(key));
+        if let Some(user) = list {
+            cmd.arg(self.keys.user(user));
+        }
+        cmd.arg(now.as_millis())
+            .arg(listed.map_or(0, Timestamp::as_millis))
+            .arg(&key.0[..])
+            .arg(parts.before())
+            .arg(parts.behind());
+        cmd
+    }
+
+    async fn written(&self, script: &Scripted, cmd: Cmd) -> Result<Written, StoreError> {
+        match self.write(script, cmd).await? {
+            Value::Int(0) => Ok(Written::Gone),
+            Value::Int(1) => Ok(Written::Saved),
+            Value::Int(2) => Ok(Written::Unlisted),
+            Value::BulkString(latest) => match layout::read(&latest) {
+                Some(Content::Live(record)) => Ok(Written::Conflict(record)),
+                _ => Err(unexpected()),
+            },
+            _ => Err(unexpected()),
+        }
+    }
+}

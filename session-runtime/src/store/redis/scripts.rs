@@ -1,0 +1,71 @@
+//! The scripts: what a server does in one step.
+//!
+//! A server is asked for a script by its hash; one that does not know it, because it is new or was
+//! told to forget, is given the whole of it, once.
+
+use redis::{Cmd, Script};
+
+/// A script, and its hash.
+pub(super) struct Scripted {
+    code: &'static str,
+    hash: Box<str>,
+}
+
+impl Scripted {
+    fn new(code: &'static str) -> Self {
+        Self {
+            code,
+            hash: Script::new(code).get_hash().into(),
+        }
+    }
+
+    /// The command that runs it by its hash, to be followed by the number of keys and all else.
+    pub(super) fn by_hash(&self, size: usize) -> Cmd {
+        let mut cmd = Cmd::with_capacity(12, 80 + size);
+        cmd.arg("EVALSHA").arg(&*self.hash);
+        cmd
+    }
+
+    /// The same command with the whole script in it.
+    pub(super) fn in_full(&self, by_hash: &Cmd) -> Cmd {
+        let mut cmd = Cmd::new();
+        cmd.arg("EVAL").arg(self.code);
+        for arg in by_hash.args_iter().skip(2) {
+            if let redis::Arg::Simple(arg) = arg {
+                cmd.arg(arg);
+            }
+        }
+        cmd
+    }
+}
+
+macro_rules! scripts {
+    ($($name:ident: [$($file:literal),+];)+) => {
+        /// All of them.
+        pub(super) struct Scripts {
+            $(pub(super) $name: Scripted,)+
+        }
+
+        impl Scripts {
+            pub(super) fn new() -> Self {
+                Self {
+                    $($name: Scripted::new(concat!($(include_str!(concat!("scripts/", $file))),+)),)+
+                }
+            }
+        }
+    };
+}
+
+scripts! {
+    create: ["head.lua", "list.lua", "write.lua", "create.lua"];
+    commit: ["head.lua", "list.lua", "write.lua", "commit.lua"];
+    renew: ["head.lua", "list.lua", "write.lua", "renew.lua"];
+    retire: ["head.lua", "retire.lua"];
+    undo: ["head.lua", "undo.lua"];
+    touch: ["head.lua", "touch.lua"];
+    remove: ["head.lua", "remove.lua"];
+    place: ["list.lua", "place.lua"];
+    take: ["take.lua"];
+    extend: ["extend.lua"];
+    release: ["release.lua"];
+}

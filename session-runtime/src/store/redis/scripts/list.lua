@@ -1,0 +1,15 @@
+-- Puts a session on the list of its user until a time. What is over is taken off, and the list
+-- lasts as long as the last one on it.
+local function list(users, member, till, now)
+    redis.call('ZREMRANGEBYSCORE', users, '-inf', now)
+    redis.call('ZADD', users, till, member)
+    local ttl = till - now
+    if redis.call('PTTL', users) < ttl then
+        redis.call('PEXPIRE', users, ttl)
+    end
+end
+
+-- Twice as long as the session: so its visits need not move it.
+local function far(expires, now)
+    return expires + math.max(expires - now, 0)
+end
