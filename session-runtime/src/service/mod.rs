@@ -1,6 +1,7 @@
 //! The service: what turns the tokens of a request into a session, and changes into a record.
 
 mod deadline;
+mod import;
 mod keep;
 mod limit;
 mod locks;

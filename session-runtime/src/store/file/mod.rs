@@ -22,6 +22,7 @@
 
 mod buffer;
 mod checksum;
+mod contents;
 mod dir;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -45,6 +46,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+pub(crate) use self::contents::Contents;
 use self::dir::Dir;
 use self::lease::Leased;
 use self::pace::Pace;

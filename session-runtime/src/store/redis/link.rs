@@ -110,7 +110,11 @@ impl Link {
     ) -> RedisResult<(Value, Option<Value>)> {
         let mut is_second = false;
         loop {
-            let mut open = self.open(servers, patience).await?;
+            let mut open = match self.is_open() {
+                Some(open) => open,
+                // Boxed, or every request would have room for what few of them need.
+                None => Box::pin(self.open(servers, patience)).await?,
+            };
             let since = Instant::now();
             let health = Arc::clone(&open.health);
             let mut waiting = Waiting {
@@ -157,9 +161,6 @@ impl Link {
     }
 
     async fn open(&self, servers: &Servers, patience: Duration) -> RedisResult<Open> {
-        if let Some(open) = self.is_open() {
-            return Ok(open);
-        }
         loop {
             if let Some(error) = self.refusal(patience) {
                 return Err(error);

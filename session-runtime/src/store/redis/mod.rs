@@ -205,7 +205,8 @@ impl Shared {
     ) -> Result<(Value, Option<Value>), StoreError> {
         match self.send(&by_hash, then).await? {
             Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
-                Ok(self.send(&script.in_full(&by_hash), then).await??)
+                let in_full = script.in_full(&by_hash);
+                Ok(Box::pin(self.send(&in_full, then)).await??)
             }
             result => Ok(result?),
         }
@@ -221,7 +222,9 @@ impl Shared {
 
 impl Store for RedisStore {
     fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
-        Answer::later(self.0.load(key, now))
+        let f = self.0.load(key, now);
+        eprintln!("load {}", std::mem::size_of_val(&f));
+        Answer::later(f)
     }
 
     fn create(&self, key: Key, record: Record, now: Timestamp) -> Answer<'_, bool> {
@@ -235,7 +238,9 @@ impl Store for RedisStore {
         record: Record,
         now: Timestamp,
     ) -> Answer<'_, Commit> {
-        Answer::later(self.0.commit(key, over, record, now))
+        let f = self.0.commit(key, over, record, now);
+        eprintln!("commit {}", std::mem::size_of_val(&f));
+        Answer::later(f)
     }
 
     fn touch(

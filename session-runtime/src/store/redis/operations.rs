@@ -90,7 +90,7 @@ impl Shared {
                 (Written::Gone, _) => return Ok(Commit::Gone),
                 (Written::Conflict(latest), _) => return Ok(Commit::Conflict(latest)),
                 (Written::Unlisted, Some(user)) if listed.is_none() => {
-                    listed = Some(self.list(user, key, record.expires, now).await?);
+                    listed = Some(Box::pin(self.list(user, key, record.expires, now)).await?);
                 }
                 (Written::Unlisted, _) => return Err(unexpected()),
             }
@@ -119,7 +119,7 @@ impl Shared {
                 Value::Int(_) => return Ok(()),
                 Value::BulkString(user) if listed.is_none() => {
                     let user = user.try_into().map_err(|_| unexpected())?;
-                    listed = Some(self.list(UserKey(user), key, expires, now).await?);
+                    listed = Some(Box::pin(self.list(UserKey(user), key, expires, now)).await?);
                 }
                 _ => return Err(unexpected()),
             }

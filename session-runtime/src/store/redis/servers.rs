@@ -127,7 +127,7 @@ impl Connection {
         then: Option<&Cmd>,
     ) -> RedisResult<(Value, Option<Value>)> {
         if let Some(then) = then {
-            return self.ask_both(cmd, then).await;
+            return Box::pin(self.ask_both(cmd, then)).await;
         }
         let reply = match self {
             Self::One(connection) => connection.send_packed_command(cmd).await,

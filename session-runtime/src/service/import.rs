@@ -1,0 +1,52 @@
+//! The move of sessions from files to another store.
+
+use std::path::Path;
+
+use super::Sessions;
+use crate::error::Result;
+use crate::store::file::Contents;
+use crate::store::{Store, StoreError};
+
+impl Sessions {
+    /// Moves the sessions that [`Mode::File`](crate::Mode::File) kept in a directory to this
+    /// service's store; answers how many. Nobody is logged out by it.
+    ///
+    /// The service needs the secret and the realm (the cookie's name, if none was given) with which they
+    /// were made. Call it once, before the server starts and when those that wrote the files have
+    /// stopped. What is moved is removed from the directory: if it was interrupted, call it again.
+    ///
+    /// ```no_run
+    /// # use bsession::{Mode, Sessions};
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mode = Mode::Memory;
+    /// let sessions = Sessions::builder(std::env::var("SESSION_SECRET")?).mode(mode).build()?;
+    /// let moved = sessions.import_files("sessions").await?;
+    /// println!("{moved} sessions moved");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The directory or the store fails; [`Mode::Memory`](crate::Mode::Memory) takes none, since it
+    /// keeps what only a visitor's cookie opens.
+    pub async fn import_files(&self, directory: impl AsRef<Path>) -> Result<usize> {
+        let service = &*self.0;
+        if service.store.in_process() {
+            let text = "sessions in files cannot be moved to `Mode::Memory`: give the builder another mode";
+            return Err(StoreError::Other(text.into()).into());
+        }
+        let mut files = Contents::open(directory.as_ref())?;
+        let mut moved = 0;
+        while let Some((key, record)) = files.next()? {
+            let now = service.now();
+            if record.expires > now {
+                let created = service.store.create(key, record, now);
+                moved += usize::from(service.deadline().wait(created).await?);
+            }
+            let removed = files.store.remove(key, now);
+            service.deadline().wait(removed).await?;
+        }
+        Ok(moved)
+    }
+}
