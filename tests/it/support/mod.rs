@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bsession::testing::{Fault, FaultyStore, memory_store};
 use bsession::{Builder, Clock, Mode, Secure, Sessions};
+use bsession_redis_servers::Server as Redis;
 use tempfile::TempDir;
 
 pub use app::{Extra, configure};
@@ -34,6 +35,7 @@ pub fn secret(number: usize) -> String {
 pub enum Kind {
     Memory,
     File,
+    Redis,
 }
 
 /// What a test begins with: a store of its own, and a clock to turn.
@@ -41,6 +43,7 @@ pub struct Setup {
     pub kind: Kind,
     pub clock: Clock,
     pub dir: TempDir,
+    redis: Option<Redis>,
 }
 
 impl Setup {
@@ -50,7 +53,16 @@ impl Setup {
             kind,
             clock: Clock::default(),
             dir,
+            redis: None,
         }
+    }
+
+    /// One with a Redis of its own; nothing where there is none to be had.
+    pub fn redis() -> Option<Self> {
+        redis_is_there().then(|| Self {
+            redis: Some(Redis::start()),
+            ..Self::new(Kind::Redis)
+        })
     }
 
     /// A service on the test's store; for files, every one that is built shares them.
@@ -67,6 +79,7 @@ impl Setup {
             Kind::File => builder
                 .mode(Mode::File)
                 .sessions_dir(self.dir.path().join("sessions")),
+            Kind::Redis => builder.mode(Mode::Redis(self.redis.as_ref().expect("a server").url())),
         }
     }
 
@@ -108,8 +121,20 @@ impl Faults {
     }
 }
 
+/// Whether tests can start a Redis; says so if not, and CI has to have one.
+pub fn redis_is_there() -> bool {
+    let is_there = bsession_redis_servers::is_installed();
+    if !is_there {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI has to have redis-server"
+        );
+        skipped("there is no redis-server, which Debian has as a package");
+    }
+    is_there
+}
+
 /// Says that a test did not run, past what keeps the output of tests that pass.
-#[cfg(target_os = "linux")]
 pub fn skipped(why: &str) {
     let text = format!("SKIPPED: {why}\n");
     let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
@@ -134,6 +159,14 @@ macro_rules! for_each_store {
             #[test]
             fn file() {
                 run(&crate::support::Setup::new(crate::support::Kind::File));
+            }
+
+            $(#[$attribute])*
+            #[test]
+            fn redis() {
+                if let Some(setup) = crate::support::Setup::redis() {
+                    run(&setup);
+                }
             }
         }
     )+};

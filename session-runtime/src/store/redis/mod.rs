@@ -222,9 +222,7 @@ impl Shared {
 
 impl Store for RedisStore {
     fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
-        let f = self.0.load(key, now);
-        eprintln!("load {}", std::mem::size_of_val(&f));
-        Answer::later(f)
+        Answer::later(self.0.load(key, now))
     }
 
     fn create(&self, key: Key, record: Record, now: Timestamp) -> Answer<'_, bool> {
@@ -238,9 +236,7 @@ impl Store for RedisStore {
         record: Record,
         now: Timestamp,
     ) -> Answer<'_, Commit> {
-        let f = self.0.commit(key, over, record, now);
-        eprintln!("commit {}", std::mem::size_of_val(&f));
-        Answer::later(f)
+        Answer::later(self.0.commit(key, over, record, now))
     }
 
     fn touch(

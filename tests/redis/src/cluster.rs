@@ -1,0 +1,174 @@
+//! A cluster: masters, each with replicas.
+
+use redis::Value;
+
+use crate::{Server, wait_until};
+
+const SLOTS: usize = 16_384;
+
+/// A cluster that ends with this.
+pub struct Cluster {
+    nodes: Vec<Server>,
+}
+
+impl Cluster {
+    /// Starts as many masters, and as many replicas for each, and waits until they agree.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start(masters: usize, replicas: usize) -> Self {
+        // Down for a second is down. While one master is, the slots of the others are served.
+        let args = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            "1000",
+            "--cluster-require-full-coverage",
+            "no",
+            "--cluster-replica-validity-factor",
+            "0",
+        ];
+        let nodes: Vec<_> = (0..masters * (1 + replicas))
+            .map(|_| Server::start_with(&args))
+            .collect();
+        let cluster = Self { nodes };
+        let (first, others) = cluster.nodes.split_at(1);
+        for (number, node) in cluster.nodes.iter().enumerate() {
+            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
+        }
+        for node in others {
+            node.command(&["CLUSTER", "MEET", "127.0.0.1", &first[0].port().to_string()]);
+        }
+        for (number, node) in cluster.nodes[..masters].iter().enumerate() {
+            let from = SLOTS * number / masters;
+            let to = SLOTS * (number + 1) / masters - 1;
+            let [from, to] = [from, to].map(|slot| slot.to_string());
+            node.command(&["CLUSTER", "ADDSLOTSRANGE", &from, &to]);
+        }
+        let size = cluster.nodes.len();
+        wait_until("the nodes know each other", || {
+            let known = format!("cluster_known_nodes:{size}");
+            cluster.all_say(&["CLUSTER", "INFO"], |text| text.contains(&known))
+        });
+        for (number, node) in cluster.nodes.iter().enumerate().skip(masters) {
+            let master = cluster.id(number % masters);
+            wait_until("a replica knows its master", || {
+                node.try_command(&["CLUSTER", "REPLICATE", &master]).is_ok()
+            });
+        }
+        cluster.wait_until_ok();
+        cluster
+    }
+
+    fn all_say(&self, words: &[&str], says: impl Fn(&str) -> bool) -> bool {
+        self.nodes.iter().all(|node| {
+            let text = node
+                .try_command(words)
+                .and_then(|value| Ok(redis::from_redis_value::<String>(value)?));
+            text.is_ok_and(|text| says(&text))
+        })
+    }
+
+    /// Waits until every slot is served, and every replica is up to date.
+    ///
+    /// # Panics
+    /// That does not come to be.
+    pub fn wait_until_ok(&self) {
+        wait_until("the cluster is whole", || {
+            let slots = format!("cluster_slots_ok:{SLOTS}");
+            self.all_say(&["CLUSTER", "INFO"], |text| {
+                text.contains("cluster_state:ok") && text.contains(&slots)
+            }) && self.all_say(&["INFO", "replication"], |text| {
+                text.contains("role:master") || text.contains("master_link_status:up")
+            })
+        });
+    }
+
+    fn id(&self, node: usize) -> String {
+        self.nodes[node].text(&["CLUSTER", "MYID"])
+    }
+
+    /// Its address: that of every node.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let hosts: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| format!("127.0.0.1:{}", node.port()))
+            .collect();
+        format!("redis-cluster://{}", hosts.join(","))
+    }
+
+    /// The nodes: the masters first, as they were at the start.
+    #[must_use]
+    pub fn nodes(&self) -> &[Server] {
+        &self.nodes
+    }
+
+    /// A node, to be killed and started again.
+    #[must_use]
+    pub fn node(&mut self, number: usize) -> &mut Server {
+        &mut self.nodes[number]
+    }
+
+    /// The numbers of the nodes that are masters now.
+    #[must_use]
+    pub fn masters(&self) -> Vec<usize> {
+        let is_master = |&number: &usize| {
+            let info = self.nodes[number].try_command(&["INFO", "replication"]);
+            info.is_ok_and(|info| {
+                redis::from_redis_value::<String>(info)
+                    .is_ok_and(|text| text.contains("role:master"))
+            })
+        };
+        (0..self.nodes.len()).filter(is_master).collect()
+    }
+
+    /// Begins to move a slot: keys that are there are still served by `from`, new ones by `to`.
+    ///
+    /// # Panics
+    /// A node refuses.
+    pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
+        let slot = slot.to_string();
+        let [source, target] = [from, to].map(|node| self.id(node));
+        self.nodes[to].command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]);
+        self.nodes[from].command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]);
+    }
+
+    /// Moves the keys of a slot; answers how many.
+    ///
+    /// # Panics
+    /// A node refuses.
+    pub fn move_keys(&self, slot: u16, from: usize, to: usize) -> usize {
+        let port = self.nodes[to].port().to_string();
+        let slot = slot.to_string();
+        let mut moved = 0;
+        loop {
+            let keys = self.nodes[from].command(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
+            let Value::Array(keys) = keys else {
+                return moved;
+            };
+            if keys.is_empty() {
+                return moved;
+            }
+            for key in keys {
+                let key: String =
+                    redis::from_redis_value(key).unwrap_or_else(|error| panic!("a key: {error}"));
+                self.nodes[from].command(&["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"]);
+                moved += 1;
+            }
+        }
+    }
+
+    /// Ends a move: the slot is another node's.
+    ///
+    /// # Panics
+    /// A node refuses.
+    pub fn end_move(&self, slot: u16, to: usize) {
+        let target = self.id(to);
+        for number in self.masters() {
+            self.nodes[number].command(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &target]);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! One server.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use redis::{Cmd, Connection, RedisResult, Value};
+use tempfile::TempDir;
+
+use crate::wait_until;
+
+/// How often another port is tried if somebody else got the one that was free.
+const TRIES: usize = 10;
+
+/// A server that ends with this.
+pub struct Server {
+    process: Child,
+    port: u16,
+    args: Vec<String>,
+    dir: TempDir,
+}
+
+impl Server {
+    /// Starts one that keeps nothing on disk.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more arguments, as in `["--maxmemory", "3mb"]`.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_with(args: &[&str]) -> Self {
+        let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
+        for _ in 0..TRIES {
+            let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("a directory: {error}"));
+            let port = free_port();
+            let process = spawn(port, &args, &dir);
+            let mut server = Self {
+                process,
+                port,
+                args: args.clone(),
+                dir,
+            };
+            if server.comes_up() {
+                return server;
+            }
+        }
+        panic!("redis-server does not start with {args:?}");
+    }
+
+    /// Whether it answers before it ends.
+    fn comes_up(&mut self) -> bool {
+        let mut is_up = false;
+        wait_until("the server starts", || {
+            is_up = self.try_command(&["PING"]).is_ok();
+            is_up || self.process.try_wait().is_ok_and(|status| status.is_some())
+        });
+        is_up
+    }
+
+    /// Where it listens, at 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it, as `kill -9` does.
+    ///
+    /// # Panics
+    /// It cannot be killed.
+    pub fn kill(&mut self) {
+        let ended = self.process.kill().and_then(|()| self.process.wait());
+        ended.unwrap_or_else(|error| panic!("killing the server: {error}"));
+    }
+
+    /// Starts one that was killed, at the same port, with the same arguments and what it had on disk.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn restart(&mut self) {
+        self.process = spawn(self.port, &self.args, &self.dir);
+        assert!(self.comes_up(), "the server does not start again");
+    }
+
+    /// Stops its time: it takes connections and answers nothing.
+    #[cfg(unix)]
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on.
+    #[cfg(unix)]
+    pub fn resume(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(pid, signal)
+            .unwrap_or_else(|error| panic!("a signal to the server: {error}"));
+    }
+
+    /// A connection of one's own.
+    ///
+    /// # Errors
+    /// It is down.
+    pub fn connect(&self) -> RedisResult<Connection> {
+        let client = redis::Client::open(self.url())?;
+        client.get_connection_with_timeout(Duration::from_secs(5))
+    }
+
+    /// Asks it something.
+    ///
+    /// # Errors
+    /// It is down, or it says no.
+    pub fn try_command(&self, words: &[&str]) -> RedisResult<Value> {
+        let mut cmd = Cmd::new();
+        for word in words {
+            cmd.arg(word);
+        }
+        cmd.query(&mut self.connect()?)
+    }
+
+    /// Asks it something.
+    ///
+    /// # Panics
+    /// It is down, or it says no.
+    #[track_caller]
+    pub fn command(&self, words: &[&str]) -> Value {
+        let value = self.try_command(words);
+        value.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// A number that it says of itself, as in `("stats", "total_connections_received")`.
+    ///
+    /// # Panics
+    /// It does not say that.
+    #[must_use]
+    pub fn figure(&self, section: &str, name: &str) -> u64 {
+        let text = self.text(&["INFO", section]);
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let figure = line.and_then(|figure| figure.trim().parse().ok());
+        figure.unwrap_or_else(|| panic!("no figure {name} in {text}"))
+    }
+
+    /// What it answers, as text.
+    ///
+    /// # Panics
+    /// It is down, or it says no, or not in words.
+    #[must_use]
+    pub fn text(&self, words: &[&str]) -> String {
+        redis::from_redis_value(self.command(words))
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.kill().and_then(|()| self.process.wait()));
+    }
+}
+
+fn free_port() -> u16 {
+    // A cluster node listens 10,000 further up, too.
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let address = listener.and_then(|listener| listener.local_addr());
+        let port = address
+            .unwrap_or_else(|error| panic!("a free port: {error}"))
+            .port();
+        if port < 55_000 {
+            return port;
+        }
+    }
+}
+
+fn spawn(port: u16, args: &[String], dir: &TempDir) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--logfile", "log"])
+        .args(args)
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("redis-server does not start: {error}"))
+}
