@@ -19,7 +19,9 @@ for_each_store! {
             assert_eq!(request.join().expect("an answer").status, 200);
         }
         assert_eq!(visitor.session()["data"], json!({"n": 200, "name": "joe"}));
-        assert!(site.sessions.stats().conflicts >= 199, "they did race");
+        let conflicts = site.sessions.stats().conflicts;
+        assert!(conflicts >= 199, "they did race");
+        assert!(conflicts < 600, "and then took turns, and not every one was in the way of all: {conflicts}");
     }
 
     fn different_keys_all_survive(setup) {

@@ -101,10 +101,13 @@ for_each_store! {
             let name = line.split("message=").nth(1).expect("a name").split(' ').next().expect("a name");
             *names.entry(format!("{level} {name}")).or_default() += 1;
         }
-        let expected = [
+        let mut expected = vec![
             ("DEBUG bad_cookie", 1), ("DEBUG created", 1), ("DEBUG purged", 1), ("DEBUG renewed", 1), ("DEBUG swept", 1), ("ERROR request_failed", 1),
             ("INFO late_save_dropped", 1), ("WARN changes_dropped", 1),
         ];
+        // A Redis expires by itself.
+        let sweeps = setup.kind != crate::support::Kind::Redis;
+        expected.retain(|&(name, _)| sweeps || name != "DEBUG swept");
         let names: Vec<_> = names.iter().map(|(name, count)| (&**name, *count)).collect();
         assert_eq!(names, expected, "{lines:#?}");
         assert!(lines.iter().any(|line| line.contains("status=500")), "{lines:#?}");
@@ -113,7 +116,7 @@ for_each_store! {
         }
         let stats = sessions.stats();
         assert_eq!((stats.creates, stats.renewals, stats.removals, stats.bad_cookies), (1, 1, 1, 1));
-        assert_eq!((stats.late, stats.dropped, stats.swept), (1, 1, 2));
+        assert_eq!((stats.late, stats.dropped, stats.swept), (1, 1, if sweeps { 2 } else { 0 }));
     }
 
     /// Nobody has to look into it.

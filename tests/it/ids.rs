@@ -185,7 +185,7 @@ fn sextet(character: u8) -> u32 {
 
 for_each_store! {
     fn an_unknown_id_is_never_adopted(setup) {
-        let other = Setup::new(setup.kind);
+        let other = setup.another();
         let (site, elsewhere) = (setup.site(), other.site());
         let foreign = elsewhere.with_cookies("POST", "/set/name/joe", &[]).token().expect("a cookie").to_owned();
         let reply = site.with_token("POST", "/set/name/eve", &foreign);

@@ -124,7 +124,7 @@ for_each_store! {
 
     fn logins_at_once_keep_to_the_limit(setup) {
         for at in [AtLimit::EndOldest, AtLimit::RefuseNewest] {
-            let setup = Setup::new(setup.kind);
+            let setup = setup.another();
             let site = site(&setup, 3, at);
             for _ in 0..10 {
                 let all: [_; 8] = visitors(&site);

@@ -5,8 +5,9 @@ use std::future::Future;
 use tokio::runtime;
 use tokio::time::Instant;
 
-use super::Service;
+use super::{Service, Turn};
 use crate::error::{Error, Result};
+use crate::record::Key;
 use crate::store::{Answer, StoreError};
 
 impl Service {
@@ -47,6 +48,18 @@ impl Deadline<'_> {
             Answer::Later(future) => Box::pin(within(self.at(), future)).await,
         };
         result.inspect_err(|error| self.service.store_failed(error))
+    }
+
+    /// Waits for one's turn to save again.
+    pub(super) async fn turn(&mut self, key: Key) -> Result<Turn> {
+        let turn = Box::pin(self.service.turn_to_save(key));
+        match tokio::time::timeout_at(self.at(), turn).await {
+            Ok(turn) => turn,
+            Err(_) => {
+                self.service.store_failed(&StoreError::TimedOut);
+                Err(Error::Store(StoreError::TimedOut))
+            }
+        }
     }
 
     /// Whether another try may begin.

@@ -21,8 +21,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// The queues of this process, one for each session that is locked.
-#[derive(Default)]
-pub(super) struct Locks(sync::Mutex<HashMap<Key, Queue, RandomState>>);
+pub(super) struct Locks {
+    longest: usize,
+    queues: sync::Mutex<HashMap<Key, Queue, RandomState>>,
+}
 
 struct Queue {
     /// It goes to those who wait in the order in which they came.
@@ -63,9 +65,17 @@ impl Drop for Permit {
 }
 
 impl Locks {
+    /// Queues in which as many may wait.
+    pub(super) fn new(longest: usize) -> Arc<Self> {
+        Arc::new(Self {
+            longest,
+            queues: sync::Mutex::default(),
+        })
+    }
+
     /// A poisoned lock guards a whole map: nothing that can panic comes between two changes of it.
     fn queues(&self) -> MutexGuard<'_, HashMap<Key, Queue, RandomState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the last place in the queue of a session.
@@ -75,7 +85,7 @@ impl Locks {
             turn: Arc::new(Semaphore::new(1)),
             places: 0,
         });
-        if queue.places > LONGEST_QUEUE {
+        if queue.places > self.longest {
             return Err(Error::LockQueueFull);
         }
         queue.places += 1;
@@ -96,12 +106,28 @@ impl Drop for Place {
     }
 }
 
+async fn take(locks: &Arc<Locks>, key: Key) -> Result<(Place, Permit)> {
+    let (place, turn) = locks.enter(key)?;
+    // Nobody closes it.
+    let permit = Permit::take(turn).await.ok_or(Error::Locked)?;
+    Ok((place, permit))
+}
+
 impl Service {
+    /// Waits until no other request of this process that was in conflict over the session saves it.
+    /// If all tried again at once, one of them would succeed, and all the others once more not.
+    pub(super) async fn turn_to_save(&self, key: Key) -> Result<Turn> {
+        let (place, permit) = take(&self.savers, key).await?;
+        Ok(Turn {
+            _lease: Lease::default(),
+            _permit: permit,
+            _place: place,
+        })
+    }
+
     /// Waits for the turn of a session, for as long as it is polled.
     pub(crate) async fn lock(&self, key: Key) -> Result<Turn> {
-        let (place, turn) = self.locks.enter(key)?;
-        // Nobody closes it.
-        let permit = Permit::take(turn).await.ok_or(Error::Locked)?;
+        let (place, permit) = take(&self.locks, key).await?;
         let mut pause = FIRST_PAUSE;
         loop {
             let asked = self.store.lock(key);

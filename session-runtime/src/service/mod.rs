@@ -74,6 +74,8 @@ pub(crate) struct Service {
     clock: Clock,
     pub(crate) counters: Counters,
     locks: Arc<locks::Locks>,
+    /// Those that were in conflict and save again.
+    savers: Arc<locks::Locks>,
     /// Its end tells the sweeper to stop.
     _sweeper: sweeper::Sweeper,
 }
@@ -186,7 +188,9 @@ impl Sessions {
             config,
             clock,
             counters,
-            locks: Arc::default(),
+            locks: locks::Locks::new(LONGEST_QUEUE),
+            // A request waits no longer than for the store.
+            savers: locks::Locks::new(usize::MAX - 1),
             _sweeper: sweeper,
         });
         thread.start(&service)?;

@@ -200,6 +200,7 @@ impl Service {
         };
         let login = self.admit(changes, own, now, &mut deadline).await?;
         let login_at = login.as_ref().map_or(now, |login| login.at);
+        let mut turn = None;
         while let Standing::Live(live) = &outcome.stored.standing {
             let next = self.next(
                 live,
@@ -236,7 +237,12 @@ impl Service {
                     outcome.stored.contents = contents;
                     return Ok(true);
                 }
-                Commit::Conflict(latest) => self.reopen(outcome, latest),
+                Commit::Conflict(latest) => {
+                    if turn.is_none() && !self.store.in_process() {
+                        turn = Some(deadline.turn(live.key).await?);
+                    }
+                    self.reopen(outcome, latest);
+                }
                 Commit::Gone => return Ok(false),
             }
             deadline.check()?;

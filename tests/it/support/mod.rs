@@ -65,6 +65,19 @@ impl Setup {
         })
     }
 
+    /// Another one of the same kind, with a store of its own.
+    pub fn another(&self) -> Self {
+        Self {
+            redis: self.redis.as_ref().map(|_| Redis::start()),
+            ..Self::new(self.kind)
+        }
+    }
+
+    /// The server behind the store.
+    pub fn server(&self) -> &Redis {
+        self.redis.as_ref().expect("a server")
+    }
+
     /// A service on the test's store; for files, every one that is built shares them.
     pub fn builder(&self) -> Builder {
         self.builder_with(SECRET)
@@ -79,7 +92,7 @@ impl Setup {
             Kind::File => builder
                 .mode(Mode::File)
                 .sessions_dir(self.dir.path().join("sessions")),
-            Kind::Redis => builder.mode(Mode::Redis(self.redis.as_ref().expect("a server").url())),
+            Kind::Redis => builder.mode(Mode::Redis(self.server().url())),
         }
     }
 
@@ -118,6 +131,15 @@ impl Faults {
     /// Says that of all operations.
     pub fn always(&self, fault: Fault) {
         self.say(move |_| fault);
+    }
+}
+
+/// Waits for what comes a moment after an answer.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(std::time::Instant::now() < end, "{what}");
+        std::thread::yield_now();
     }
 }
 
