@@ -21,6 +21,7 @@ mod expiry;
 mod flash;
 mod guards;
 mod ids;
+mod import;
 mod interleavings;
 mod limit;
 mod locks;

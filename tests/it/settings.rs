@@ -15,6 +15,27 @@ fn refused(set: impl FnOnce(Builder) -> Builder) -> String {
     }
 }
 
+fn redis(builder: Builder, address: &str) -> Builder {
+    builder.mode(Mode::Redis(address.to_owned()))
+}
+
+/// Nor does a service connect before it has to.
+#[test]
+fn an_address_is_not_shown_for_the_password_in_it() {
+    let builder = redis(Sessions::builder(SECRET), "redis://joe:whisper@127.0.0.1:1");
+    assert!(!format!("{builder:?}").contains("whisper"));
+    assert!(!format!("{:?}", builder.build().expect("a service")).contains("whisper"));
+    for address in [
+        "redis://joe:whisper@",
+        "redis://joe:whisper@host:port",
+        "redis-cluster://joe:whisper@one:7000,two:port",
+        "redis-sentinel://joe:whisper@one",
+    ] {
+        let text = refused(|b| redis(b, address));
+        assert!(!text.contains("whisper"), "{text}");
+    }
+}
+
 #[test]
 fn contradictions_say_what_to_write() {
     type Set = fn(Builder) -> Builder;
@@ -31,6 +52,33 @@ fn contradictions_say_what_to_write() {
             |b| b.mode(Mode::File).max_sessions(5),
             "use `mode(Mode::Memory)`",
         ),
+        (
+            |b| b.mode(Mode::File).redis_prefix("shop:"),
+            "use `mode(Mode::Redis(…))`",
+        ),
+        (|b| b.redis_replicas(1), "use `mode(Mode::Redis(…))`"),
+        (
+            |b| redis(b, "redis://localhost").sessions_dir("somewhere"),
+            "add `mode(Mode::File)`",
+        ),
+        (
+            |b| redis(b, "redis://localhost").max_sessions(5),
+            "use `mode(Mode::Memory)`",
+        ),
+        (|b| redis(b, ""), "has no scheme"),
+        (|b| redis(b, "localhost:6379"), "has no scheme"),
+        (
+            |b| redis(b, "http://localhost"),
+            "as in `redis://localhost:6379`",
+        ),
+        (|b| redis(b, "redis://"), "as in `redis://localhost:6379`"),
+        (|b| redis(b, "redis-cluster://a,"), "or an empty one"),
+        (|b| redis(b, "redis-cluster://a:7000/1"), "has only one"),
+        (
+            |b| redis(b, "redis-sentinel://a"),
+            "does not name the master",
+        ),
+        (|b| redis(b, "redis-sentinels://a/m"), "has another scheme"),
         (|b| b.max_sessions(0), "leave it out for no limit"),
         (
             |b| b.max_per_user(0, AtLimit::EndOldest),
