@@ -1,7 +1,8 @@
 //! The order of measuring: counts first, which repeat, then seconds.
 
 use crate::{
-    Result, beside, builds, counts, library::Library, machine, memory, report, times, updates,
+    Result, beside, builds, counts, library::Library, machine, memory, redis::Redis, report, times,
+    updates,
 };
 
 /// What the command line chooses.
@@ -34,11 +35,16 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         .prefix("bsession-bench-")
         .tempdir()?;
     let scratch = scratch.path();
+    if options.libraries.iter().any(|library| library.uses_redis()) {
+        // Where there is none, better now than after minutes.
+        Redis::start()?;
+    }
     println!("{}", machine::describe(scratch).await);
 
     if options.counted > 0 {
         let counted = counts::count(&options.libraries, options.counted, scratch).await?;
         print!("{}", report::counts(&counted, options.counted));
+        print!("{}", report::redis(&counted, options.counted));
     }
     if options.updates > 0 {
         let kept = updates::measure(&options.libraries, options.updates, scratch).await?;
@@ -51,6 +57,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     if options.rounds > 0 {
         let timed = times::time(options, scratch).await?;
         print!("{}", report::times(&timed, options));
+        print!("{}", report::redis_times(&timed, options));
         let beside = beside::measure(options, scratch).await?;
         print!("{}", report::beside(&beside, options));
     }

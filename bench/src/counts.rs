@@ -6,7 +6,9 @@ use crate::{
     Result,
     allocations::Allocations,
     callgrind::{self, Instructions},
+    commands::{Commands, Watch},
     library::{Library, PAGE, Route},
+    redis::Traffic,
     server::Server,
     visitor::Visitor,
 };
@@ -22,6 +24,14 @@ pub(crate) struct Counts {
     pub(crate) allocations: Allocations,
     /// System calls that the server could not use under valgrind.
     pub(crate) refused_calls: BTreeSet<u32>,
+    /// `None` without a Redis.
+    pub(crate) redis: Option<Asked>,
+}
+
+/// What was asked of Redis over all the requests.
+pub(crate) struct Asked {
+    pub(crate) commands: Commands,
+    pub(crate) traffic: Traffic,
 }
 
 /// What was counted of one library.
@@ -46,7 +56,11 @@ pub(crate) async fn count(
                 instructions: None,
                 allocations: allocations(library, route, requests, scratch).await?,
                 refused_calls: BTreeSet::new(),
+                redis: None,
             };
+            if library.uses_redis() {
+                counts.redis = Some(asked(library, route, requests, scratch).await?);
+            }
             if has_callgrind {
                 instructions(library, route, requests, scratch, &mut counts).await?;
             }
@@ -70,6 +84,21 @@ async fn allocations(
     let spent = server.allocations().await? - before;
     server.stop().await?;
     Ok(spent)
+}
+
+async fn asked(library: Library, route: Route, requests: u32, scratch: &Path) -> Result<Asked> {
+    let mut server = Server::start(library, route, scratch).await?;
+    let mut visitors = warm(&server, requests).await?;
+    let redis = server.redis().ok_or("the server has no Redis")?;
+    let before = redis.traffic()?;
+    repeat(&mut visitors, requests).await?;
+    let traffic = redis.traffic()? - before;
+    // Not at once, since Redis writes to who watches it.
+    let watch = Watch::begin(redis)?;
+    repeat(&mut visitors, requests).await?;
+    let commands = watch.end(redis)?;
+    server.stop().await?;
+    Ok(Asked { commands, traffic })
 }
 
 async fn instructions(

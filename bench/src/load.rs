@@ -11,7 +11,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval_at},
 };
 
-use crate::{Result, library::PAGE, server::Server, visitor::Visitor};
+use crate::{Result, library::PAGE, redis::Redis, server::Server, visitor::Visitor};
 
 /// As many as wrk is usually given; each visitor has a session of his own.
 pub(crate) const CONNECTIONS: usize = 32;
@@ -21,6 +21,7 @@ pub(crate) struct Cost {
     latencies: Latencies,
     elapsed: Duration,
     cpu: Duration,
+    redis_cpu: Option<Duration>,
 }
 
 impl Cost {
@@ -29,8 +30,17 @@ impl Cost {
         1e6 * self.cpu.as_secs_f64() / self.requests()
     }
 
+    /// The CPU time of its Redis per request; `None` without one.
+    pub(crate) fn redis_cpu_micros(&self) -> Option<f64> {
+        Some(1e6 * self.redis_cpu?.as_secs_f64() / self.requests())
+    }
+
     pub(crate) fn per_second(&self) -> f64 {
         self.requests() / self.elapsed.as_secs_f64()
+    }
+
+    pub(crate) fn median_micros(&self) -> f64 {
+        self.latencies.micros(50)
     }
 
     pub(crate) fn p99_micros(&self) -> f64 {
@@ -54,9 +64,14 @@ pub(crate) struct Latencies(Vec<Duration>);
 impl Latencies {
     /// All but one in a hundred were at most as long.
     pub(crate) fn p99_micros(&self) -> f64 {
+        self.micros(99)
+    }
+
+    /// So many of a hundred were at most as long.
+    fn micros(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort();
-        let place = (sorted.len() * 99).div_ceil(100).saturating_sub(1);
+        let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
         sorted
             .get(place)
             .map_or(0.0, |latency| 1e6 * latency.as_secs_f64())
@@ -69,16 +84,23 @@ pub(crate) async fn run(server: &mut Server, requests: usize) -> Result<Cost> {
     let visitors = arrive(server.address, CONNECTIONS).await?;
     let (visitors, _) = visit(visitors, PAGE, each.div_ceil(10), None).await?;
 
+    let redis_before = redis_cpu(server)?;
     let cpu_before = server.cpu().await?;
     let begin = Instant::now();
     let (_, latencies) = visit(visitors, PAGE, each, None).await?;
     let elapsed = begin.elapsed();
     let cpu = server.cpu().await? - cpu_before;
+    let redis_cpu = redis_cpu(server)?.zip(redis_before);
     Ok(Cost {
         latencies,
         elapsed,
         cpu,
+        redis_cpu: redis_cpu.map(|(after, before)| after - before),
     })
+}
+
+fn redis_cpu(server: &mut Server) -> Result<Option<Duration>> {
+    server.redis().map(Redis::cpu).transpose()
 }
 
 pub(crate) async fn arrive(server: SocketAddr, count: usize) -> io::Result<Vec<Visitor>> {
@@ -141,6 +163,7 @@ mod tests {
     fn one_in_a_hundred_is_above_the_percentile() {
         let latencies = Latencies((1..=200).rev().map(Duration::from_micros).collect());
         assert!((latencies.p99_micros() - 198.0).abs() < 1e-6);
+        assert!((latencies.micros(50) - 100.0).abs() < 1e-6);
         assert!(Latencies::default().p99_micros().abs() < 1e-6);
     }
 }

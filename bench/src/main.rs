@@ -1,6 +1,6 @@
 //! The comparison: the same routes on bsession and on other session libraries.
 //!
-//! `cargo run --release --manifest-path bench/Cargo.toml --features sqlite` starts a server for every library
+//! `cargo run --release --manifest-path bench/Cargo.toml --features sqlite,redis` starts a server for every library
 //! and route, each a child of its own (one worker, loopback, a port the system picks), measures them
 //! in turn and prints Markdown. A library's zero is the server that has a route without a session in
 //! the place of the measured one, so that what is compared is the session and not the framework.
@@ -9,6 +9,7 @@ mod allocations;
 mod beside;
 mod builds;
 mod callgrind;
+mod commands;
 mod compare;
 mod control;
 mod counts;
@@ -17,6 +18,7 @@ mod load;
 mod machine;
 mod memory;
 mod number;
+mod redis;
 mod report;
 mod server;
 mod spread;
@@ -40,7 +42,7 @@ const LIMIT: Duration = Duration::from_secs(90 * 60);
 const USAGE: &str = "\
 usage: bsession-bench [compare] [--only NAME[,NAME…]] [--rounds N] [--requests N] [--counted N]
                                 [--updates N] [--sessions N] [--builds N]
-       bsession-bench serve NAME ROUTE
+       bsession-bench serve NAME ROUTE [REDIS]
 
   --only      the servers to compare (default: all)
   --rounds    rounds of the timed part (default 5, 0 leaves it out)
@@ -54,7 +56,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match args.as_slice() {
-        ["serve", library, route] => serve(library, route),
+        ["serve", library, route] => serve(library, route, None),
+        ["serve", library, route, redis] => serve(library, route, Some(redis)),
         ["compare", rest @ ..] => options(rest).and_then(compare),
         rest => options(rest).and_then(compare),
     };
@@ -67,8 +70,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(library: &str, route: &str) -> Result<()> {
-    Library::named(library)?.serve(Route::named(route)?)
+fn serve(library: &str, route: &str, redis: Option<&str>) -> Result<()> {
+    Library::named(library)?.serve(Route::named(route)?, redis)
 }
 
 fn options(mut args: &[&str]) -> Result<Options> {

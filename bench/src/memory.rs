@@ -8,6 +8,7 @@ use crate::{
     Result,
     library::{Library, Route},
     load,
+    redis::Redis,
     server::Server,
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct Stored {
     pub(crate) resident: f64,
     /// Blocks of the files it has written.
     pub(crate) on_disk: f64,
+    /// By how much its Redis has grown; `None` without one.
+    pub(crate) in_redis: Option<f64>,
 }
 
 pub(crate) async fn measure(
@@ -31,16 +34,19 @@ pub(crate) async fn measure(
     let mut measured = Vec::new();
     for &library in libraries {
         eprintln!("memory of {}", library.name());
-        let server = Server::start(library, Route::Read, scratch).await?;
+        let mut server = Server::start(library, Route::Read, scratch).await?;
         make(&server, WARM).await?;
         let before = (server.resident()?, allocated(server.dir())?);
+        let redis_before = redis_memory(&mut server)?;
         let made = make(&server, sessions).await? as f64;
         let after = (server.resident()?, allocated(server.dir())?);
+        let redis = redis_before.zip(redis_memory(&mut server)?);
         server.stop().await?;
         measured.push(Stored {
             library,
             resident: (after.0 as f64 - before.0 as f64) / made,
             on_disk: (after.1 as f64 - before.1 as f64) / made,
+            in_redis: redis.map(|(before, after)| (after as f64 - before as f64) / made),
         });
     }
     Ok(measured)
@@ -63,6 +69,10 @@ async fn make(server: &Server, sessions: usize) -> Result<usize> {
         done??;
     }
     Ok(each.max(1) * load::CONNECTIONS)
+}
+
+fn redis_memory(server: &mut Server) -> Result<Option<u64>> {
+    server.redis().map(Redis::used_memory).transpose()
 }
 
 /// What lies in a directory and below it, in bytes of the disk.

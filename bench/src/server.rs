@@ -13,6 +13,7 @@ use crate::{
     allocations::Allocations,
     callgrind, control,
     library::{Library, Route},
+    redis::Redis,
     visitor,
 };
 
@@ -24,6 +25,8 @@ pub(crate) struct Server {
     answers: Lines<BufReader<ChildStdout>>,
     /// What it keeps on disk, and nothing else; deleted with it.
     dir: TempDir,
+    /// What it keeps elsewhere: a Redis that nobody else uses.
+    redis: Option<Redis>,
 }
 
 impl Server {
@@ -57,8 +60,10 @@ impl Server {
         scratch: &Path,
     ) -> Result<Self> {
         let dir = tempfile::tempdir_in(scratch)?;
+        let redis = library.uses_redis().then(Redis::start).transpose()?;
         let mut child = command
             .args(["serve", library.name(), route.name()])
+            .args(redis.as_ref().map(Redis::url))
             .current_dir(&dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -75,6 +80,7 @@ impl Server {
             questions,
             answers,
             dir,
+            redis,
         })
     }
 
@@ -110,6 +116,11 @@ impl Server {
     /// Where its files lie.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Its Redis, if it has one.
+    pub(crate) fn redis(&mut self) -> Option<&mut Redis> {
+        self.redis.as_mut()
     }
 
     pub(crate) async fn stop(mut self) -> Result<()> {

@@ -1,4 +1,5 @@
-//! actix-session with its defaults: over a store in memory, with a signed cookie, and in the cookie alone.
+//! actix-session with its defaults: over a store in memory or Redis, with a signed cookie, and in the
+//! cookie alone.
 
 use std::{
     collections::HashMap,
@@ -26,14 +27,21 @@ use super::{PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, p
 use crate::{Result, updates};
 
 pub(super) fn serve(route: Route) -> Result<()> {
-    let store = Memory::default();
-    on_actix(move |routes| {
+    on_actix(signed(Memory::default(), route))
+}
+
+/// The routes over a store, the id in a signed cookie.
+fn signed(
+    store: impl SessionStore + Clone + Send + 'static,
+    route: Route,
+) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
+    move |routes| {
         configure(routes, route, || {
             SessionMiddleware::builder(store.clone(), Key::from(&SECRET))
                 .cookie_content_security(CookieContentSecurity::Signed)
                 .build()
         });
-    })
+    }
 }
 
 /// The session in the cookie, which is encrypted by default.
@@ -155,5 +163,21 @@ impl SessionStore for Memory {
     async fn delete(&self, key: &SessionKey) -> std::result::Result<(), anyhow::Error> {
         self.0.remove(key.as_ref());
         Ok(())
+    }
+}
+
+/// The same over Redis, by one connection that all requests share, which is what its documentation shows.
+#[cfg(feature = "redis")]
+pub(super) mod redis {
+    use actix_session::storage::RedisSessionStore;
+
+    use super::{Result, Route, signed};
+    use crate::library::actix;
+
+    pub(in crate::library) fn serve(url: &str, route: Route) -> Result<()> {
+        actix_web::rt::System::new().block_on(async {
+            let store = RedisSessionStore::new(url).await?;
+            actix(signed(store, route)).await
+        })
     }
 }

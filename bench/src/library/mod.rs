@@ -24,6 +24,10 @@ pub(crate) enum Library {
     TowerSessions,
     #[cfg(feature = "sqlite")]
     TowerSessionsSqlite,
+    #[cfg(feature = "redis")]
+    ActixSessionRedis,
+    #[cfg(feature = "redis")]
+    TowerSessionsRedis,
 }
 
 impl Library {
@@ -35,6 +39,10 @@ impl Library {
         Self::TowerSessions,
         #[cfg(feature = "sqlite")]
         Self::TowerSessionsSqlite,
+        #[cfg(feature = "redis")]
+        Self::ActixSessionRedis,
+        #[cfg(feature = "redis")]
+        Self::TowerSessionsRedis,
     ];
 
     /// As on the command line.
@@ -47,24 +55,46 @@ impl Library {
             Self::TowerSessions => "tower-sessions",
             #[cfg(feature = "sqlite")]
             Self::TowerSessionsSqlite => "tower-sessions-sqlite",
+            #[cfg(feature = "redis")]
+            Self::ActixSessionRedis => "actix-session-redis",
+            #[cfg(feature = "redis")]
+            Self::TowerSessionsRedis => "tower-sessions-redis",
         }
     }
 
-    /// The package whose version stands in the table, and what of it is used.
+    /// The package whose version stands in the table, as cargo names one of several versions, and what of
+    /// it is used.
     pub(crate) const fn label(self) -> (&'static str, &'static str) {
         match self {
             Self::BsessionMemory => ("bsession", "memory"),
             Self::BsessionFile => ("bsession", "file"),
             Self::ActixSession => ("actix-session", "DashMap store, signed cookie"),
             Self::ActixSessionCookie => ("actix-session", "cookie store"),
-            Self::TowerSessions => ("tower-sessions", "memory store, signed cookie"),
+            Self::TowerSessions => ("tower-sessions@0.15", "memory store, signed cookie"),
             #[cfg(feature = "sqlite")]
-            Self::TowerSessionsSqlite => ("tower-sessions", "SQLite (WAL), signed cookie"),
+            Self::TowerSessionsSqlite => ("tower-sessions@0.15", "SQLite (WAL), signed cookie"),
+            #[cfg(feature = "redis")]
+            Self::ActixSessionRedis => ("actix-session", "Redis, signed cookie"),
+            #[cfg(feature = "redis")]
+            Self::TowerSessionsRedis => ("tower-sessions@0.14", "Redis, signed cookie"),
         }
     }
 
-    /// Serves `route` until the comparison closes the line.
-    pub(crate) fn serve(self, route: Route) -> Result<()> {
+    /// Whether a server of it is given a Redis.
+    pub(crate) const fn uses_redis(self) -> bool {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::ActixSessionRedis | Self::TowerSessionsRedis => true,
+            _ => false,
+        }
+    }
+
+    /// Serves `route` until the comparison closes the line; `redis` is the address of its Redis, if it has one.
+    pub(crate) fn serve(self, route: Route, redis: Option<&str>) -> Result<()> {
+        #[cfg(feature = "redis")]
+        let redis = || redis.ok_or("the address of a Redis is missing");
+        #[cfg(not(feature = "redis"))]
+        let _ = redis;
         match self {
             Self::BsessionMemory => bsession::serve(Mode::Memory, route),
             Self::BsessionFile => bsession::serve(Mode::File, route),
@@ -73,6 +103,10 @@ impl Library {
             Self::TowerSessions => tower_sessions::serve(route),
             #[cfg(feature = "sqlite")]
             Self::TowerSessionsSqlite => tower_sessions::sqlite::serve(route),
+            #[cfg(feature = "redis")]
+            Self::ActixSessionRedis => actix_session::redis::serve(redis()?, route),
+            #[cfg(feature = "redis")]
+            Self::TowerSessionsRedis => tower_sessions::redis::serve(redis()?, route),
         }
     }
 
@@ -159,16 +193,18 @@ fn page(user: &str, visits: u64) -> String {
 
 /// actix-web with one worker and nothing but these routes and the bare one.
 fn on_actix(routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Result<()> {
-    actix_web::rt::System::new().block_on(async {
-        let app = move || {
-            App::new()
-                .configure(routes.clone())
-                .route(ASIDE, web::get().to(bare))
-        };
-        let server = HttpServer::new(app)
-            .workers(1)
-            .bind((Ipv4Addr::LOCALHOST, 0))?;
-        control::answer(server.addrs()[0]);
-        Ok(server.run().await?)
-    })
+    actix_web::rt::System::new().block_on(actix(routes))
+}
+
+async fn actix(routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Result<()> {
+    let app = move || {
+        App::new()
+            .configure(routes.clone())
+            .route(ASIDE, web::get().to(bare))
+    };
+    let server = HttpServer::new(app)
+        .workers(1)
+        .bind((Ipv4Addr::LOCALHOST, 0))?;
+    control::answer(server.addrs()[0]);
+    Ok(server.run().await?)
 }

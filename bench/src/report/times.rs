@@ -16,8 +16,8 @@ pub(crate) fn times(timed: &[Timed], options: &Options) -> String {
          CPU is the server's, kernel included: the bare route in full, the others above it in the same round. \
          The load comes from the same machine: where the server is not busy, the load, or what else the \
          machine does, limits the requests per second. Latencies are those that the load saw.\n\n\
-         | server | route | CPU µs per request | requests per second | p99 µs | server busy |\n\
-         |---|---|---:|---:|---:|---:|\n",
+         | server | route | CPU µs per request | requests per second | median µs | p99 µs | server busy |\n\
+         |---|---|---:|---:|---:|---:|---:|\n",
         options.rounds,
         options.requests,
         load::CONNECTIONS,
@@ -36,6 +36,9 @@ pub(crate) fn times(timed: &[Timed], options: &Options) -> String {
                 )
             };
             let rate = over(&|costs| costs[index].per_second(), &|rate| plain(rate, 0));
+            let median = over(&|costs| costs[index].median_micros(), &|median| {
+                plain(median, 0)
+            });
             let p99 = over(&|costs| costs[index].p99_micros(), &|p99| plain(p99, 0));
             let busy = Spread::of(one.costs.iter().map(|costs| costs[index].busy()));
             let busy = busy.map_or(MISSING.to_owned(), |busy| {
@@ -43,7 +46,7 @@ pub(crate) fn times(timed: &[Timed], options: &Options) -> String {
             });
             page += &row(
                 one.library,
-                &[route.name().to_owned(), cpu, rate, p99, busy],
+                &[route.name().to_owned(), cpu, rate, median, p99, busy],
             );
         }
     }

@@ -1,22 +1,18 @@
-//! tower-sessions with its defaults, but for the signed cookie, on axum with one thread.
-
-use std::net::Ipv4Addr;
+//! The routes, for whichever version of tower-sessions the module above brings.
 
 use axum::{Router, routing::get};
-use tokio::{net::TcpListener, time::sleep};
-use tower_sessions::{
-    MemoryStore, Session, SessionManagerLayer, SessionStore, cookie::Key, session::Error,
+use tokio::time::sleep;
+
+use super::tower_sessions::{
+    Session, SessionManagerLayer, SessionStore, cookie::Key, session::Error,
+};
+use crate::{
+    library::{ASIDE, PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, page},
+    updates,
 };
 
-use super::{ASIDE, PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, page};
-use crate::{Result, control, updates};
-
-pub(super) fn serve(route: Route) -> Result<()> {
-    on_axum(async { Ok(router(route, MemoryStore::default())) })
-}
-
 /// Layered under the routes that have a session, so that the bare one stays bare.
-fn router(route: Route, store: impl SessionStore + Clone) -> Router {
+pub(super) fn router(route: Route, store: impl SessionStore + Clone) -> Router {
     let session = SessionManagerLayer::new(store).with_signed(Key::from(&SECRET));
     let page = match route {
         Route::Bare => get(bare),
@@ -29,18 +25,6 @@ fn router(route: Route, store: impl SessionStore + Clone) -> Router {
         .route(PAGE, page)
         .route(START, get(start).layer(session))
         .route(ASIDE, get(bare))
-}
-
-fn on_axum(router: impl Future<Output = Result<Router>>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let router = router.await?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        control::answer(listener.local_addr()?);
-        Ok(axum::serve(listener, router).await?)
-    })
 }
 
 /// What goes wrong with a session, as a response.
@@ -90,30 +74,4 @@ async fn login(session: Session) -> Answer {
     session.cycle_id().await?;
     session.insert("user", USER).await?;
     Ok(page(USER, VISITS_AT_START))
-}
-
-/// The same over SQLite, which is what keeps sessions on disk.
-#[cfg(feature = "sqlite")]
-pub(super) mod sqlite {
-    use tokio_rusqlite::{Connection, rusqlite};
-    use tower_sessions_rusqlite_store::RusqliteStore;
-
-    use super::{Result, Route, on_axum, router};
-
-    /// The database lies in the directory the server is started in.
-    pub(in crate::library) fn serve(route: Route) -> Result<()> {
-        on_axum(async move {
-            let connection = Connection::open("sessions.sqlite").await?;
-            connection
-                .call(|connection| {
-                    connection.pragma_update(None, "journal_mode", "WAL")?;
-                    connection.pragma_update(None, "synchronous", "NORMAL")?;
-                    Ok::<_, rusqlite::Error>(())
-                })
-                .await?;
-            let store = RusqliteStore::new(connection);
-            store.migrate().await?;
-            Ok(router(route, store))
-        })
-    }
 }

@@ -1,0 +1,172 @@
+//! A Redis of its own for a server under measurement, and what it says of itself.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    ops::Sub,
+    process::{Child, Command, Stdio},
+    str::FromStr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::Result;
+
+/// Stopped when it is dropped; nothing of it is kept.
+pub(crate) struct Redis {
+    process: Child,
+    pub(crate) address: SocketAddr,
+    line: BufReader<TcpStream>,
+    /// What of the traffic is our own, so far.
+    own: Traffic,
+    _dir: TempDir,
+}
+
+/// What came and went over the connections of all clients.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    /// How often Redis found something to read: for one request at a time and each command awaited,
+    /// round trips; commands that are sent in one go are one.
+    pub(crate) round_trips: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+impl Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            round_trips: self.round_trips - before.round_trips,
+            bytes_in: self.bytes_in - before.bytes_in,
+            bytes_out: self.bytes_out - before.bytes_out,
+        }
+    }
+}
+
+impl Redis {
+    /// In memory alone: what it writes to disk would be measured with it.
+    pub(crate) fn start() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let mut process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
+            .args(["--save", "", "--appendonly", "no"])
+            .current_dir(&dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| {
+                format!(
+                    "redis-server does not start: {error} (Debian: apt-get install redis-server)"
+                )
+            })?;
+        let begin = Instant::now();
+        let line = loop {
+            match TcpStream::connect(address) {
+                Ok(stream) => break stream,
+                Err(error) if begin.elapsed() > Duration::from_secs(10) => {
+                    process.kill()?;
+                    process.wait()?;
+                    return Err(error.into());
+                }
+                Err(_) => thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        line.set_nodelay(true)?;
+        Ok(Self {
+            process,
+            address,
+            line: BufReader::new(line),
+            own: Traffic::default(),
+            _dir: dir,
+        })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// What others than us have sent and were sent.
+    pub(crate) fn traffic(&mut self) -> Result<Traffic> {
+        // A question is counted before it is answered, its answer after.
+        let bytes_out = self.own.bytes_out;
+        let info = self.info("stats")?;
+        let all = Traffic {
+            round_trips: figure(&info, "total_reads_processed")?,
+            bytes_in: figure(&info, "total_net_input_bytes")?,
+            bytes_out: figure(&info, "total_net_output_bytes")?,
+        };
+        Ok(all
+            - Traffic {
+                bytes_out,
+                ..self.own
+            })
+    }
+
+    /// CPU time so far, in user space and in the kernel.
+    pub(crate) fn cpu(&mut self) -> Result<Duration> {
+        let info = self.info("cpu")?;
+        let user: f64 = figure(&info, "used_cpu_user")?;
+        let system: f64 = figure(&info, "used_cpu_sys")?;
+        Ok(Duration::from_secs_f64(user + system))
+    }
+
+    /// The bytes that Redis has asked of its allocator, for keys, indexes and itself.
+    pub(crate) fn used_memory(&mut self) -> Result<u64> {
+        figure(&self.info("memory")?, "used_memory")
+    }
+
+    fn info(&mut self, section: &str) -> Result<String> {
+        self.ask(&["INFO", section])
+    }
+
+    /// A command whose answer is one text.
+    pub(crate) fn ask(&mut self, command: &[&str]) -> Result<String> {
+        let mut question = format!("*{}\r\n", command.len());
+        for word in command {
+            question += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        self.line.get_mut().write_all(question.as_bytes())?;
+        let mut head = String::new();
+        self.line.read_line(&mut head)?;
+        let length = head
+            .strip_prefix('$')
+            .and_then(|length| length.trim_end().parse().ok());
+        let length: usize = length.ok_or_else(|| format!("Redis answered {head:?}"))?;
+        let mut text = vec![0; length + 2];
+        self.line.read_exact(&mut text)?;
+        self.own.round_trips += 1;
+        self.own.bytes_in += question.len() as u64;
+        self.own.bytes_out += (head.len() + text.len()) as u64;
+        Ok(String::from_utf8(text)?)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn figure<T: FromStr>(info: &str, name: &str) -> Result<T> {
+    let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+    let found = lines.find(|(found, _)| *found == name);
+    let value = found.and_then(|(_, value)| value.trim().parse().ok());
+    value.ok_or_else(|| format!("Redis does not say {name}: is it older than 7?").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::figure;
+
+    #[test]
+    fn a_figure_has_its_whole_name() {
+        let info = "# Memory\r\nused_memory_rss:2\r\nused_memory:1\r\n";
+        assert_eq!(figure::<u64>(info, "used_memory").expect("it is there"), 1);
+        assert!(figure::<u64>(info, "memory").is_err());
+    }
+}
