@@ -8,7 +8,6 @@ use crate::{
     Result,
     library::{Library, Route},
     load,
-    redis::Redis,
     server::Server,
 };
 
@@ -72,7 +71,8 @@ async fn make(server: &Server, sessions: usize) -> Result<usize> {
 }
 
 fn redis_memory(server: &mut Server) -> Result<Option<u64>> {
-    server.redis().map(Redis::used_memory).transpose()
+    let redis = server.redis();
+    redis.map(|redis| redis.memory("used_memory")).transpose()
 }
 
 /// What lies in a directory and below it, in bytes of the disk.

@@ -114,9 +114,9 @@ impl Redis {
         Ok(Duration::from_secs_f64(user + system))
     }
 
-    /// The bytes that Redis has asked of its allocator, for keys, indexes and itself.
-    pub(crate) fn used_memory(&mut self) -> Result<u64> {
-        figure(&self.info("memory")?, "used_memory")
+    /// A figure of its memory in bytes, such as `used_memory`: all that it asked of its allocator.
+    pub(crate) fn memory(&mut self, name: &str) -> Result<u64> {
+        figure(&self.info("memory")?, name)
     }
 
     fn info(&mut self, section: &str) -> Result<String> {

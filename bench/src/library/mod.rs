@@ -76,7 +76,10 @@ impl Library {
             #[cfg(feature = "redis")]
             Self::ActixSessionRedis => ("actix-session", "Redis, signed cookie"),
             #[cfg(feature = "redis")]
-            Self::TowerSessionsRedis => ("tower-sessions@0.14", "Redis, signed cookie"),
+            Self::TowerSessionsRedis => (
+                "tower-sessions@0.14",
+                "Redis by one connection, signed cookie",
+            ),
         }
     }
 
