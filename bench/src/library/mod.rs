@@ -25,6 +25,8 @@ pub(crate) enum Library {
     #[cfg(feature = "sqlite")]
     TowerSessionsSqlite,
     #[cfg(feature = "redis")]
+    BsessionRedis,
+    #[cfg(feature = "redis")]
     ActixSessionRedis,
     #[cfg(feature = "redis")]
     TowerSessionsRedis,
@@ -39,6 +41,8 @@ impl Library {
         Self::TowerSessions,
         #[cfg(feature = "sqlite")]
         Self::TowerSessionsSqlite,
+        #[cfg(feature = "redis")]
+        Self::BsessionRedis,
         #[cfg(feature = "redis")]
         Self::ActixSessionRedis,
         #[cfg(feature = "redis")]
@@ -55,6 +59,8 @@ impl Library {
             Self::TowerSessions => "tower-sessions",
             #[cfg(feature = "sqlite")]
             Self::TowerSessionsSqlite => "tower-sessions-sqlite",
+            #[cfg(feature = "redis")]
+            Self::BsessionRedis => "bsession-redis",
             #[cfg(feature = "redis")]
             Self::ActixSessionRedis => "actix-session-redis",
             #[cfg(feature = "redis")]
@@ -74,6 +80,8 @@ impl Library {
             #[cfg(feature = "sqlite")]
             Self::TowerSessionsSqlite => ("tower-sessions@0.15", "SQLite (WAL), signed cookie"),
             #[cfg(feature = "redis")]
+            Self::BsessionRedis => ("bsession", "Redis"),
+            #[cfg(feature = "redis")]
             Self::ActixSessionRedis => ("actix-session", "Redis, signed cookie"),
             #[cfg(feature = "redis")]
             Self::TowerSessionsRedis => (
@@ -87,7 +95,7 @@ impl Library {
     pub(crate) const fn uses_redis(self) -> bool {
         match self {
             #[cfg(feature = "redis")]
-            Self::ActixSessionRedis | Self::TowerSessionsRedis => true,
+            Self::BsessionRedis | Self::ActixSessionRedis | Self::TowerSessionsRedis => true,
             _ => false,
         }
     }
@@ -107,6 +115,8 @@ impl Library {
             #[cfg(feature = "sqlite")]
             Self::TowerSessionsSqlite => tower_sessions::sqlite::serve(route),
             #[cfg(feature = "redis")]
+            Self::BsessionRedis => bsession::serve(Mode::Redis(redis()?.to_owned()), route),
+            #[cfg(feature = "redis")]
             Self::ActixSessionRedis => actix_session::redis::serve(redis()?, route),
             #[cfg(feature = "redis")]
             Self::TowerSessionsRedis => tower_sessions::redis::serve(redis()?, route),
@@ -117,6 +127,8 @@ impl Library {
     pub(crate) const fn increments(self) -> &'static [Route] {
         match self {
             Self::BsessionMemory | Self::BsessionFile => &[Route::Count, Route::Update],
+            #[cfg(feature = "redis")]
+            Self::BsessionRedis => &[Route::Count, Route::Update],
             _ => &[Route::Count],
         }
     }
