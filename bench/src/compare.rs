@@ -11,6 +11,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) requests: usize,
     pub(crate) counted: u32,
+    /// Whether instructions are counted too, where there is valgrind.
+    pub(crate) instructions: bool,
     pub(crate) updates: usize,
     pub(crate) sessions: usize,
     pub(crate) builds: usize,
@@ -23,6 +25,7 @@ impl Default for Options {
             rounds: 5,
             requests: 20_000,
             counted: 2_000,
+            instructions: true,
             updates: 200,
             sessions: 100_000,
             builds: 0,
@@ -42,7 +45,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     println!("{}", machine::describe(scratch).await);
 
     if options.counted > 0 {
-        let counted = counts::count(&options.libraries, options.counted, scratch).await?;
+        let counted = counts::count(options, scratch).await?;
         print!("{}", report::counts(&counted, options.counted));
         print!("{}", report::redis(&counted, options.counted));
     }

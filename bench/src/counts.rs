@@ -7,6 +7,7 @@ use crate::{
     allocations::Allocations,
     callgrind::{self, Instructions},
     commands::{Commands, Watch},
+    compare::Options,
     library::{Library, PAGE, Route},
     redis::Traffic,
     server::Server,
@@ -19,7 +20,7 @@ const VISITORS: usize = 20;
 
 /// What one route of a library spent over all the requests that were counted.
 pub(crate) struct Counts {
-    /// `None` without valgrind.
+    /// `None` without valgrind, or where they were not wanted.
     pub(crate) instructions: Option<Instructions>,
     pub(crate) allocations: Allocations,
     /// System calls that the server could not use under valgrind.
@@ -41,14 +42,11 @@ pub(crate) struct Counted {
     pub(crate) routes: Vec<Counts>,
 }
 
-pub(crate) async fn count(
-    libraries: &[Library],
-    requests: u32,
-    scratch: &Path,
-) -> Result<Vec<Counted>> {
-    let has_callgrind = callgrind::is_installed().await;
+pub(crate) async fn count(options: &Options, scratch: &Path) -> Result<Vec<Counted>> {
+    let requests = options.counted;
+    let with_instructions = options.instructions && callgrind::is_installed().await;
     let mut counted = Vec::new();
-    for &library in libraries {
+    for &library in &options.libraries {
         eprintln!("counting {}", library.name());
         let mut routes = Vec::new();
         for route in Route::ALL {
@@ -61,7 +59,7 @@ pub(crate) async fn count(
             if library.uses_redis() {
                 counts.redis = Some(asked(library, route, requests, scratch).await?);
             }
-            if has_callgrind {
+            if with_instructions {
                 instructions(library, route, requests, scratch, &mut counts).await?;
             }
             routes.push(counts);

@@ -41,13 +41,15 @@ const LIMIT: Duration = Duration::from_secs(90 * 60);
 
 const USAGE: &str = "\
 usage: bsession-bench [compare] [--only NAME[,NAME…]] [--rounds N] [--requests N] [--counted N]
-                                [--updates N] [--sessions N] [--builds N]
+                                [--instructions 0] [--updates N] [--sessions N] [--builds N]
        bsession-bench serve NAME ROUTE [REDIS]
 
   --only      the servers to compare (default: all)
   --rounds    rounds of the timed part (default 5, 0 leaves it out)
   --requests  timed requests per server, route and round (default 20000)
   --counted   requests per server and route while counting (default 2000, 0 leaves it out)
+  --instructions
+              0 leaves out what needs valgrind, under which a server takes seconds to start
   --updates   increments of one session at once (default 200, 0 leaves it out)
   --sessions  sessions whose memory is measured (default 100000, 0 leaves it out)
   --builds    rounds of clean builds, some minutes each (default 0)";
@@ -85,6 +87,7 @@ fn options(mut args: &[&str]) -> Result<Options> {
             "--rounds" => options.rounds = value.parse()?,
             "--requests" => options.requests = value.parse()?,
             "--counted" => options.counted = value.parse()?,
+            "--instructions" => options.instructions = value.parse::<u8>()? > 0,
             "--updates" => options.updates = value.parse()?,
             "--builds" => options.builds = value.parse()?,
             "--sessions" => options.sessions = value.parse()?,

@@ -55,7 +55,8 @@ fn about_instructions(counted: &[Counted]) -> String {
         .filter_map(|counts| counts.instructions.as_ref())
         .peekable();
     if found.peek().is_none() {
-        return "No instructions were counted: valgrind is missing (Debian: apt-get install valgrind).\n"
+        return "No instructions were counted: valgrind is missing (Debian: apt-get install valgrind), or \
+                `--instructions 0` left it out.\n"
             .to_owned();
     }
     let functions: BTreeSet<&String> = found.flat_map(|found| &found.sha256_functions).collect();
