@@ -14,6 +14,7 @@ lint:
     cargo fmt --manifest-path fuzz/Cargo.toml --check
     cargo clippy --workspace --all-targets --all-features -- -D warnings
     cargo clippy --manifest-path bench/Cargo.toml --all-targets -- -D warnings
+    cargo clippy --manifest-path bench/Cargo.toml --all-targets --features redis -- -D warnings
     cargo deny check --hide-inclusion-graph bans licenses sources
 
 # The documentation, warnings denied
@@ -28,9 +29,9 @@ example NAME="guestbook":
 soak *ARGS="--minutes 10":
     cargo run --release -p bsession-soak -- {{ARGS}}
 
-# Measures bsession beside other libraries and prints Markdown (instructions need valgrind; see CONTRIBUTING for flags)
+# Measures bsession beside other libraries and prints Markdown (needs redis-server, and valgrind for instructions; see CONTRIBUTING for flags)
 compare *ARGS:
-    cargo run --release --manifest-path bench/Cargo.toml --features sqlite -- compare {{ARGS}}
+    cargo run --release --manifest-path bench/Cargo.toml --features sqlite,redis -- compare {{ARGS}}
 
 # Feeds a fuzz target (cookie, token, seal, record) until it fails or is stopped
 fuzz TARGET *ARGS:

@@ -29,14 +29,24 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::new("actix-web with cookies", ACTIX_WEB, ""),
         Self::new(
             "bsession",
             ACTIX_WEB,
             "bsession = { path = \"{bsession}\" }",
         ),
+        Self::new(
+            "bsession, Redis",
+            ACTIX_WEB,
+            "bsession = { path = \"{bsession}\", features = [\"redis\"] }",
+        ),
         Self::new("actix-session", ACTIX_WEB, r#"actix-session = "0.11""#),
+        Self::new(
+            "actix-session, Redis",
+            ACTIX_WEB,
+            r#"actix-session = { version = "0.11", features = ["redis-session"] }"#,
+        ),
         Self::new("axum", AXUM, ""),
         Self::new(
             "tower-sessions, memory store, signed cookie",
@@ -49,6 +59,12 @@ impl Program {
             r#"tower-sessions = { version = "0.15", features = ["signed"] }
 tower-sessions-rusqlite-store = "0.15"
 tokio-rusqlite = { version = "0.8", features = ["bundled"] }"#,
+        ),
+        Self::new(
+            "tower-sessions 0.14, Redis, signed cookie",
+            AXUM,
+            r#"tower-sessions = { version = "0.14", features = ["signed"] }
+tower-sessions-redis-store = "0.16""#,
         ),
     ];
 

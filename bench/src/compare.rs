@@ -38,11 +38,14 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         .prefix("bsession-bench-")
         .tempdir()?;
     let scratch = scratch.path();
-    if options.libraries.iter().any(|library| library.uses_redis()) {
-        // Where there is none, better now than after minutes.
-        Redis::start()?;
-    }
+    let mut libraries = options.libraries.iter();
+    // Where there is none, better now than after minutes.
+    let redis = libraries.any(|library| library.uses_redis());
+    let redis = redis.then(|| Redis::start()?.version()).transpose()?;
     println!("{}", machine::describe(scratch).await);
+    if let Some(version) = redis {
+        println!("Redis {version} on the same machine, which saves nothing to disk.");
+    }
 
     if options.counted > 0 {
         let counted = counts::count(options, scratch).await?;

@@ -89,6 +89,10 @@ impl Redis {
         format!("redis://{}", self.address)
     }
 
+    pub(crate) fn version(&mut self) -> Result<String> {
+        figure(&self.info("server")?, "redis_version")
+    }
+
     /// What others than us have sent and were sent.
     pub(crate) fn traffic(&mut self) -> Result<Traffic> {
         // A question is counted before it is answered, its answer after.

@@ -73,6 +73,8 @@ fn options() -> Result<Options> {
 
 async fn run(options: &Options) -> Result<()> {
     let mut redis = Redis::start()?;
+    let version = redis.version()?;
+    println!("Redis {version} on the same machine, which saves nothing to disk.");
     let clock = Clock::default();
     let builder = Sessions::builder(SECRET).mode(Mode::Redis(redis.url()));
     let setup = Rc::new(Setup {
