@@ -2,16 +2,16 @@
 //!
 //! `cargo run --release --manifest-path bench/Cargo.toml --features redis --bin redis_scale [-- --sessions N]` starts
 //! a Redis, makes a million sessions in it through the library, and prints Markdown. No server and no
-//! sockets but those to Redis: a request is made, connected, changed or not, and saved, all by one thread.
+//! sockets but those to Redis: a request is made, connected, changed or not, and saved.
 
 #[path = "../redis.rs"]
 mod redis;
 
 use std::{
-    cell::RefCell,
     hint::black_box,
     process::ExitCode,
-    rc::Rc,
+    sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -20,7 +20,7 @@ use bsession::{Clock, Connection, Mode, Session, Sessions};
 
 use self::redis::{Redis, Traffic};
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const SECRET: &[u8] = b"a secret of the comparison, known to everybody";
 const USAGE: &str = "usage: redis_scale [--sessions N] [--requests N]
@@ -28,8 +28,23 @@ const USAGE: &str = "usage: redis_scale [--sessions N] [--requests N]
   --sessions  how many there are: half of them logged in, each as a user of its own (default 1000000)
   --requests  of each kind, each of another session (default 10000)";
 
-/// How many are under way at a time while the sessions are made, and where more than one is.
-const AT_ONCE: usize = 64;
+/// Who sends requests: threads with a connection each, and how many each of them has under way.
+#[derive(Clone, Copy)]
+struct Load {
+    threads: usize,
+    at_once: usize,
+}
+
+impl Load {
+    const fn new(threads: usize, at_once: usize) -> Self {
+        Self { threads, at_once }
+    }
+}
+
+const ALONE: Load = Load::new(1, 1);
+/// So many by one connection, as of a busy worker, and by one connection each, as of many hosts.
+const BUSY: Load = Load::new(1, 64);
+const MANY: Load = Load::new(64, 1);
 /// How many sessions a user has whose sessions are listed.
 const OF_A_USER: [usize; 3] = [1, 10, 1000];
 /// How often they are listed.
@@ -38,7 +53,7 @@ const LISTINGS: usize = 200;
 const TOUCHED_EVERY: Duration = Duration::from_secs(61);
 
 fn main() -> ExitCode {
-    match options().and_then(|options| actix_web::rt::System::new().block_on(run(&options))) {
+    match options().and_then(|options| run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("redis_scale: {error}");
@@ -71,33 +86,34 @@ fn options() -> Result<Options> {
     Ok(options)
 }
 
-async fn run(options: &Options) -> Result<()> {
+fn run(options: &Options) -> Result<()> {
     let mut redis = Redis::start()?;
     let version = redis.version()?;
     println!("Redis {version} on the same machine, which saves nothing to disk.");
     let clock = Clock::default();
     let builder = Sessions::builder(SECRET).mode(Mode::Redis(redis.url()));
-    let setup = Rc::new(Setup {
+    let setup = Arc::new(Setup {
         sessions: builder.clock(clock.clone()).build()?,
-        cookies: RefCell::default(),
+        cookies: Mutex::default(),
     });
-    fill(&mut redis, &setup, options).await?;
-    requests(&mut redis, &setup, &clock, options).await?;
-    listings(&mut redis, &setup).await
+    fill(&mut redis, &setup, options)?;
+    requests(&mut redis, &setup, &clock, options)?;
+    listings(&mut redis, &setup)
 }
 
 struct Setup {
     sessions: Sessions,
     /// Of some of the sessions, as many as there are requests of a kind.
-    cookies: RefCell<Vec<Cookie<'static>>>,
+    cookies: Mutex<Vec<Cookie<'static>>>,
 }
 
 impl Setup {
-    fn cookie(&self, place: usize) -> Cookie<'static> {
-        self.cookies.borrow()[place].clone()
+    fn cookies(&self) -> MutexGuard<'_, Vec<Cookie<'static>>> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn request(&self, cookie: Cookie<'static>) -> HttpRequest {
+    fn request(&self, place: usize) -> HttpRequest {
+        let cookie = self.cookies()[place].clone();
         TestRequest::default()
             .app_data(self.sessions.clone())
             .cookie(cookie)
@@ -106,7 +122,7 @@ impl Setup {
 
     /// One visit to one of the sessions; a new cookie replaces the old.
     async fn visit(&self, place: usize, body: impl FnOnce(&mut Session)) -> Result<()> {
-        let request = self.request(self.cookie(place));
+        let request = self.request(place);
         let mut connection = Connection::extract(&request).await?;
         body(connection.session());
         let response = connection.save(&request, "").await.into_response();
@@ -114,7 +130,7 @@ impl Setup {
             return Err(response.status().to_string().into());
         }
         if let Some(cookie) = response.cookies().next() {
-            self.cookies.borrow_mut()[place] = cookie.into_owned();
+            self.cookies()[place] = cookie.into_owned();
         }
         Ok(())
     }
@@ -164,33 +180,37 @@ const CELLS: &str =
     "median µs | p99 µs | CPU µs of Redis | reads of Redis | bytes to Redis | bytes from Redis |";
 const LINE: &str = "---:|---:|---:|---:|---:|---:|";
 
-/// Does `one` for every number below `times`, so many of them at once.
-async fn measure(
+/// Does `one` for every number below `times`.
+fn measure(
     redis: &mut Redis,
-    setup: &Rc<Setup>,
+    setup: &Arc<Setup>,
     times: usize,
-    at_once: usize,
-    one: impl AsyncFn(&Setup, usize) -> Result<()> + Clone + 'static,
+    load: Load,
+    one: impl AsyncFn(&Setup, usize) -> Result<()> + Clone + Send + 'static,
 ) -> Result<Cost> {
-    let (cpu, traffic) = (redis.cpu()?, redis.traffic()?);
-    let begun = Instant::now();
-    let tasks: Vec<_> = (0..at_once)
-        .map(|first| {
-            let (setup, one) = (Rc::clone(setup), one.clone());
-            actix_web::rt::spawn(async move {
-                let mut latencies = Vec::with_capacity(times / at_once + 1);
-                for number in (first..times).step_by(at_once) {
-                    let begun = Instant::now();
-                    one(&setup, number).await?;
-                    latencies.push(begun.elapsed());
-                }
-                Result::Ok(latencies)
+    // Twice: when all are connected, and when what came before is written down.
+    let start = Arc::new(Barrier::new(load.threads + 1));
+    let threads: Vec<_> = (0..load.threads)
+        .map(|thread| {
+            let (setup, one, start) = (Arc::clone(setup), one.clone(), Arc::clone(&start));
+            thread::spawn(move || {
+                actix_web::rt::System::new().block_on(async {
+                    let connected = setup.sessions.of_user("nobody").await;
+                    start.wait();
+                    start.wait();
+                    connected?;
+                    visits(&setup, times, load, thread, one).await
+                })
             })
         })
         .collect();
+    start.wait();
+    let (cpu, traffic) = (redis.cpu()?, redis.traffic()?);
+    start.wait();
+    let begun = Instant::now();
     let mut latencies = Vec::with_capacity(times);
-    for task in tasks {
-        latencies.extend(task.await??);
+    for thread in threads {
+        latencies.extend(thread.join().map_err(|_| "a thread panicked")??);
     }
     let elapsed = begun.elapsed();
     latencies.sort_unstable();
@@ -203,9 +223,42 @@ async fn measure(
     })
 }
 
+/// What one thread does of them.
+async fn visits(
+    setup: &Arc<Setup>,
+    times: usize,
+    load: Load,
+    thread: usize,
+    one: impl AsyncFn(&Setup, usize) -> Result<()> + Clone + 'static,
+) -> Result<Vec<Duration>> {
+    let step = load.threads * load.at_once;
+    let tasks: Vec<_> = (0..load.at_once)
+        .map(|task| {
+            let (setup, one) = (Arc::clone(setup), one.clone());
+            actix_web::rt::spawn(async move {
+                let mut latencies = Vec::with_capacity(times / step + 1);
+                for number in (thread * load.at_once + task..times).step_by(step) {
+                    let begun = Instant::now();
+                    one(&setup, number).await?;
+                    latencies.push(begun.elapsed());
+                }
+                Result::Ok(latencies)
+            })
+        })
+        .collect();
+    let mut latencies = Vec::new();
+    for task in tasks {
+        latencies.extend(task.await??);
+    }
+    Ok(latencies)
+}
+
 /// Makes the sessions, and says what they take.
-async fn fill(redis: &mut Redis, setup: &Rc<Setup>, options: &Options) -> Result<()> {
-    println!("\n### Sessions of a name and a counter, made {AT_ONCE} at a time\n");
+fn fill(redis: &mut Redis, setup: &Arc<Setup>, options: &Options) -> Result<()> {
+    println!(
+        "\n### Sessions of a name and a counter, made {} at a time\n",
+        BUSY.at_once
+    );
     println!(
         "`used_memory` is what Redis has asked of its allocator, keys and indexes included, `used_memory_rss` what of it \
          lies in RAM; a table of keys that has just doubled is half empty.\n"
@@ -218,10 +271,10 @@ async fn fill(redis: &mut Redis, setup: &Rc<Setup>, options: &Options) -> Result
     let every = count / options.requests;
     for (which, logged_in) in [("anonymous", false), ("logged in", true)] {
         eprintln!("making {count} sessions, {which}");
-        setup.cookies.borrow_mut().clear();
+        setup.cookies().clear();
         let used = redis.memory("used_memory")?;
         let resident = redis.memory("used_memory_rss")?;
-        let cost = measure(redis, setup, count, AT_ONCE, async move |setup, number| {
+        let cost = measure(redis, setup, count, BUSY, async move |setup, number| {
             let make = |session: &mut Session| {
                 session["user"] = "ann".into();
                 session["visits"] = 1000.into();
@@ -231,11 +284,10 @@ async fn fill(redis: &mut Redis, setup: &Rc<Setup>, options: &Options) -> Result
             };
             let cookie = setup.sessions.cookie_for(make).await?;
             if number.is_multiple_of(every) {
-                setup.cookies.borrow_mut().push(cookie);
+                setup.cookies().push(cookie);
             }
             Ok(())
-        })
-        .await?;
+        })?;
         let each = |before: u64, after: u64| (after as f64 - before as f64) / count as f64;
         println!(
             "| {which} | {count} | {:.0} | {:.0} | {:.0} | {}",
@@ -249,33 +301,31 @@ async fn fill(redis: &mut Redis, setup: &Rc<Setup>, options: &Options) -> Result
 }
 
 /// Visits, each to another one of the sessions that are logged in.
-async fn requests(
-    redis: &mut Redis,
-    setup: &Rc<Setup>,
-    clock: &Clock,
-    options: &Options,
-) -> Result<()> {
+fn requests(redis: &mut Redis, setup: &Arc<Setup>, clock: &Clock, options: &Options) -> Result<()> {
     println!("\n### Requests among {} sessions\n", options.sessions);
     println!(
-        "{} of a kind, to sessions that are logged in; what waits for Redis is one thread on the same machine. \
-         A session that is read for the first time in a minute is touched.\n",
+        "{} of a kind, to sessions that are logged in, from the same machine. One that is read for the first time \
+         in a minute is touched.\n",
         options.requests
     );
-    println!("| request | at once | per second | {CELLS}\n|---|---:|---:|{LINE}");
-    for at_once in [1, AT_ONCE] {
+    println!(
+        "| connections | at once on each | request | per second | {CELLS}\n|---:|---:|---|---:|{LINE}"
+    );
+    for load in [ALONE, BUSY, MANY] {
+        let Load { threads, at_once } = load;
         for (what, body) in KINDS {
-            eprintln!("{what}, {at_once} at once");
+            eprintln!("{threads} connections, {at_once} at once on each: {what}");
             if what == TOUCHING {
                 clock.advance(TOUCHED_EVERY);
             }
             let times = options.requests;
-            let cost = measure(redis, setup, times, at_once, async move |setup, number| {
+            let cost = measure(redis, setup, times, load, async move |setup, number| {
                 // By a large prime, so that neighbours in time were not made one after the other.
                 setup.visit(number * 7_919 % times, body).await
-            })
-            .await?;
+            })?;
             let rate = cost.per_second();
-            println!("| {what} | {at_once} | {rate:.0} | {}", cost.cells());
+            let cells = cost.cells();
+            println!("| {threads} | {at_once} | {what} | {rate:.0} | {cells}");
         }
     }
     Ok(())
@@ -300,26 +350,27 @@ fn next(session: &Session) -> u64 {
 }
 
 /// The list of a user's sessions.
-async fn listings(redis: &mut Redis, setup: &Rc<Setup>) -> Result<()> {
+fn listings(redis: &mut Redis, setup: &Arc<Setup>) -> Result<()> {
     println!("\n### All sessions of a user\n");
     println!("{LISTINGS} times, one at a time.\n");
     println!("| sessions of the user | {CELLS}\n|---:|{LINE}");
     for count in OF_A_USER {
         eprintln!("listing {count} sessions of a user");
         let user = format!("a user of {count}");
-        for _ in 0..count {
-            let login = |session: &mut Session| session.login(&user);
+        let name = user.clone();
+        measure(redis, setup, count, ALONE, async move |setup, _| {
+            let login = |session: &mut Session| session.login(&name);
             setup.sessions.cookie_for(login).await?;
-        }
-        let cost = measure(redis, setup, LISTINGS, 1, async move |setup, _| {
+            Ok(())
+        })?;
+        let cost = measure(redis, setup, LISTINGS, ALONE, async move |setup, _| {
             let found = setup.sessions.of_user(&user).await?.len();
             if found == count {
                 Ok(())
             } else {
                 Err(format!("{user} has {found} sessions, not {count}").into())
             }
-        })
-        .await?;
+        })?;
         println!("| {count} | {}", cost.cells());
     }
     Ok(())
