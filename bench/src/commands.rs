@@ -6,7 +6,10 @@ use std::{
     net::TcpStream,
 };
 
-use crate::{Result, redis::Redis};
+use crate::{
+    Result,
+    redis::{self, Redis},
+};
 
 /// Stands for the end in what Redis tells to who watches.
 const END: &str = "bsession-bench-end";
@@ -33,7 +36,7 @@ pub(crate) struct Watch(BufReader<TcpStream>);
 
 impl Watch {
     pub(crate) fn begin(redis: &Redis) -> Result<Self> {
-        let mut line = BufReader::new(TcpStream::connect(redis.address)?);
+        let mut line = redis::connect(&redis.server)?;
         line.get_mut().write_all(b"MONITOR\r\n")?;
         let mut answer = String::new();
         line.read_line(&mut answer)?;

@@ -2,26 +2,22 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     ops::Sub,
-    process::{Child, Command, Stdio},
     str::FromStr,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tempfile::TempDir;
+use bsession_redis_servers::Server;
 
 use crate::Result;
 
 /// Stopped when it is dropped; nothing of it is kept.
 pub(crate) struct Redis {
-    process: Child,
-    pub(crate) address: SocketAddr,
+    pub(crate) server: Server,
     line: BufReader<TcpStream>,
     /// What of the traffic is our own, so far.
     own: Traffic,
-    _dir: TempDir,
 }
 
 /// What came and went over the connections of all clients.
@@ -47,46 +43,21 @@ impl Sub for Traffic {
 }
 
 impl Redis {
-    /// In memory alone: what it writes to disk would be measured with it.
+    /// One that saves nothing to disk: that would be measured with it.
     pub(crate) fn start() -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let mut process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
-            .args(["--save", "", "--appendonly", "no"])
-            .current_dir(&dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(|error| {
-                format!(
-                    "redis-server does not start: {error} (Debian: apt-get install redis-server)"
-                )
-            })?;
-        let begin = Instant::now();
-        let line = loop {
-            match TcpStream::connect(address) {
-                Ok(stream) => break stream,
-                Err(error) if begin.elapsed() > Duration::from_secs(10) => {
-                    process.kill()?;
-                    process.wait()?;
-                    return Err(error.into());
-                }
-                Err(_) => thread::sleep(Duration::from_millis(5)),
-            }
-        };
-        line.set_nodelay(true)?;
+        if !bsession_redis_servers::is_installed() {
+            return Err("redis-server is missing (Debian: apt-get install redis-server)".into());
+        }
+        let server = Server::start();
         Ok(Self {
-            process,
-            address,
-            line: BufReader::new(line),
+            line: connect(&server)?,
+            server,
             own: Traffic::default(),
-            _dir: dir,
         })
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        self.server.url()
     }
 
     pub(crate) fn version(&mut self) -> Result<String> {
@@ -98,16 +69,16 @@ impl Redis {
         // A question is counted before it is answered, its answer after.
         let bytes_out = self.own.bytes_out;
         let info = self.info("stats")?;
+        let own = Traffic {
+            bytes_out,
+            ..self.own
+        };
         let all = Traffic {
             round_trips: figure(&info, "total_reads_processed")?,
             bytes_in: figure(&info, "total_net_input_bytes")?,
             bytes_out: figure(&info, "total_net_output_bytes")?,
         };
-        Ok(all
-            - Traffic {
-                bytes_out,
-                ..self.own
-            })
+        Ok(all - own)
     }
 
     /// CPU time so far, in user space and in the kernel.
@@ -149,11 +120,11 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// A connection on which nothing was said yet.
+pub(crate) fn connect(server: &Server) -> Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port()))?;
+    stream.set_nodelay(true)?;
+    Ok(BufReader::new(stream))
 }
 
 fn figure<T: FromStr>(info: &str, name: &str) -> Result<T> {
