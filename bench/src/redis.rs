@@ -144,4 +144,18 @@ mod tests {
         assert_eq!(figure::<u64>(info, "used_memory").expect("it is there"), 1);
         assert!(figure::<u64>(info, "memory").is_err());
     }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn our_own_questions_are_not_counted() {
+        let mut redis = super::Redis::start().expect("a Redis");
+        let before = redis.traffic().expect("it tells");
+        redis.cpu().expect("it tells");
+        redis.ask(&["ECHO", "something"]).expect("it answers");
+        let spent = redis.traffic().expect("it tells") - before;
+        assert_eq!(
+            (spent.round_trips, spent.bytes_in, spent.bytes_out),
+            (0, 0, 0)
+        );
+    }
 }
