@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use redis::{Cmd, Value};
 
 use super::layout::Content;
-use super::operations::RENEWALS;
+use super::operations::{RENEWALS, till};
 use super::{Shared, unexpected};
 use crate::clock::Timestamp;
 use crate::record::{Key, Record, UserKey};
@@ -24,7 +24,7 @@ impl Shared {
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<Timestamp, StoreError> {
-        let till = expires + expires.since(now);
+        let till = till(expires, now);
         let script = &self.scripts.place;
         let mut cmd = script.by_hash(160);
         cmd.arg(1)

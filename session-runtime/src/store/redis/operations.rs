@@ -24,6 +24,17 @@ enum Written {
     Conflict(Record),
 }
 
+/// How long a record lasts, in ms: counted by the caller's clock, so that the server's need not agree
+/// with it. Redis knows no such time of zero.
+fn lasting(expires: Timestamp, now: Timestamp) -> u64 {
+    (expires.since(now).as_millis() as u64).max(1)
+}
+
+/// Until when a session is listed: for twice as long as it lasts, so that its visits need not move that.
+pub(super) fn till(expires: Timestamp, now: Timestamp) -> Timestamp {
+    expires + expires.since(now)
+}
+
 impl Shared {
     pub(super) async fn load(&self, key: Key, now: Timestamp) -> Result<Loaded, StoreError> {
         Ok(match self.read(key).await? {
@@ -63,9 +74,10 @@ impl Shared {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let listed = self.listed_before(key, &record, now).await?;
-        let parts = Parts::of(&record);
-        let cmd = self.writing(&self.scripts.create, key, &record, &parts, listed, now);
-        match self.written(&self.scripts.create, cmd).await? {
+        let script = &self.scripts.create;
+        let keys = [self.keys.record(key)];
+        let cmd = self.writing(script, &keys, key, None, &record, listed, now);
+        match self.written(script, cmd).await? {
             Written::Saved => Ok(true),
             Written::Gone => Ok(false),
             Written::Unlisted | Written::Conflict(_) => Err(unexpected()),
@@ -79,12 +91,11 @@ impl Shared {
         record: Record,
         now: Timestamp,
     ) -> Result<Commit, StoreError> {
-        let parts = Parts::of(&record);
+        let script = &self.scripts.commit;
+        let keys = [self.keys.record(key)];
         let mut listed = None;
         loop {
-            let script = &self.scripts.commit;
-            let mut cmd = self.writing(script, key, &record, &parts, listed, now);
-            cmd.arg(&layout::revision(over)[..]);
+            let cmd = self.writing(script, &keys, key, Some(over), &record, listed, now);
             match (self.written(script, cmd).await?, record.user) {
                 (Written::Saved, _) => return Ok(Commit::Saved),
                 (Written::Gone, _) => return Ok(Commit::Gone),
@@ -111,9 +122,9 @@ impl Shared {
             cmd.arg(1)
                 .arg(self.keys.record(key))
                 .arg(now.as_millis())
+                .arg(lasting(expires, now))
                 .arg(listed.map_or(0, Timestamp::as_millis))
                 .arg(&layout::revision(revision)[..])
-                .arg(expires.as_millis())
                 .arg(&layout::visit(expires, now)[..]);
             match self.run(script, cmd).await? {
                 Value::Int(_) => return Ok(()),
@@ -181,22 +192,11 @@ impl Shared {
         now: Timestamp,
     ) -> Result<Commit, StoreError> {
         let script = &self.scripts.renew;
-        let parts = Parts::of(record);
-        let mut cmd = script.by_hash(400 + parts.behind().len());
-        cmd.arg(2 + usize::from(record.user.is_some()))
-            .arg(self.keys.record(old))
-            .arg(self.keys.record(new));
-        if let Some(user) = record.user {
-            cmd.arg(self.keys.user(user));
-        }
-        cmd.arg(now.as_millis())
-            .arg(TOMBSTONE.as_millis() as u64)
-            .arg(&new.0[..])
-            .arg(parts.before())
-            .arg(parts.behind())
-            .arg(&layout::revision(over)[..])
-            .arg(&old.0[..])
-            .arg(layout::tombstone(now, Some(new)));
+        let keys = [self.keys.record(old), self.keys.record(new)];
+        let mut cmd = self.writing(script, &keys, new, Some(over), record, None, now);
+        cmd.arg(&old.0[..])
+            .arg(layout::tombstone(now, Some(new)))
+            .arg(TOMBSTONE.as_millis() as u64);
         match self.written(script, cmd).await? {
             Written::Saved => Ok(Commit::Saved),
             Written::Gone => Ok(Commit::Gone),
@@ -249,27 +249,34 @@ impl Shared {
     }
 
     /// The command to write a record: with the list of its user, if that is within reach.
+    #[expect(clippy::too_many_arguments, reason = "as many as the scripts have")]
     fn writing(
         &self,
         script: &Scripted,
+        keys: &[String],
         key: Key,
+        over: Option<Revision>,
         record: &Record,
-        parts: &Parts,
         listed: Option<Timestamp>,
         now: Timestamp,
     ) -> Cmd {
         let list = record.user.filter(|_| self.servers.is_one());
-        let mut cmd = script.by_hash(256 + parts.behind().len());
-        cmd.arg(1 + usize::from(list.is_some()))
-            .arg(self.keys.record(key));
+        let parts = Parts::of(record);
+        let mut cmd = script.by_hash(320 + parts.behind().len());
+        cmd.arg(keys.len() + usize::from(list.is_some())).arg(keys);
         if let Some(user) = list {
             cmd.arg(self.keys.user(user));
         }
+        let till = listed.unwrap_or_else(|| till(record.expires, now));
         cmd.arg(now.as_millis())
-            .arg(listed.map_or(0, Timestamp::as_millis))
-            .arg(&key.0[..])
+            .arg(lasting(record.expires, now))
             .arg(parts.before())
-            .arg(parts.behind());
+            .arg(parts.behind())
+            .arg(&over.map(layout::revision).unwrap_or_default()[..])
+            .arg(record.user.as_ref().map_or(&[][..], |user| &user.0))
+            .arg(till.as_millis())
+            .arg(if listed.is_some() { "listed" } else { "" })
+            .arg(&key.0[..]);
         cmd
     }
 

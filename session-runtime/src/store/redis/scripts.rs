@@ -61,7 +61,7 @@ scripts! {
     commit: ["head.lua", "list.lua", "write.lua", "commit.lua"];
     renew: ["head.lua", "list.lua", "write.lua", "renew.lua"];
     retire: ["head.lua", "retire.lua"];
-    undo: ["head.lua", "undo.lua"];
+    undo: ["undo.lua"];
     touch: ["head.lua", "touch.lua"];
     remove: ["head.lua", "remove.lua"];
     place: ["list.lua", "place.lua"];

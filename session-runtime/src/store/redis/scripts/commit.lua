@@ -1,21 +1,15 @@
 -- Writes a record over a revision.
--- KEYS: the record's, and if it is within reach the list of its user.
--- ARGV: now, listed until (0: not listed), member of the list, the two parts of the record, the
--- revision to write over.
-local now, till = tonumber(ARGV[1]), tonumber(ARGV[2])
-local new, old = given(ARGV[4], ARGV[5]), look(KEYS[1])
-if not is_live(old, now) then
+-- KEYS: the record's, and if it is within reach the list of its user. ARGV: see write.lua.
+local old = redis.call('GETRANGE', KEYS[1], 0, 77)
+if not is_live(old) then
     return GONE
 end
-if old.revision == new.revision then
-    return SAVED
+if old:sub(18, 33) ~= ARGV[5] then
+    return old:sub(18, 33) == ARGV[3]:sub(18) and SAVED or redis.call('GET', KEYS[1])
 end
-if old.revision ~= ARGV[6] then
-    return redis.call('GET', KEYS[1])
-end
-local listed = list_until(new, old, KEYS[2], ARGV[3], till, now)
-if not listed then
+local till = listed(old, KEYS[2])
+if not till then
     return UNLISTED
 end
-write(KEYS[1], new, listed, now)
+redis.call('SET', KEYS[1], ARGV[3] .. till .. ARGV[4], 'PX', ARGV[2])
 return SAVED

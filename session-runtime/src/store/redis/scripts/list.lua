@@ -8,8 +8,3 @@ local function list(users, member, till, now)
         redis.call('PEXPIRE', users, ttl)
     end
 end
-
--- Twice as long as the session: so its visits need not move it.
-local function far(expires, now)
-    return expires + math.max(expires - now, 0)
-end

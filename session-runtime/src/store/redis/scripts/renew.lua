@@ -1,21 +1,19 @@
 -- Moves a session to a new key: both keys are within reach of one server.
--- KEYS: the old one, the new one, and if there is a user the list.
--- ARGV: now, how long a tombstone lasts, member of the list, the two parts of the record, the
--- revision to write over, the member of the list that the session was, the tombstone.
-local now = tonumber(ARGV[1])
-local new, old, taken = given(ARGV[4], ARGV[5]), look(KEYS[1]), look(KEYS[2])
-if taken.kind then
-    return is_at(taken, new.revision, now) and SAVED or GONE
+-- KEYS: the old one, the new one, and if there is a user the list. ARGV: see write.lua; 10 the
+-- member of the list that the session was, 11 the tombstone, 12 how long it lasts.
+if redis.call('EXISTS', KEYS[2]) == 1 then
+    return is_written(KEYS[2]) and SAVED or GONE
 end
-if not is_live(old, now) then
+local old = redis.call('GETRANGE', KEYS[1], 0, 77)
+if not is_live(old) then
     return GONE
 end
-if old.revision ~= ARGV[6] then
+if old:sub(18, 33) ~= ARGV[5] then
     return redis.call('GET', KEYS[1])
 end
-write(KEYS[2], new, list_until(new, nil, KEYS[3], ARGV[3], 0, now), now)
-put(KEYS[1], ARGV[8], tonumber(ARGV[2]))
-if KEYS[3] and old.user == new.user then
-    redis.call('ZREM', KEYS[3], ARGV[7])
+redis.call('SET', KEYS[2], ARGV[3] .. listed(nil, KEYS[3]) .. ARGV[4], 'PX', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[11], 'PX', ARGV[12])
+if KEYS[3] and old:byte(62) == 1 and old:sub(63, 78) == ARGV[6] then
+    redis.call('ZREM', KEYS[3], ARGV[10])
 end
 return SAVED

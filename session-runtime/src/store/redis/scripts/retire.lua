@@ -1,15 +1,15 @@
 -- The second half of a renewal across servers: the new key is written, the old one becomes its
 -- tombstone.
 -- KEYS: the old one. ARGV: now, how long a tombstone lasts, the revision, the tombstone.
-local old = look(KEYS[1])
-if old.kind == RENEWED and old.successor == ARGV[4]:sub(10, 25) then
+local old = redis.call('GETRANGE', KEYS[1], 0, 77)
+if old:byte(1) == RENEWED and old:sub(10) == ARGV[4]:sub(10) then
     return 1
 end
-if not is_live(old, tonumber(ARGV[1])) then
+if not is_live(old) then
     return 0
 end
-if old.revision ~= ARGV[3] then
+if old:sub(18, 33) ~= ARGV[3] then
     return redis.call('GET', KEYS[1])
 end
-put(KEYS[1], ARGV[4], tonumber(ARGV[2]))
+redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[2])
 return 1
