@@ -18,6 +18,10 @@ pub use bsession_runtime::testing;
 #[doc = include_str!("../docs/promises.md")]
 pub mod promises {}
 
+#[cfg(doc)]
+#[doc = include_str!("../docs/operations.md")]
+pub mod operations {}
+
 /// What the attribute's expansion calls. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {

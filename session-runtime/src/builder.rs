@@ -41,8 +41,8 @@ pub enum Mode {
     /// | `redis-cluster://user:password@one:6379,two:6379` | a cluster, of which these are some nodes |
     /// | `unix:///run/redis.sock?db=0` | one on this host |
     ///
-    /// With `rediss` in the place of `redis` the same over TLS, with the feature `redis-tls`. Redis 5 or
-    /// newer.
+    /// With `rediss` in the place of `redis` the same over TLS, with the feature `redis-tls`. Redis 5 or newer; what it has to be
+    /// set to is told on the page [Operations](https://docs.rs/bsession/latest/bsession/operations/index.html).
     ///
     /// Nothing is connected to until a request needs it, and every worker then has one connection of its
     /// own (in a cluster one to each node).

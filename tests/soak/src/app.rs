@@ -156,15 +156,18 @@ async fn health(sessions: Sessions) -> impl Responder {
 }
 
 /// Serves until stdin ends, which it does with the parent.
-pub(crate) fn serve(directory: Option<String>) -> std::io::Result<()> {
+pub(crate) fn serve(place: String) -> std::io::Result<()> {
     env_logger::init();
     let builder = Sessions::builder(SECRET)
         .idle(IDLE)
         .browser_session(true)
         .store_timeout(STORE_TIMEOUT);
-    let builder = match directory {
-        Some(directory) => builder.mode(Mode::File).sessions_dir(directory),
-        None => builder.mode(Mode::Memory),
+    let builder = if place.is_empty() {
+        builder.mode(Mode::Memory)
+    } else if place.starts_with("redis://") {
+        builder.mode(Mode::Redis(place))
+    } else {
+        builder.mode(Mode::File).sessions_dir(place)
     };
     let sessions = builder.build().map_err(std::io::Error::other)?;
     actix_web::rt::System::new().block_on(async move {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
-usage: soak [--minutes N | --seconds N] [--mode file|memory] [--processes N] [--clients N] [--rate N]
+usage: soak [--minutes N | --seconds N] [--mode file|memory|redis] [--processes N] [--clients N] [--rate N]
 
   --minutes N      how long, 1 to 60 (default: 1)
   --seconds N      the same in seconds, 10 to 3600
-  --mode MODE      where sessions are kept: file (default) or memory
-  --processes N    server processes on one directory, 1 to 16 (default: 3; in memory always 1)
+  --mode MODE      where sessions are kept: file (default), memory, or a redis that is started
+  --processes N    server processes on one directory or redis, 1 to 16 (default: 3; in memory always 1)
   --clients N      visitors at a time, each in three tabs, 1 to 64 (default: 4)
   --rate N         requests a second, of all together, 1 to 10000 (default: 300)";
 
@@ -17,6 +17,7 @@ usage: soak [--minutes N | --seconds N] [--mode file|memory] [--processes N] [--
 pub(crate) enum Kind {
     Memory,
     File,
+    Redis,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,8 @@ impl Args {
                     args.kind = match &*value {
                         "file" => Kind::File,
                         "memory" => Kind::Memory,
-                        _ => return Err(format!("--mode is file or memory, not {value}")),
+                        "redis" => Kind::Redis,
+                        _ => return Err(format!("--mode is file, memory or redis, not {value}")),
                     }
                 }
                 _ => return Err(format!("unknown argument {flag}")),
@@ -103,7 +105,7 @@ mod tests {
         for line in [
             "--minute 1",
             "5",
-            "--mode redis",
+            "--mode disk",
             "--minutes",
             "--minutes ten",
         ] {

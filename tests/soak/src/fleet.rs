@@ -2,14 +2,13 @@
 
 use std::io::{BufRead, BufReader, Result};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{PoisonError, RwLock};
 
 use crate::tally::{self, Counts};
 use crate::watch::Health;
 
-/// Makes this program a server; the value is the directory, or empty for memory.
+/// Makes this program a server; the value is the name of a [`Place`](crate::place::Place).
 pub(crate) const SERVE: &str = "BSESSION_SOAK_SERVE";
 
 struct Server {
@@ -19,9 +18,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(number: u64, directory: Option<&Path>) -> Result<Self> {
+    fn start(number: u64, place: &str) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .env(SERVE, directory.unwrap_or(Path::new("")))
+            .env(SERVE, place)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -71,17 +70,17 @@ impl Lives {
 }
 
 pub(crate) struct Fleet {
-    directory: Option<PathBuf>,
+    place: String,
     servers: Vec<Server>,
 }
 
 impl Fleet {
-    pub(crate) fn start(count: usize, directory: Option<PathBuf>) -> Result<(Self, Lives)> {
+    pub(crate) fn start(count: usize, place: String) -> Result<(Self, Lives)> {
         let servers = (0..count as u64)
-            .map(|number| Server::start(number, directory.as_deref()))
+            .map(|number| Server::start(number, &place))
             .collect::<Result<Vec<_>>>()?;
         let lives = servers.iter().map(|server| Some(server.life)).collect();
-        Ok((Self { directory, servers }, Lives(RwLock::new(lives))))
+        Ok((Self { place, servers }, Lives(RwLock::new(lives))))
     }
 
     /// How many of the first servers run from the start to the end: the last of several does not.
@@ -104,7 +103,7 @@ impl Fleet {
         tally::add(past, &Health::of(address)?.stats);
         lives.set(place, None);
         drop(self.servers.pop());
-        let server = Server::start(number + 1, self.directory.as_deref())?;
+        let server = Server::start(number + 1, &self.place)?;
         lives.set(place, Some(server.life));
         self.servers.push(server);
         Ok(())

@@ -14,6 +14,7 @@ mod look;
 mod machine;
 mod model;
 mod op;
+mod place;
 mod plan;
 mod report;
 mod round;
@@ -29,8 +30,8 @@ use std::io::Result;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Ok(directory) = std::env::var(fleet::SERVE) {
-        return report(app::serve(Some(directory).filter(|path| !path.is_empty())).map(|()| true));
+    if let Ok(place) = std::env::var(fleet::SERVE) {
+        return report(app::serve(place).map(|()| true));
     }
     if std::env::args().any(|word| word == "--help") {
         println!("{}", args::USAGE);

@@ -19,15 +19,15 @@ pub(crate) fn line(figures: &Figures) -> String {
         "| {:.0} s | {} | {} | {} | {} | {} |",
         figures.at.as_secs_f64(),
         figures.requests,
-        figures.files,
-        figures.files_expected,
+        figures.entries,
+        figures.entries_expected,
         join(&|health| format!("{:.1}", health.resident as f64 / 1024.0)),
         join(&|health| health.descriptors.to_string()),
     )
 }
 
 pub(crate) const LINES: &str = "\
-| after | requests | files | at most | RSS of each server, MiB | descriptors of each |
+| after | requests | files or keys | at most | RSS of each server, MiB | descriptors of each |
 |---:|---:|---:|---:|---|---|";
 
 fn counts(title: &str, counts: &Counts) {
@@ -45,10 +45,11 @@ pub(crate) fn summary(args: &Args, length: Duration, tally: &Tally, stats: &Coun
     let mode = match args.kind {
         Kind::File => "files",
         Kind::Memory => "memory",
+        Kind::Redis => "redis",
     };
     println!(
         "\n{} requests in {:.1?} to {} process(es), sessions in {mode}; {} rounds, {} updates answered, \
-         {} ids ended, {} files left to expire, the last server killed {kills} times",
+         {} ids ended, {} left to expire, the last server killed {kills} times",
         tally.total(),
         length,
         args.processes,

@@ -1,12 +1,11 @@
 //! A run: legs of traffic, with a look at the figures after each.
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::args::{Args, Kind};
+use crate::args::Args;
 use crate::fleet::Fleet;
-use crate::machine;
+use crate::place::Place;
 use crate::report;
 use crate::tally::{self, Counts, Tally};
 use crate::traffic::Player;
@@ -20,7 +19,7 @@ const LIFE: Duration = Duration::from_secs(3);
 
 struct Run<'r> {
     args: &'r Args,
-    directory: Option<&'r Path>,
+    place: &'r Place,
     fleet: Fleet,
     world: World,
     players: Vec<Player>,
@@ -34,13 +33,12 @@ struct Run<'r> {
 
 /// Runs, prints the report and says whether all was well.
 pub(crate) fn run(args: &Args) -> std::io::Result<bool> {
-    let temporary = tempfile::tempdir()?;
-    let directory = (args.kind == Kind::File).then(|| temporary.path().join("sessions"));
-    let (fleet, lives) = Fleet::start(args.processes, directory.clone())?;
+    let place = Place::new(args.kind)?;
+    let (fleet, lives) = Fleet::start(args.processes, place.name())?;
     let pace = Duration::from_secs(args.clients as u64) / args.rate;
     let mut run = Run {
         args,
-        directory: directory.as_deref(),
+        place: &place,
         fleet,
         world: World::new(lives),
         players: (0..args.clients).map(|_| Player::new(pace)).collect(),
@@ -54,7 +52,8 @@ pub(crate) fn run(args: &Args) -> std::io::Result<bool> {
         .iter()
         .map(|health| health.descriptors)
         .max()
-        .unwrap_or(0);
+        .unwrap_or(0)
+        + place.descriptors();
     let minutes = u32::try_from(args.length.as_secs() / 60).unwrap_or(u32::MAX);
     let legs = LEGS.max(minutes);
     let mut figures: Vec<Figures> = Vec::new();
@@ -100,7 +99,7 @@ impl Run<'_> {
         let servers = servers.map(|life| Health::quiet(life.address, self.idle_descriptors));
         Ok(Figures::new(
             self.begun.elapsed(),
-            self.directory.map_or(0, machine::files),
+            self.place.entries(),
             servers.collect::<Result<_, _>>()?,
             &self.tally(),
             past,

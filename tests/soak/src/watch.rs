@@ -50,9 +50,10 @@ impl Health {
 pub(crate) struct Figures {
     pub(crate) at: Duration,
     pub(crate) requests: u64,
-    pub(crate) files: u64,
-    /// How many files there can be at most.
-    pub(crate) files_expected: u64,
+    /// Files, or keys.
+    pub(crate) entries: u64,
+    /// How many there can be at most.
+    pub(crate) entries_expected: u64,
     pub(crate) servers: Vec<Health>,
     ended: u64,
     left: u64,
@@ -61,7 +62,7 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) fn new(
         at: Duration,
-        files: u64,
+        entries: u64,
         servers: Vec<Health>,
         tally: &Tally,
         past: &[Self],
@@ -70,19 +71,19 @@ impl Figures {
         let mut figures = Self {
             at,
             requests: tally.total(),
-            files,
-            files_expected: 0,
+            entries,
+            entries_expected: 0,
             servers,
             ended: tally.ended,
             left: tally.left,
         };
-        figures.files_expected = figures.most_files(past, args);
+        figures.entries_expected = figures.most_entries(past, args);
         figures
     }
 
     /// The live sessions, each with an entry in a user's list; tombstones, and what has expired, that
     /// no sweeper has been at.
-    fn most_files(&self, past: &[Self], args: &Args) -> u64 {
+    fn most_entries(&self, past: &[Self], args: &Args) -> u64 {
         let before = |span: Duration| {
             past.iter()
                 .rev()
@@ -107,8 +108,10 @@ pub(crate) fn unevenness(figures: &[Figures], steady: usize, kind: Kind) -> Vec<
     };
     let mut found = Vec::new();
     let kept = match kind {
-        Kind::Memory => last.files_expected.saturating_sub(first.files_expected) * SESSION / 1024,
-        Kind::File => 0,
+        Kind::Memory => {
+            last.entries_expected.saturating_sub(first.entries_expected) * SESSION / 1024
+        }
+        Kind::File | Kind::Redis => 0,
     };
     for (place, (start, end)) in first
         .servers
@@ -132,11 +135,11 @@ pub(crate) fn unevenness(figures: &[Figures], steady: usize, kind: Kind) -> Vec<
     }
     for figures in figures
         .iter()
-        .filter(|figures| figures.files > figures.files_expected)
+        .filter(|figures| figures.entries > figures.entries_expected)
     {
         found.push(format!(
-            "{} files after {:.0?}, at most {} expected",
-            figures.files, figures.at, figures.files_expected
+            "{} files or keys after {:.0?}, at most {} expected",
+            figures.entries, figures.at, figures.entries_expected
         ));
     }
     found
