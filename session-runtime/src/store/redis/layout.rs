@@ -162,3 +162,113 @@ fn time(rest: &mut &[u8]) -> Option<Timestamp> {
         .map(u64::from_le_bytes)
         .map(Timestamp::from_millis)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics says where")]
+mod tests {
+    use super::*;
+
+    /// What the first version wrote. It stays as it is: records of it may be anywhere.
+    const RECORD: &str = "\
+        01\
+        00f2052a01000000\
+        00e1f50500000000\
+        0700000000000000efcdab8967452301\
+        00943577ffffff00\
+        40420f0000000000\
+        020202020202020202020202\
+        01\
+        03030303030303030303030303030303\
+        05000000\
+        73686f7274\
+        7365616c6564";
+    const TOMBSTONE: &str = "0300e1f5050000000004040404040404040404040404040404";
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits = hex.as_bytes().as_chunks::<2>().0.iter();
+        digits
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    fn record() -> Record {
+        Record {
+            revision: Revision {
+                number: 7,
+                tag: 0x0123_4567_89ab_cdef,
+            },
+            expires: Timestamp::from_millis(5_000_000_000),
+            seen: Timestamp::from_millis(100_000_000),
+            created: Timestamp::from_millis(1_000_000),
+            handle: Handle([2; 12]),
+            user: Some(UserKey([3; 16])),
+            summary: Some(Summary::from_bytes(*b"short")),
+            body: Body::from_bytes(*b"sealed"),
+        }
+    }
+
+    fn fields(record: &Record) -> impl PartialEq + std::fmt::Debug + use<> {
+        let summary = record.summary.as_ref().map(|it| it.as_bytes().to_vec());
+        (
+            record.revision,
+            [record.expires, record.seen, record.created],
+            (record.handle, record.user, summary),
+            record.body.as_bytes().to_vec(),
+        )
+    }
+
+    #[test]
+    fn a_record_of_version_1_is_read_and_still_written_so() {
+        let Some(Content::Live(read)) = read(&bytes(RECORD)) else {
+            panic!("no record");
+        };
+        assert_eq!(fields(&read), fields(&record()));
+        let parts = Parts::of(&record());
+        let listed = &bytes(RECORD)[LISTED..AFTER_LISTED];
+        assert_eq!(
+            [parts.before(), listed, parts.behind()].concat(),
+            bytes(RECORD)
+        );
+        let since = Timestamp::from_millis(100_000_000);
+        assert_eq!(tombstone(since, Some(Key([4; 16]))), bytes(TOMBSTONE));
+        assert_eq!(tombstone(since, None), bytes("0200e1f50500000000"));
+    }
+
+    #[test]
+    fn nobodys_session_has_no_user_and_no_summary() {
+        let anonymous = Record {
+            user: None,
+            summary: None,
+            ..record()
+        };
+        let parts = Parts::of(&anonymous);
+        let whole = [parts.before(), &[0; 8], parts.behind()].concat();
+        let Some(Content::Live(read)) = read(&whole) else {
+            panic!("no record");
+        };
+        assert_eq!(fields(&read), fields(&anonymous));
+    }
+
+    #[test]
+    fn what_is_cut_off_or_of_another_format_is_nothing() {
+        for whole in [RECORD, TOMBSTONE].map(bytes) {
+            let least = if whole[0] == LIVE {
+                HEAD_LEN + 5
+            } else {
+                whole.len()
+            };
+            for length in 0..whole.len() {
+                assert_eq!(
+                    read(&whole[..length]).is_some(),
+                    length >= least,
+                    "{length}"
+                );
+            }
+            for kind in (0..=u8::MAX).filter(|kind| !(LIVE..=RENEWED).contains(kind)) {
+                let mut other = whole.clone();
+                other[0] = kind;
+                assert!(read(&other).is_none(), "{kind}");
+            }
+        }
+    }
+}
