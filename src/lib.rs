@@ -15,6 +15,13 @@ pub use bsession_runtime::{
 pub use bsession_runtime::testing;
 
 #[cfg(doc)]
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {
+    #[allow(unused_imports, reason = "the guide links to them")]
+    use crate::*;
+}
+
+#[cfg(doc)]
 #[doc = include_str!("../docs/promises.md")]
 pub mod promises {}
 
