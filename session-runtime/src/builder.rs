@@ -65,6 +65,24 @@ impl std::fmt::Debug for Mode {
     }
 }
 
+/// Sets up the global session service: once, before the server starts.
+///
+/// It does no network I/O. [`Sessions::builder`] has the other settings. Call it outside the closure
+/// that `HttpServer::new` is given, which every worker runs for itself.
+///
+/// # Errors
+/// As [`Builder::init`].
+pub fn init(secret: impl Into<Secret>, mode: Mode) -> Result<(), InitError> {
+    Sessions::builder(secret).mode(mode).init()
+}
+
+impl Sessions {
+    /// A service with settings of its own.
+    pub fn builder(secret: impl Into<Secret>) -> Builder {
+        Builder::new(secret.into())
+    }
+}
+
 /// Every setting of a service, with its default.
 ///
 /// ```
@@ -106,7 +124,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    pub(crate) fn new(secret: Secret) -> Self {
+    fn new(secret: Secret) -> Self {
         Self {
             secrets: vec![secret],
             mode: Mode::default(),

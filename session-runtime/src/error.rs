@@ -113,11 +113,8 @@ pub enum Error {
          cookie waits for itself"
     )]
     Locked,
-    /// So many requests wait for the session's lock that another one is not let in.
-    #[error(
-        "{} requests wait for the lock of the session already",
-        crate::service::LONGEST_QUEUE
-    )]
+    /// So many requests wait for the session's lock that another one is not let in: 64.
+    #[error("64 requests wait for the lock of the session already")]
     LockQueueFull,
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes: {0}")]

@@ -40,7 +40,7 @@ pub use ::cookie::SameSite;
 pub use crate::actix::{
     Call, Connection, Csrf, Hooks, HooksMiddleware, Request, Saved, Words, connect,
 };
-pub use crate::builder::{Builder, Mode};
+pub use crate::builder::{Builder, Mode, init};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::cookie::Secure;
 pub use crate::data::Data;
@@ -51,7 +51,7 @@ pub use crate::record::{
     Body, Handle, Key, NotHex, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey,
 };
 pub use crate::secret::Secret;
-pub use crate::service::{AtLimit, SessionInfo, Sessions, init};
+pub use crate::service::{AtLimit, SessionInfo, Sessions};
 pub use crate::session::Session;
 pub use crate::stats::Stats;
 pub use crate::store::file::Durability;

@@ -13,7 +13,7 @@ use crate::record::Key;
 use crate::store::Lease;
 
 /// How many requests wait for one session at most: ten times what a browser sends at once.
-pub(crate) const LONGEST_QUEUE: usize = 64;
+pub(super) const LONGEST_QUEUE: usize = 64;
 
 /// The first wait for another process: what a timer can measure.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -203,6 +203,8 @@ mod tests {
         assert!(queue.iter_mut().all(|place| poll(place.as_mut()).is_none()));
         let refused = poll(pin!(service.lock(ONE)));
         assert!(matches!(refused, Some(Err(Error::LockQueueFull))));
+        let text = Error::LockQueueFull.to_string();
+        assert!(text.starts_with(&LONGEST_QUEUE.to_string()), "{text}");
         drop(queue.pop());
         let mut last = pin!(service.lock(ONE));
         assert!(poll(last.as_mut()).is_none());

@@ -19,7 +19,6 @@ use std::time::Duration;
 use cookie::Cookie;
 use once_cell::sync::OnceCell;
 
-use crate::builder::{Builder, Mode};
 use crate::changes::Few;
 use crate::clock::{Clock, Timestamp};
 use crate::contents::Contents;
@@ -29,7 +28,7 @@ use crate::error::{InitError, Result};
 use crate::id::Id;
 use crate::origin::Origin;
 use crate::record::{Handle, Key, Revision, Summary, UserKey};
-use crate::secret::{KeyRing, Secret};
+use crate::secret::KeyRing;
 use crate::session::Session;
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
@@ -39,27 +38,16 @@ use deadline::Deadline;
 
 pub use limit::AtLimit;
 pub(crate) use limit::Limit;
-pub(crate) use locks::{LONGEST_QUEUE, Turn};
+pub(crate) use locks::Turn;
 pub(crate) use open::Stored;
 pub(crate) use save::Outcome;
 pub use users::SessionInfo;
 
 static GLOBAL: OnceCell<Sessions> = OnceCell::new();
 
-/// Sets up the global session service: once, before the server starts.
-///
-/// It does no network I/O. [`Sessions::builder`] has the other settings. Call it outside the closure
-/// that `HttpServer::new` is given, which every worker runs for itself.
-///
-/// # Errors
-/// As [`Builder::init`].
-pub fn init(secret: impl Into<Secret>, mode: Mode) -> Result<(), InitError> {
-    Sessions::builder(secret).mode(mode).init()
-}
-
 /// A session service: the secret, the store and the settings. Clones are the same service.
 ///
-/// Most applications have one, made by [`init`] and never seen again. As an extractor it
+/// Most applications have one, made by [`init`](crate::init) and never seen again. As an extractor it
 /// is the innermost one that the application, or the scope, was given by `app_data`, else the global one: the one that the
 /// handler's session comes from, unless the handler names another by `realm`; then that is the one to ask for its users.
 #[derive(Clone)]
@@ -149,12 +137,7 @@ pub(crate) enum CookieChange {
 }
 
 impl Sessions {
-    /// A service with settings of its own.
-    pub fn builder(secret: impl Into<Secret>) -> Builder {
-        Builder::new(secret.into())
-    }
-
-    /// The global service, if [`init`] was called.
+    /// The global service, if [`init`](crate::init) was called.
     #[must_use]
     pub fn global() -> Option<Self> {
         GLOBAL.get().cloned()
@@ -188,7 +171,7 @@ impl Sessions {
             config,
             clock,
             counters,
-            locks: locks::Locks::new(LONGEST_QUEUE),
+            locks: locks::Locks::new(locks::LONGEST_QUEUE),
             // A request waits no longer than for the store.
             savers: locks::Locks::new(usize::MAX - 1),
             _sweeper: sweeper,
