@@ -62,12 +62,9 @@ impl Cluster {
     }
 
     fn all_say(&self, words: &[&str], says: impl Fn(&str) -> bool) -> bool {
-        self.nodes.iter().all(|node| {
-            let text = node
-                .try_command(words)
-                .and_then(|value| Ok(redis::from_redis_value::<String>(value)?));
-            text.is_ok_and(|text| says(&text))
-        })
+        self.nodes
+            .iter()
+            .all(|node| node.try_text(words).is_ok_and(|text| says(&text)))
     }
 
     /// Waits until every slot is served, and every replica is up to date.
@@ -116,13 +113,31 @@ impl Cluster {
     #[must_use]
     pub fn masters(&self) -> Vec<usize> {
         let is_master = |&number: &usize| {
-            let info = self.nodes[number].try_command(&["INFO", "replication"]);
-            info.is_ok_and(|info| {
-                redis::from_redis_value::<String>(info)
-                    .is_ok_and(|text| text.contains("role:master"))
-            })
+            let info = self.nodes[number].try_text(&["INFO", "replication"]);
+            info.is_ok_and(|text| text.contains("role:master"))
         };
         (0..self.nodes.len()).filter(is_master).collect()
+    }
+
+    /// The slot of a key.
+    ///
+    /// # Panics
+    /// The first node is down.
+    #[must_use]
+    pub fn slot_of(&self, key: &str) -> u16 {
+        let slot = self.nodes[0].command(&["CLUSTER", "KEYSLOT", key]);
+        redis::from_redis_value(slot).unwrap_or_else(|error| panic!("a slot: {error}"))
+    }
+
+    /// The number of the master that serves a key, as the masters have it.
+    ///
+    /// # Panics
+    /// None of those that are up does.
+    #[must_use]
+    pub fn node_of(&self, key: &str) -> usize {
+        let serves = |&number: &usize| self.nodes[number].try_command(&["TYPE", key]).is_ok();
+        let master = self.masters().into_iter().find(serves);
+        master.unwrap_or_else(|| panic!("nobody serves {key}"))
     }
 
     /// Begins to move a slot: keys that are there are still served by `from`, new ones by `to`.

@@ -11,6 +11,7 @@
 
 mod cluster;
 mod proxy;
+mod sentinels;
 mod server;
 
 use std::process::{Command, Stdio};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::Cluster;
 pub use proxy::Proxy;
+pub use sentinels::Sentinels;
 pub use server::Server;
 
 /// How long anything may take that takes a moment.

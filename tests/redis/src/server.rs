@@ -12,6 +12,9 @@ use crate::wait_until;
 /// How often another port is tried if somebody else got the one that was free.
 const TRIES: usize = 10;
 
+/// The file that a server reads before its arguments, and a sentinel writes to.
+const CONF: &str = "conf";
+
 /// A server that ends with this.
 pub struct Server {
     process: Child,
@@ -36,9 +39,15 @@ impl Server {
     /// It does not start.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
+        Self::start_in(args, None)
+    }
+
+    fn start_in(args: &[&str], conf: Option<&str>) -> Self {
         let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
         for _ in 0..TRIES {
             let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("a directory: {error}"));
+            let conf = std::fs::write(dir.path().join(CONF), conf.unwrap_or_default());
+            conf.unwrap_or_else(|error| panic!("a file: {error}"));
             let port = free_port();
             let process = spawn(port, &args, &dir);
             let mut server = Self {
@@ -52,6 +61,12 @@ impl Server {
             }
         }
         panic!("redis-server does not start with {args:?}");
+    }
+
+    /// Starts a sentinel with these lines of configuration.
+    pub(crate) fn start_sentinel(conf: &str) -> Self {
+        // It is a file that the sentinel itself writes to, and comes with the directory.
+        Self::start_in(&["--sentinel"], Some(conf))
     }
 
     /// Whether it answers before it ends.
@@ -134,6 +149,14 @@ impl Server {
         cmd.query(&mut self.connect()?)
     }
 
+    /// What it answers, as text.
+    ///
+    /// # Errors
+    /// It is down, or it says no, or not in words.
+    pub fn try_text(&self, words: &[&str]) -> RedisResult<String> {
+        Ok(redis::from_redis_value(self.try_command(words)?)?)
+    }
+
     /// Asks it something.
     ///
     /// # Panics
@@ -164,8 +187,8 @@ impl Server {
     /// It is down, or it says no, or not in words.
     #[must_use]
     pub fn text(&self, words: &[&str]) -> String {
-        redis::from_redis_value(self.command(words))
-            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        let text = self.try_text(words);
+        text.unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 }
 
@@ -191,8 +214,11 @@ fn free_port() -> u16 {
 
 fn spawn(port: u16, args: &[String], dir: &TempDir) -> Child {
     Command::new("redis-server")
+        .arg(CONF)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--logfile", "log"])
+        // A replica is not kept waiting in case that others come, too.
+        .args(["--repl-diskless-sync-delay", "0"])
         .args(args)
         .current_dir(dir.path())
         .stdin(Stdio::null())
