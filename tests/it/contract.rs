@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use bsession::testing::{Fault, FaultyStore, contract, file_store, memory_store};
+use bsession::testing::{Fault, FaultyStore, contract, file_store, memory_store, redis_store};
 use bsession::{
     Answer, Commit, Durability, Key, Lease, Listing, Loaded, Record, Revision, Store, StoreError,
     Swept, Timestamp, UserKey, Which,
 };
+use bsession_redis_servers::{Cluster, Server};
+
+use crate::support::redis_is_there;
 
 fn run(make: impl FnMut() -> Arc<dyn Store>) {
     actix_web::rt::System::new().block_on(contract(make));
@@ -40,6 +43,31 @@ fn file_that_outlives_a_power_cut() {
 #[test]
 fn a_store_that_waits() {
     run(|| Arc::new(FaultyStore::new(memory_store(), |_, _| Fault::Waits)));
+}
+
+/// A Redis store under a prefix of its own for each check.
+fn prefixes(url: String) -> impl FnMut() -> Arc<dyn Store> {
+    let mut number = 0;
+    move || {
+        number += 1;
+        redis_store(&url, &format!("{number}:")).expect("an address")
+    }
+}
+
+#[test]
+fn redis() {
+    if redis_is_there() {
+        let server = Server::start();
+        run(prefixes(server.url()));
+    }
+}
+
+#[test]
+fn redis_cluster() {
+    if redis_is_there() {
+        let cluster = Cluster::start(3, 1);
+        run(prefixes(cluster.url()));
+    }
 }
 
 /// What a store may do wrong.
