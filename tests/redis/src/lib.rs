@@ -10,6 +10,7 @@
 //! ```
 
 mod cluster;
+mod ports;
 mod proxy;
 mod sentinels;
 mod server;

@@ -1,5 +1,6 @@
 //! A proxy in front of a server, for what a network may do.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,12 +22,14 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    held: bool,
+    /// Connections up to this number are held.
+    held: usize,
     refusing: bool,
     over: bool,
     delay: Duration,
     accepted: usize,
-    open: Vec<TcpStream>,
+    /// Both ends of each connection, by its number.
+    open: HashMap<usize, Vec<TcpStream>>,
 }
 
 impl Proxy {
@@ -52,8 +55,7 @@ impl Proxy {
                 if at_work.state().over {
                     return;
                 }
-                // A server that is down is a connection that is closed.
-                drop(at_work.serve(client));
+                at_work.accept(client);
             }
         });
         Self {
@@ -77,12 +79,17 @@ impl Proxy {
 
     /// Forwards nothing any more, and closes nothing: a black hole.
     pub fn hold(&self) {
-        self.shared.set(|state| state.held = true);
+        self.shared.set(|state| state.held = usize::MAX);
+    }
+
+    /// The same for the connections that there are; new ones are forwarded.
+    pub fn hold_open_ones(&self) {
+        self.shared.set(|state| state.held = state.accepted);
     }
 
     /// Forwards again, what has waited first.
     pub fn go_on(&self) {
-        self.shared.set(|state| state.held = false);
+        self.shared.set(|state| state.held = 0);
     }
 
     /// Forwards everything, in either direction, so much later.
@@ -109,8 +116,8 @@ impl Proxy {
 
 impl State {
     fn close_all(&mut self) {
-        for stream in self.open.drain(..) {
-            drop(stream.shutdown(Shutdown::Both));
+        for (_, ends) in self.open.drain() {
+            shut(&ends);
         }
     }
 }
@@ -125,45 +132,73 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn serve(self: &Arc<Self>, client: TcpStream) -> io::Result<()> {
-        {
-            let mut state = self.state();
-            state.accepted += 1;
-            if state.refusing {
-                return Ok(());
-            }
+    fn accept(self: &Arc<Self>, client: TcpStream) {
+        let mut state = self.state();
+        state.accepted += 1;
+        if state.refusing {
+            return;
         }
+        let number = state.accepted;
+        let Ok(end) = client.try_clone() else { return };
+        state.open.insert(number, vec![end]);
+        drop(state);
+        let shared = Arc::clone(self);
+        std::thread::spawn(move || {
+            // A server that is down is a connection that is closed.
+            drop(shared.serve(number, &client));
+            shared.close(number);
+        });
+    }
+
+    fn serve(self: &Arc<Self>, number: usize, client: &TcpStream) -> io::Result<()> {
+        // Who is held does not learn whether there is a server.
+        drop(self.when_not_held(number));
         let server = TcpStream::connect((Ipv4Addr::LOCALHOST, self.target))?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        for (from, to) in [(&client, &server), (&server, &client)] {
-            let (from, to, shared) = (from.try_clone()?, to.try_clone()?, Arc::clone(self));
-            std::thread::spawn(move || {
-                drop(shared.forward(&from, &to));
-                drop((from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both)));
-            });
+        let end = server.try_clone()?;
+        match self.state().open.get_mut(&number) {
+            Some(ends) => ends.push(end),
+            None => return Ok(()), // cut meanwhile
         }
-        self.state().open.extend([client, server]);
-        Ok(())
+        let (from, to, shared) = (server.try_clone()?, client.try_clone()?, Arc::clone(self));
+        std::thread::spawn(move || {
+            drop(shared.forward(number, &from, &to));
+            shared.close(number);
+        });
+        self.forward(number, client, &server)
     }
 
-    fn forward(&self, mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+    fn forward(&self, number: usize, mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let length = from.read(&mut buffer)?;
-            if length == 0 {
-                return Ok(());
-            }
-            let delay = {
-                let state = self.state();
-                let wait = self
-                    .changed
-                    .wait_while(state, |state| state.held && !state.over);
-                wait.unwrap_or_else(PoisonError::into_inner).delay
-            };
+            let read = from.read(&mut buffer);
+            let delay = self.state().delay;
             std::thread::sleep(delay);
-            to.write_all(&buffer[..length])?;
+            // Also the end of a connection is not forwarded while it is held.
+            drop(self.when_not_held(number));
+            match read? {
+                0 => return Ok(()),
+                length => to.write_all(&buffer[..length])?,
+            }
         }
+    }
+
+    fn when_not_held(&self, number: usize) -> MutexGuard<'_, State> {
+        let is_held = |state: &mut State| number <= state.held && !state.over;
+        let waited = self.changed.wait_while(self.state(), is_held);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self, number: usize) {
+        let ends = self.state().open.remove(&number);
+        shut(&ends.unwrap_or_default());
+    }
+}
+
+fn shut(ends: &[TcpStream]) {
+    for end in ends {
+        drop(end.shutdown(Shutdown::Both));
     }
 }
 

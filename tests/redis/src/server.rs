@@ -1,13 +1,12 @@
 //! One server.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use redis::{Cmd, Connection, RedisResult, Value};
 use tempfile::TempDir;
 
-use crate::wait_until;
+use crate::{ports, wait_until};
 
 /// How often another port is tried if somebody else got the one that was free.
 const TRIES: usize = 10;
@@ -48,7 +47,7 @@ impl Server {
             let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("a directory: {error}"));
             let conf = std::fs::write(dir.path().join(CONF), conf.unwrap_or_default());
             conf.unwrap_or_else(|error| panic!("a file: {error}"));
-            let port = free_port();
+            let port = ports::free();
             let process = spawn(port, &args, &dir);
             let mut server = Self {
                 process,
@@ -195,20 +194,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.kill().and_then(|()| self.process.wait()));
-    }
-}
-
-fn free_port() -> u16 {
-    // A cluster node listens 10,000 further up, too.
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let address = listener.and_then(|listener| listener.local_addr());
-        let port = address
-            .unwrap_or_else(|error| panic!("a free port: {error}"))
-            .port();
-        if port < 55_000 {
-            return port;
-        }
     }
 }
 
