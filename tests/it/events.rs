@@ -23,7 +23,7 @@ thread_local! {
 struct Collector;
 
 /// The events of what `run` does on this thread.
-fn events_of(run: impl FnOnce()) -> Vec<String> {
+pub(crate) fn events_of(run: impl FnOnce()) -> Vec<String> {
     listen();
     LINES.set(Some(Vec::new()));
     run();

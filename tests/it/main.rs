@@ -29,6 +29,7 @@ mod outage;
 mod processes;
 mod properties;
 mod realms;
+mod redis;
 mod replay;
 mod requests;
 mod secrets;
