@@ -53,6 +53,7 @@ fn neither_ids_nor_values_nor_users_nor_secrets_are_in_redis_and_all_of_it_expir
     visitor.post("/login/somebody");
     visitor.post("/note/kitchen-table");
     visitor.post("/renew");
+    visitor.post("/add/n");
     let token = visitor.token().expect("a session");
     let other = site.visitor();
     other.post("/login/somebody");

@@ -7,7 +7,8 @@ use bsession_redis_servers::{Proxy, Server, wait_until};
 use serde_json::json;
 
 use super::{
-    TIMEOUT, assert_out_of_reach, assert_refused, await_joe, builder, read, site, with_joe,
+    TIMEOUT, assert_out_of_reach, assert_refused, await_joe, builder, eventually_all, read, site,
+    with_joe,
 };
 use crate::support::{Kind, SECRET, Setup, Site, eventually, redis_is_there};
 
@@ -309,6 +310,29 @@ fn a_replica_is_read_and_not_written_until_it_is_the_master() {
     assert_eq!(read(&site, &joe, "name").as_deref(), Ok("\"joe\""));
     replica.command(&["REPLICAOF", "NO", "ONE"]);
     eventually("it is the master", || {
+        site.with_token("POST", "/add/n", &joe).status == 200
+    });
+}
+
+#[test]
+fn whoever_meets_a_master_that_is_none_any_more_looks_for_the_new_one() {
+    if !redis_is_there() {
+        return;
+    }
+    let servers = [Server::start(), Server::start()];
+    let [old, new] = &servers;
+    let [old_port, new_port] = servers.each_ref().map(|server| server.port().to_string());
+    new.command(&["REPLICAOF", "127.0.0.1", &old_port]);
+    let proxy = Proxy::before(old.port());
+    let (site, joe) = with_joe(&proxy.url());
+    wait_until("the replica follows", || {
+        new.try_command(&["DBSIZE"])
+            .is_ok_and(|size| size == redis::Value::Int(1))
+    });
+    new.command(&["REPLICAOF", "NO", "ONE"]);
+    old.command(&["REPLICAOF", "127.0.0.1", &new_port]);
+    proxy.lead_to(new.port());
+    eventually_all("the new master is written to", || {
         site.with_token("POST", "/add/n", &joe).status == 200
     });
 }

@@ -15,7 +15,6 @@ pub struct Proxy {
 }
 
 struct Shared {
-    target: u16,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -24,6 +23,7 @@ struct Shared {
 struct State {
     /// Connections up to this number are held.
     held: usize,
+    target: u16,
     refusing: bool,
     over: bool,
     delay: Duration,
@@ -45,8 +45,10 @@ impl Proxy {
             .local_addr()
             .unwrap_or_else(|error| panic!("a port: {error}"));
         let shared = Arc::new(Shared {
-            target,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                target,
+                ..State::default()
+            }),
             changed: Condvar::new(),
         });
         let at_work = Arc::clone(&shared);
@@ -107,6 +109,11 @@ impl Proxy {
         self.shared.set(|state| state.refusing = yes);
     }
 
+    /// Leads new connections to another port, as a name that is another host's from now on.
+    pub fn lead_to(&self, target: u16) {
+        self.shared.set(|state| state.target = target);
+    }
+
     /// How many connections there were.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -151,9 +158,10 @@ impl Shared {
     }
 
     fn serve(self: &Arc<Self>, number: usize, client: &TcpStream) -> io::Result<()> {
+        let target = self.state().target;
         // Who is held does not learn whether there is a server.
         drop(self.when_not_held(number));
-        let server = TcpStream::connect((Ipv4Addr::LOCALHOST, self.target))?;
+        let server = TcpStream::connect((Ipv4Addr::LOCALHOST, target))?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let end = server.try_clone()?;
