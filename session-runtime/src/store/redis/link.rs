@@ -1,4 +1,4 @@
-//! A runtime's connection: opened when it is needed, and anew when it is lost.
+//! A runtime's connection to a server: opened when it is needed, and anew when it is lost.
 //!
 //! Every worker has a runtime of its own, and a connection is driven by the runtime that it was
 //! opened on; so each runtime has its own, and no request waits for another worker. All requests of
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::{Cmd, RedisError, RedisResult, ServerErrorKind, Value};
+use redis::{RedisError, RedisResult, ServerErrorKind};
 use tokio::time::Instant;
 
-use super::servers::{Connection, Servers};
+use super::servers::{Connection, Errand, Replies, Server};
 use crate::random;
 
 /// The pauses between two tries to connect: doubled from the one to the other, and shortened by chance, so that
@@ -98,22 +98,20 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a command, and perhaps another one behind it for the same server, and waits for the
-    /// replies, for as long as it is polled. All that is sent is safe to be sent twice, and it is if
+    /// Sends what is to be asked, and waits for the replies, for as long as it is polled. All that is sent is safe to be sent twice, and it is if
     /// the connection turns out to be lost.
     pub(super) async fn ask(
         &self,
-        servers: &Servers,
+        server: &Server,
         patience: Duration,
-        cmd: &Cmd,
-        then: Option<&Cmd>,
-    ) -> RedisResult<(Value, Option<Value>)> {
+        errand: Errand<'_>,
+    ) -> RedisResult<Replies> {
         let mut is_second = false;
         loop {
             let mut open = match self.is_open() {
                 Some(open) => open,
                 // Boxed, or every request would have room for what few of them need.
-                None => Box::pin(self.open(servers, patience)).await?,
+                None => Box::pin(self.open(server, patience)).await?,
             };
             let since = Instant::now();
             let health = Arc::clone(&open.health);
@@ -124,7 +122,7 @@ impl Link {
                 patience,
                 is_over: false,
             };
-            let result = open.connection.ask(cmd, then).await;
+            let result = open.connection.ask(errand).await;
             waiting.is_over = true;
             match result {
                 Err(error) if is_lost(&error, &open) => {
@@ -160,7 +158,7 @@ impl Link {
         (now < outage.again && now - outage.since >= patience).then(|| outage.error.clone())
     }
 
-    async fn open(&self, servers: &Servers, patience: Duration) -> RedisResult<Open> {
+    async fn open(&self, server: &Server, patience: Duration) -> RedisResult<Open> {
         loop {
             if let Some(error) = self.refusal(patience) {
                 return Err(error);
@@ -178,7 +176,7 @@ impl Link {
             }
             // Shorter than anybody waits, so that an attempt that hangs has an end that is seen.
             let limit = patience / 4 * 3;
-            let attempt = tokio::time::timeout(limit, servers.connect(limit));
+            let attempt = tokio::time::timeout(limit, server.connect(limit));
             let result = attempt.await.unwrap_or_else(|_| {
                 let silence = std::io::Error::from(std::io::ErrorKind::TimedOut);
                 Err(silence.into())

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::record::{Key, Record, UserKey};
 use crate::store::{Listing, StoreError, Which};
 
-/// How many records are read by one command, and how many are removed at once.
+/// How many records are read or removed at once.
 const AT_ONCE: usize = 128;
 
 impl Shared {
@@ -80,34 +80,17 @@ impl Shared {
         user: UserKey,
         now: Timestamp,
     ) -> Result<Vec<Listing>, StoreError> {
-        let mut listings: Vec<Listing> = Vec::new();
-        for keys in self.keys_of(user).await?.chunks(AT_ONCE) {
-            let mut get = Cmd::new();
-            get.arg("MGET");
-            for &key in keys {
-                get.arg(self.keys.record(key));
-            }
-            let Value::Array(values) = self.ask(&get).await? else {
-                return Err(unexpected());
-            };
-            for (&key, value) in keys.iter().zip(values) {
-                let content = match value {
-                    Value::BulkString(bytes) => self.parsed(&bytes),
-                    Value::Nil => None,
-                    _ => return Err(unexpected()),
-                };
-                if let Some(Content::Tombstone { .. }) = content {
-                    // It is never anybody's again.
-                    self.unlist(user, key);
-                }
-                if let Some((key, record)) = self.followed(key, content).await?
-                    && record.user == Some(user)
-                    && record.expires > now
-                {
-                    listings.push(Listing::of(key, &record));
-                }
-            }
-        }
+        let keys = stream::iter(self.keys_of(user).await?);
+        let mut listings: Vec<Listing> = keys
+            .map(|key| self.followed(user, key))
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(async |found| {
+                let shown =
+                    found.filter(|(_, record)| record.user == Some(user) && record.expires > now);
+                Ok(shown.map(|(key, record)| Listing::of(key, &record)))
+            })
+            .try_collect()
+            .await?;
         // One that was renewed may still be on the list under both its keys.
         listings.sort_unstable_by_key(|listing| listing.key);
         listings.dedup_by_key(|listing| listing.key);
@@ -116,21 +99,25 @@ impl Shared {
 
     /// The record that a session has by now: one that is renewed meanwhile has another key.
     async fn followed(
-        &self,
-        mut key: Key,
-        mut content: Option<Content>,
+        self: &Arc<Self>,
+        user: UserKey,
+        listed: Key,
     ) -> Result<Option<(Key, Record)>, StoreError> {
+        let mut key = listed;
         for _ in 0..RENEWALS {
-            match content {
+            match self.read(key).await? {
                 Some(Content::Live(record)) => return Ok(Some((key, record))),
-                Some(Content::Tombstone {
-                    successor: Some(successor),
-                    ..
-                }) => {
-                    key = successor;
-                    content = self.read(key).await?;
+                Some(Content::Tombstone { successor, .. }) => {
+                    if key == listed {
+                        // It is never anybody's again.
+                        self.unlist(user, key);
+                    }
+                    match successor {
+                        Some(successor) => key = successor,
+                        None => return Ok(None),
+                    }
                 }
-                _ => return Ok(None),
+                None => return Ok(None),
             }
         }
         Err(unexpected())

@@ -2,7 +2,8 @@
 //!
 //! `layout` says what is under a key, `scripts` what a server does with it, `operations` what the
 //! store does and how often it has to ask, `listing` who has which sessions, `lease` how requests go
-//! one after the other, `servers` and `url` which servers there are, and `link` how a runtime talks to them.
+//! one after the other, `servers` and `url` which servers there are, `route`, with `cluster` and `slots`, which of them has a
+//! key, and `link` how a runtime talks to it.
 //!
 //! | key, behind the prefix | what |
 //! |---|---|
@@ -24,7 +25,7 @@
 //! | the same, if the list of the user changes | a script | two, or three where nobody knew it |
 //! | renew | a script | three, two without a user |
 //! | remove | a script, and for a user's session `ZREM`, which nobody waits for | the same |
-//! | list | `ZRANGE`, and `MGET` for 128 each | the same, an `MGET` for each slot |
+//! | list | `ZRANGE`, and `GET` for each, 128 at once | the same |
 //! | lock | `SET`; given back, a script that nobody waits for | the same |
 //!
 //! # The list of a user
@@ -34,14 +35,17 @@
 //! the record, and what is not so is not shown. To be on it for twice as long as it would last
 //! without a visit costs one score, and no visit has to move it until that time is half over.
 
+mod cluster;
 mod keys;
 mod layout;
 mod lease;
 mod link;
 mod listing;
 mod operations;
+mod route;
 mod scripts;
 mod servers;
+mod slots;
 mod url;
 
 use std::collections::HashMap;
@@ -54,9 +58,9 @@ use redis::{Cmd, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::runtime;
 
 use self::keys::Keys;
-use self::link::Link;
+use self::route::Route;
 use self::scripts::{Scripted, Scripts};
-use self::servers::Servers;
+use self::servers::{Errand, Replies, Servers};
 use self::url::Address;
 use super::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
 use crate::clock::Timestamp;
@@ -65,7 +69,7 @@ use crate::record::{Key, Record, Revision, UserKey};
 /// What the keys begin with unless the settings say otherwise.
 pub(crate) const PREFIX: &str = "bsession:";
 
-/// The link of a runtime that has not asked for so long may be dropped, lest those of runtimes that
+/// The route of a runtime that has not asked for so long may be dropped, lest those of runtimes that
 /// have ended pile up. One that has not ended makes another one.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 
@@ -74,7 +78,7 @@ pub(crate) struct RedisStore(Arc<Shared>);
 
 struct Shared {
     servers: Servers,
-    links: RwLock<HashMap<runtime::Id, Arc<Link>, RandomState>>,
+    routes: RwLock<HashMap<runtime::Id, Arc<Route>, RandomState>>,
     scripts: Scripts,
     keys: Keys,
     /// How many replicas must have a write before it is answered.
@@ -98,7 +102,7 @@ impl RedisStore {
         let servers = Servers::new(address).map_err(|error| format!("is none: {error}"))?;
         Ok(Self(Arc::new(Shared {
             servers,
-            links: RwLock::default(),
+            routes: RwLock::default(),
             scripts: Scripts::new(),
             keys: Keys::new(prefix),
             replicas,
@@ -138,20 +142,21 @@ fn unexpected() -> StoreError {
 }
 
 impl Shared {
-    /// The link of the runtime that this is called on.
-    fn link(&self) -> Result<Arc<Link>, StoreError> {
+    /// The route of the runtime that this is called on.
+    fn route(&self) -> Result<Arc<Route>, StoreError> {
         let runtime = runtime::Handle::try_current().map_err(|_| StoreError::Stopped)?;
         let id = runtime.id();
         // A map is whole whatever panics.
-        let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(link) = links.get(&id) {
-            return Ok(Arc::clone(link));
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(route) = routes.get(&id) {
+            return Ok(Arc::clone(route));
         }
-        drop(links);
-        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
-        links.retain(|_, link| link.is_in_use(FORGET_AFTER));
+        drop(routes);
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        routes.retain(|_, route| route.is_in_use(FORGET_AFTER));
+        let route = routes.entry(id);
         Ok(Arc::clone(
-            links.entry(id).or_insert_with(|| Arc::new(Link::new())),
+            route.or_insert_with(|| Arc::new(Route::to(&self.servers))),
         ))
     }
 
@@ -163,10 +168,15 @@ impl Shared {
     async fn send(
         &self,
         cmd: &Cmd,
-        then: Option<&Cmd>,
-    ) -> Result<RedisResult<(Value, Option<Value>)>, StoreError> {
-        let link = self.link()?;
-        Ok(link.ask(&self.servers, self.patience, cmd, then).await)
+        wait: Option<&Cmd>,
+    ) -> Result<RedisResult<Replies>, StoreError> {
+        let errand = Errand {
+            asking: false,
+            cmd,
+            wait,
+        };
+        let route = self.route()?;
+        Ok(route.ask(self.patience, errand).await)
     }
 
     /// Runs a script whose loss is no loss.
@@ -183,7 +193,7 @@ impl Shared {
         let mut wait = Cmd::new();
         wait.arg("WAIT")
             .arg(self.replicas)
-            .arg(self.patience.as_millis() as u64);
+            .arg((self.patience / 2).as_millis() as u64);
         match self.run_then(script, by_hash, Some(&wait)).await? {
             (value, Some(Value::Int(count))) if count >= i64::from(self.replicas) => Ok(value),
             (_, Some(Value::Int(count))) => Err(StoreError::Other(
@@ -201,12 +211,12 @@ impl Shared {
         &self,
         script: &Scripted,
         by_hash: Cmd,
-        then: Option<&Cmd>,
-    ) -> Result<(Value, Option<Value>), StoreError> {
-        match self.send(&by_hash, then).await? {
+        wait: Option<&Cmd>,
+    ) -> Result<Replies, StoreError> {
+        match self.send(&by_hash, wait).await? {
             Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
                 let in_full = script.in_full(&by_hash);
-                Ok(Box::pin(self.send(&in_full, then)).await??)
+                Ok(Box::pin(self.send(&in_full, wait)).await??)
             }
             result => Ok(result?),
         }

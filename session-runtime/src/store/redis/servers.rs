@@ -1,89 +1,103 @@
-//! Which servers: one, those that sentinels name, or a cluster; and a connection to them.
+//! Which servers: one, those that sentinels name, or a cluster; and a connection to one of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::{ClusterClient, ClusterConfig};
-use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use redis::{AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Pipeline, RedisResult, Value};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    Pipeline, RedisResult, TlsMode, Value,
+};
 
 use super::url::Address;
 
-/// How a store comes to its servers.
+/// What a store is told of its servers.
 pub(super) enum Servers {
-    One(Client),
-    /// Asked anew for every connection, since what it remembers belongs to one runtime.
-    Sentinel {
+    One(Arc<Server>),
+    /// Some nodes of a cluster.
+    Cluster(Arc<[ConnectionInfo]>),
+}
+
+/// How one comes to a server.
+pub(super) enum Server {
+    At(Client),
+    /// The master. Sentinels are asked anew for every connection, since what their client remembers
+    /// belongs to one runtime.
+    Watched {
         sentinels: Vec<String>,
         master: String,
         node: SentinelNodeConnectionInfo,
     },
-    Cluster(Box<ClusterClient>),
 }
 
 /// A connection. Clones are the same one; whoever asks it does not wait for those before.
 #[derive(Clone)]
-pub(super) enum Connection {
-    One(MultiplexedConnection),
-    Cluster(ClusterConnection),
+pub(super) struct Connection(MultiplexedConnection);
+
+/// What a server is asked at once.
+#[derive(Clone, Copy)]
+pub(super) struct Errand<'c> {
+    /// Whether the server is to answer for a slot that is still on its way to it.
+    pub(super) asking: bool,
+    pub(super) cmd: &'c Cmd,
+    /// To wait for replicas.
+    pub(super) wait: Option<&'c Cmd>,
 }
+
+/// The replies to the command, and to what waits.
+pub(super) type Replies = (Value, Option<Value>);
 
 impl Servers {
     /// Without a connection: all that may be wrong is the address.
     pub(super) fn new(address: Address) -> RedisResult<Self> {
         Ok(match address {
-            Address::One(url) => Self::One(Client::open(url)?),
-            Address::Cluster(urls) => Self::Cluster(Box::new(ClusterClient::new(urls)?)),
+            Address::One(url) => Self::One(Arc::new(Server::At(Client::open(url)?))),
+            Address::Cluster(urls) => {
+                let nodes = urls.iter().map(|url| url.as_str().into_connection_info());
+                Self::Cluster(nodes.collect::<RedisResult<_>>()?)
+            }
             Address::Sentinel {
                 sentinels,
                 master,
                 node,
             } => {
                 let node = node.into_connection_info()?;
-                let tls = match node.addr() {
-                    redis::ConnectionAddr::TcpTls { .. } => Some(redis::TlsMode::Secure),
-                    _ => None,
-                };
                 let mut info = SentinelNodeConnectionInfo::default()
                     .set_redis_connection_info(node.redis_settings().clone());
-                if let Some(mode) = tls {
-                    info = info.set_tls_mode(mode);
+                if let ConnectionAddr::TcpTls { .. } = node.addr() {
+                    info = info.set_tls_mode(TlsMode::Secure);
                 }
-                let servers = Self::Sentinel {
+                sentinel(&sentinels, &master, &info)?;
+                Self::One(Arc::new(Server::Watched {
                     sentinels,
                     master,
                     node: info,
-                };
-                servers.sentinel()?;
-                servers
+                }))
             }
         })
     }
 
     /// Whether all keys are within reach of one script.
     pub(super) fn is_one(&self) -> bool {
-        !matches!(self, Self::Cluster(_))
+        matches!(self, Self::One(_))
     }
+}
 
-    fn sentinel(&self) -> RedisResult<Option<SentinelClient>> {
-        let Self::Sentinel {
-            sentinels,
-            master,
-            node,
-        } = self
-        else {
-            return Ok(None);
-        };
-        let client = SentinelClient::build(
-            sentinels.clone(),
-            master.clone(),
-            Some(node.clone()),
-            SentinelServerType::Master,
-        );
-        client.map(Some)
-    }
+fn sentinel(
+    sentinels: &[String],
+    master: &str,
+    node: &SentinelNodeConnectionInfo,
+) -> RedisResult<SentinelClient> {
+    SentinelClient::build(
+        sentinels.to_vec(),
+        master.to_owned(),
+        Some(node.clone()),
+        SentinelServerType::Master,
+    )
+}
 
+impl Server {
     /// A connection that has answered, driven by the runtime that this is called on.
     pub(super) async fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
         // Time-outs of replies are seen to by whoever waits for them.
@@ -91,60 +105,50 @@ impl Servers {
             .set_connection_timeout(Some(timeout))
             .set_response_timeout(None);
         let mut connection = match self {
-            Self::One(client) => client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await
-                .map(Connection::One)?,
-            Self::Sentinel { .. } => {
-                let Some(mut client) = self.sentinel()? else {
-                    unreachable!("there are sentinels")
-                };
+            Self::At(client) => {
                 client
-                    .get_async_connection_with_config(&config)
-                    .await
-                    .map(Connection::One)?
+                    .get_multiplexed_async_connection_with_config(&config)
+                    .await?
             }
-            // In a cluster it is each node's: one that is silent is asked no more.
-            Self::Cluster(client) => {
-                let config = ClusterConfig::new()
-                    .set_connection_timeout(timeout)
-                    .set_response_timeout(timeout);
-                return client
-                    .get_async_connection_with_config(config)
-                    .await
-                    .map(Connection::Cluster);
+            Self::Watched {
+                sentinels,
+                master,
+                node,
+            } => {
+                let mut client = sentinel(sentinels, master, node)?;
+                client.get_async_connection_with_config(&config).await?
             }
         };
-        connection.ask(&redis::cmd("PING"), None).await?;
-        Ok(connection)
+        let ping = connection.send_packed_command(&redis::cmd("PING")).await?;
+        ping.extract_error()?;
+        Ok(Connection(connection))
     }
 }
 
 impl Connection {
-    pub(super) async fn ask(
-        &mut self,
-        cmd: &Cmd,
-        then: Option<&Cmd>,
-    ) -> RedisResult<(Value, Option<Value>)> {
-        if let Some(then) = then {
-            return Box::pin(self.ask_both(cmd, then)).await;
+    pub(super) async fn ask(&mut self, errand: Errand<'_>) -> RedisResult<Replies> {
+        if errand.asking || errand.wait.is_some() {
+            return Box::pin(self.ask_at_once(errand)).await;
         }
-        let reply = match self {
-            Self::One(connection) => connection.send_packed_command(cmd).await,
-            Self::Cluster(connection) => connection.req_packed_command(cmd).await,
-        };
-        Ok((reply?.extract_error()?, None))
+        let reply = self.0.send_packed_command(errand.cmd).await?;
+        Ok((reply.extract_error()?, None))
     }
 
-    async fn ask_both(&mut self, cmd: &Cmd, then: &Cmd) -> RedisResult<(Value, Option<Value>)> {
-        let mut both = Pipeline::with_capacity(2);
-        both.add_command(cmd.clone()).add_command(then.clone());
-        let replies = match self {
-            Self::One(connection) => connection.send_packed_commands(&both, 0, 2).await,
-            Self::Cluster(connection) => connection.req_packed_commands(&both, 0, 2).await,
-        };
-        let mut replies = replies?.into_iter();
+    /// In one piece, so that what others ask over the connection does not come in between.
+    async fn ask_at_once(&mut self, errand: Errand<'_>) -> RedisResult<Replies> {
+        let mut all = Pipeline::with_capacity(3);
+        if errand.asking {
+            all.cmd("ASKING").ignore();
+        }
+        all.add_command(errand.cmd.clone());
+        if let Some(wait) = errand.wait {
+            all.add_command(wait.clone());
+        }
+        let replies = self.0.req_packed_commands(&all, 0, all.len()).await?;
+        let mut replies = replies.into_iter().skip(usize::from(errand.asking));
         let mut next = || replies.next().unwrap_or(Value::Nil).extract_error();
-        Ok((next()?, Some(next()?)))
+        let reply = next()?;
+        let waited = errand.wait.map(|_| next()).transpose()?;
+        Ok((reply, waited))
     }
 }

@@ -1,0 +1,259 @@
+//! The nodes of a cluster, as a runtime reaches them: each by a link of its own, so that one that is
+//! down or silent delays nobody whose session is on another.
+//!
+//! Which node has which slot is asked when it is needed and remembered. A node that has lost a slot
+//! says so; of one that says nothing, the others are asked while it is waited for.
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::{self, Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use redis::{Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisResult, ServerErrorKind};
+use tokio::time::Instant;
+
+use super::route::Node;
+use super::servers::{Errand, Replies, Server};
+use super::slots::{self, Place, Range};
+
+/// How long an answer to who has which slot is not asked for again.
+const FRESH: Duration = Duration::from_millis(50);
+
+/// The pauses before a node is asked again that cannot answer yet: doubled from the one to the other.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// To how many other nodes a command follows its slot. Two that send it to each other are a cluster
+/// that is out of order.
+const HOPS: usize = 16;
+
+/// The nodes that are known to one runtime.
+pub(super) struct Nodes {
+    seeds: Arc<[ConnectionInfo]>,
+    map: sync::Mutex<Arc<Map>>,
+    /// Held by the one that asks who has which slot.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Who has which slot.
+#[derive(Default)]
+struct Map {
+    ranges: Vec<Range>,
+    nodes: HashMap<Place, Arc<Node>>,
+    /// When this was answered.
+    since: Option<Instant>,
+}
+
+impl Map {
+    fn place(&self, slot: u16) -> Option<&Place> {
+        let has = |(first, last, _): &&Range| (*first..=*last).contains(&slot);
+        self.ranges.iter().find(has).map(|(_, _, place)| place)
+    }
+}
+
+impl Nodes {
+    pub(super) fn new(seeds: Arc<[ConnectionInfo]>) -> Self {
+        Self {
+            seeds,
+            map: sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Nothing that can panic comes between two changes of the map.
+    fn map(&self) -> MutexGuard<'_, Arc<Map>> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn are_in_use(&self, span: Duration) -> bool {
+        let map = Arc::clone(&self.map());
+        map.nodes.values().any(|node| node.is_in_use(span))
+    }
+
+    /// Asks the node that has the slot.
+    pub(super) async fn ask(&self, patience: Duration, errand: Errand<'_>) -> RedisResult<Replies> {
+        let slot = slots::slot_of(errand.cmd);
+        let begin = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut hops = 0;
+        let mut sent: Option<(Place, bool)> = None;
+        loop {
+            let mut map = Arc::clone(&self.map());
+            if map.place(slot).is_none() {
+                map = self.look(patience, None).await?;
+            }
+            let by_map = || map.place(slot).map(|place| (place.clone(), false));
+            let (place, asking) = sent.take().or_else(by_map).ok_or_else(nobody)?;
+            let node = self.node(&map, &place)?;
+            let asked = node.ask(patience, Errand { asking, ..errand });
+            let moved = self.watch(patience, slot, &place);
+            let result = match select(pin!(asked), pin!(moved)).await {
+                Either::Left((result, _)) => result,
+                Either::Right(_) => continue,
+            };
+            let Err(error) = result else {
+                return result;
+            };
+            match error.kind() {
+                ErrorKind::Server(kind @ (ServerErrorKind::Ask | ServerErrorKind::Moved))
+                    if hops < HOPS =>
+                {
+                    hops += 1;
+                    let is_moved = kind == ServerErrorKind::Moved;
+                    if is_moved {
+                        // Of all slots at once. Whoever moved last may be known to few.
+                        drop(self.look(patience, Some(&place)).await);
+                    }
+                    sent = slots::named(&error, &place.0).map(|place| (place, !is_moved));
+                }
+                ErrorKind::Server(
+                    ServerErrorKind::TryAgain
+                    | ServerErrorKind::ClusterDown
+                    | ServerErrorKind::MasterDown
+                    | ServerErrorKind::BusyLoading,
+                ) if begin.elapsed() + pause < patience => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    drop(self.look(patience, Some(&place)).await);
+                }
+                _ if error.is_unrecoverable_error() && begin.elapsed() < patience => {
+                    let map = self.look(patience, Some(&place)).await?;
+                    if map.place(slot).is_none_or(|now| *now == place) {
+                        return Err(error);
+                    }
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Comes to an end when a slot is no longer where it was asked for.
+    async fn watch(&self, patience: Duration, slot: u16, asked: &Place) {
+        loop {
+            tokio::time::sleep(patience / 8).await;
+            if let Ok(map) = self.look(patience, Some(asked)).await
+                && map.place(slot).is_some_and(|place| place != asked)
+            {
+                return;
+            }
+        }
+    }
+
+    /// A node that is on the map, or that another one spoke of.
+    fn node(&self, map: &Map, place: &Place) -> RedisResult<Arc<Node>> {
+        if let Some(node) = map.nodes.get(place) {
+            return Ok(Arc::clone(node));
+        }
+        let mut current = self.map();
+        if let Some(node) = current.nodes.get(place) {
+            return Ok(Arc::clone(node));
+        }
+        let node = self.new_node(place)?;
+        let mut nodes = current.nodes.clone();
+        nodes.insert(place.clone(), Arc::clone(&node));
+        *current = Arc::new(Map {
+            ranges: current.ranges.clone(),
+            nodes,
+            since: current.since,
+        });
+        Ok(node)
+    }
+
+    fn new_node(&self, (host, port): &Place) -> RedisResult<Arc<Node>> {
+        // All are reached as those in the address are.
+        let info = self.seeds.first().ok_or_else(nobody)?.clone();
+        let (host, port) = (host.clone(), *port);
+        let addr = match info.addr() {
+            ConnectionAddr::TcpTls {
+                insecure,
+                tls_params,
+                ..
+            } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            },
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        let client = Client::open(info.set_addr(addr))?;
+        Ok(Arc::new(Node::new(Arc::new(Server::At(client)))))
+    }
+
+    /// Asks who has which slot: all but the one in doubt at once, and believes the first.
+    async fn look(&self, patience: Duration, doubted: Option<&Place>) -> RedisResult<Arc<Map>> {
+        let _turn = self.turn.lock().await;
+        let map = Arc::clone(&self.map());
+        if map.since.is_some_and(|since| since.elapsed() < FRESH) {
+            return Ok(map);
+        }
+        let known = map
+            .nodes
+            .iter()
+            .filter(|(place, _)| Some(*place) != doubted);
+        let known = known.map(|(place, node)| (place.clone(), Arc::clone(node)));
+        let ranges = match first(patience, known).await {
+            Ok(ranges) => ranges,
+            Err(_) => {
+                let seeds = self.seeds.iter().filter_map(|info| match info.addr() {
+                    ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                        Some((host.clone(), *port))
+                    }
+                    _ => None,
+                });
+                let node = |place| Some((Place::clone(&place), self.node(&map, &place).ok()?));
+                first(patience, seeds.filter_map(node)).await?
+            }
+        };
+        let mut nodes = HashMap::new();
+        for (_, _, place) in &ranges {
+            nodes.insert(place.clone(), self.node(&map, place)?);
+        }
+        let map = Arc::new(Map {
+            ranges,
+            nodes,
+            since: Some(Instant::now()),
+        });
+        *self.map() = Arc::clone(&map);
+        Ok(map)
+    }
+}
+
+/// The first answer of some nodes to who has which slot.
+async fn first(
+    patience: Duration,
+    nodes: impl Iterator<Item = (Place, Arc<Node>)>,
+) -> RedisResult<Vec<Range>> {
+    let mut slots = redis::cmd("CLUSTER");
+    slots.arg("SLOTS");
+    let errand = Errand {
+        asking: false,
+        cmd: &slots,
+        wait: None,
+    };
+    let ask = async |(place, node): (Place, Arc<Node>)| {
+        let (reply, _) = node.ask(patience, errand).await?;
+        slots::read(reply, &place.0).ok_or_else(nobody)
+    };
+    let mut answers: FuturesUnordered<_> = nodes.map(ask).collect();
+    let all = async {
+        let mut result = Err(nobody());
+        while let Some(answer) = answers.next().await {
+            result = answer;
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    };
+    let silence = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+    let limit = tokio::time::timeout(patience / 4 * 3, all);
+    limit.await.unwrap_or_else(silence)
+}
+
+fn nobody() -> redis::RedisError {
+    let kind = ErrorKind::Server(ServerErrorKind::ClusterDown);
+    (kind, "no node of the cluster is known that has the slot").into()
+}
