@@ -7,7 +7,7 @@ use bsession::Sessions;
 use bsession_redis_servers::Server;
 use redis::Value;
 
-use super::{builder, read, site, with_joe};
+use super::reach::{builder, read, site, with_joe};
 use crate::support::{SECRET, Site, eventually, redis_is_there};
 
 /// All that the store needs, and nothing else: what the page on operations names.

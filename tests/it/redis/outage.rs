@@ -6,7 +6,7 @@ use std::time::Duration;
 use bsession_redis_servers::{Proxy, Server, wait_until};
 use serde_json::json;
 
-use super::{
+use super::reach::{
     TIMEOUT, assert_out_of_reach, assert_refused, await_joe, builder, eventually_all, read, site,
     with_joe,
 };

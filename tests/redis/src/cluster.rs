@@ -135,9 +135,45 @@ impl Cluster {
     /// None of those that are up does.
     #[must_use]
     pub fn node_of(&self, key: &str) -> usize {
-        let serves = |&number: &usize| self.nodes[number].try_command(&["TYPE", key]).is_ok();
-        let master = self.masters().into_iter().find(serves);
-        master.unwrap_or_else(|| panic!("nobody serves {key}"))
+        self.node_of_slot(self.slot_of(key))
+    }
+
+    /// The same for a slot.
+    ///
+    /// # Panics
+    /// None of the masters that are up has it.
+    #[must_use]
+    pub fn node_of_slot(&self, slot: u16) -> usize {
+        let slot = i64::from(slot);
+        let has = |&number: &usize| {
+            let shown = self.nodes[number].text(&["CLUSTER", "NODES"]);
+            let own = shown.lines().find(|line| line.contains("myself"));
+            // Behind the eighth word, `1`, `3-5`, and what is in brackets is on its way.
+            own.is_some_and(|own| {
+                own.split(' ').skip(8).any(|range| {
+                    let (first, last) = range.split_once('-').unwrap_or((range, range));
+                    let ends = [first, last].map(str::parse::<i64>);
+                    matches!(ends, [Ok(first), Ok(last)] if (first..=last).contains(&slot))
+                })
+            })
+        };
+        let node = self.masters().into_iter().find(has);
+        node.unwrap_or_else(|| panic!("nobody has slot {slot}"))
+    }
+
+    /// The number of a replica of a master.
+    ///
+    /// # Panics
+    /// It has none.
+    #[must_use]
+    pub fn replica_of(&self, master: usize) -> usize {
+        let port = format!("master_port:{}\r", self.nodes[master].port());
+        let follows = |node: &Server| {
+            let info = node.try_text(&["INFO", "replication"]);
+            info.is_ok_and(|info| info.contains(&port))
+        };
+        let replica = self.nodes.iter().position(follows);
+        replica.unwrap_or_else(|| panic!("no replica of {master}"))
     }
 
     /// Begins to move a slot: keys that are there are still served by `from`, new ones by `to`.

@@ -40,7 +40,7 @@ impl Sentinels {
                 "INFO-PERIOD",
                 "100",
                 "PUBLISH-PERIOD",
-                "100",
+                "500",
                 "ASK-PERIOD",
                 "100",
             ];
@@ -101,6 +101,19 @@ impl Sentinels {
         });
         let first = named.next().flatten()?;
         named.all(|other| other == Some(first)).then_some(first)
+    }
+
+    /// Has a replica made the master, while the master is well.
+    ///
+    /// # Panics
+    /// It does not come to that.
+    pub fn fail_over(&self) {
+        let before = self.master();
+        wait_until("another one is the master", || {
+            // It says no while it is at it, and gives up if it finds no replica fit for it.
+            drop(self.sentinels[0].try_command(&["SENTINEL", "FAILOVER", NAME]));
+            self.master().is_some_and(|now| Some(now) != before)
+        });
     }
 
     /// The servers: the master first, as it was at the start.
