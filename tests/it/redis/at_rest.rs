@@ -11,7 +11,7 @@ use super::reach::{builder, read, site, with_joe};
 use crate::support::{SECRET, Site, eventually, redis_is_there};
 
 /// All that the store needs, and nothing else: what the page on operations names.
-const RIGHTS: &str = "+ping +select +get +mget +getrange +set +setrange +exists +del +pexpire +pttl +zadd +zrem \
+const RIGHTS: &str = "+ping +select +get +getrange +set +setrange +exists +del +pexpire +pttl +zadd +zrem \
                       +zrange +zremrangebyscore +evalsha +eval";
 
 fn keys(redis: &Server) -> Vec<String> {

@@ -134,21 +134,11 @@ impl Writer {
         (after.at + after.took) - moment
     }
 
-    /// How many updates that were answered are missing: the count goes up with each of them, so
-    /// that where it goes back, so many are.
+    /// How many updates that were answered are missing, at least: some that were not answered may
+    /// have been done. The visitor began with one.
     pub fn missing(&self) -> u64 {
-        let last = self.visitor.session()["data"]["n"].as_u64().unwrap_or(0);
-        let answers = self.answers();
-        let values = answers
-            .iter()
-            .filter_map(|answer| answer.value)
-            .chain([last + 1]);
-        let (mut before, mut missing) = (0, 0);
-        for value in values {
-            missing += (before + 1_u64).saturating_sub(value);
-            before = value;
-        }
-        missing
+        let stored = self.visitor.session()["data"]["n"].as_u64().unwrap_or(0);
+        (1 + self.updates() as u64).saturating_sub(stored)
     }
 }
 

@@ -10,7 +10,7 @@ use super::link::Link;
 use super::servers::{Errand, Replies, Server, Servers};
 
 pub(super) enum Route {
-    One(Node),
+    One(Box<Node>),
     Cluster(Nodes),
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Node {
 impl Route {
     pub(super) fn to(servers: &Servers) -> Self {
         match servers {
-            Servers::One(server) => Self::One(Node::new(Arc::clone(server))),
+            Servers::One(server) => Self::One(Box::new(Node::new(Arc::clone(server)))),
             Servers::Cluster(seeds) => Self::Cluster(Nodes::new(Arc::clone(seeds))),
         }
     }

@@ -91,6 +91,8 @@ fn sentinel(
 ) -> RedisResult<SentinelClient> {
     SentinelClient::build(
         sentinels.to_vec(),
+        // Which type it takes hangs on whether there is TLS.
+        #[allow(clippy::unnecessary_to_owned)]
         master.to_owned(),
         Some(node.clone()),
         SentinelServerType::Master,
