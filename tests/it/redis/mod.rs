@@ -7,4 +7,5 @@ mod reach;
 mod replicas;
 mod sentinel;
 mod site;
+mod tls;
 mod traffic;

@@ -14,6 +14,7 @@ mod ports;
 mod proxy;
 mod sentinels;
 mod server;
+mod tls;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ pub use cluster::Cluster;
 pub use proxy::Proxy;
 pub use sentinels::Sentinels;
 pub use server::Server;
+pub use tls::TlsServer;
 
 /// How long anything may take that takes a moment.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -102,6 +102,8 @@ fn sentinel(
 impl Server {
     /// A connection that has answered, driven by the runtime that this is called on.
     pub(super) async fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
+        #[cfg(feature = "redis-tls")]
+        choose_cryptography();
         // Time-outs of replies are seen to by whoever waits for them.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))
@@ -124,6 +126,17 @@ impl Server {
         let ping = connection.send_packed_command(&redis::cmd("PING")).await?;
         ping.extract_error()?;
         Ok(Connection(connection))
+    }
+}
+
+/// Rustls asks the process which cryptography it is to use. Where the application has not said that
+/// by its first connection, it is ring.
+#[cfg(feature = "redis-tls")]
+fn choose_cryptography() {
+    use rustls::crypto::{CryptoProvider, ring};
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may have been faster.
+        drop(ring::default_provider().install_default());
     }
 }
 
