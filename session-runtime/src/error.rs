@@ -20,12 +20,12 @@ pub enum Error {
     /// There is no session service.
     #[error(
         "there is no session service: call `bsession::init(secret, mode)` before the server starts, \
-         or give the application one with `App::app_data(sessions.clone())`"
+         or give the application one with `App::app_data(sessions.clone())`, which is not put into `web::Data`"
     )]
     NotInitialised,
     /// A session key holds something else than was asked for. What it holds is not told: the
     /// [`source`](std::error::Error::source) knows, for who wants to show it.
-    #[error("session key `{key}` holds no `{wanted}`")]
+    #[error("session key `{key}` holds no `{wanted}`: get it as what was inserted, or remove it")]
     Type {
         /// Which key.
         key: String,
@@ -35,7 +35,10 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A value cannot be written as JSON, which is what a session keeps.
-    #[error("the value for session key `{key}` cannot be written as JSON")]
+    #[error(
+        "the value for session key `{key}` cannot be written as JSON, where the keys of a map are text or numbers: \
+         insert it in another shape"
+    )]
     Json {
         /// For which key.
         key: String,
@@ -59,7 +62,10 @@ pub enum Error {
     #[error("the last login is too long ago")]
     LoginTooOld,
     /// The session does not have a key that is required.
-    #[error("there is no session key `{key}`")]
+    #[error(
+        "there is no session key `{key}`, and the handler says `require = \"{key}\"`: for who is logged in it is \
+         `require` alone"
+    )]
     KeyRequired {
         /// Which key.
         key: String,
@@ -76,12 +82,12 @@ pub enum Error {
     },
     /// A value holds more values in each other than can be read back.
     #[error(
-        "a session value is nested deeper than {} levels",
+        "a session value is nested deeper than {} levels: keep it flatter",
         crate::data::MAX_DEPTH
     )]
     TooDeep,
     /// Two parts of one request logged in two different users.
-    #[error("two parts of one request log in as different users")]
+    #[error("two parts of one request log in as different users: log in once, in one of them")]
     TwoLogins,
     /// The request may have been sent by another site's page, and the handler takes none of those.
     #[error("another site may have sent the request: {rule}")]
@@ -168,7 +174,7 @@ pub enum InitError {
     },
     /// The global service is there already.
     #[error(
-        "the session service is initialised already: call `bsession::init` once, before the server starts; \
+        "the session service is initialised already: call `bsession::init` once, outside the closure that `HttpServer::new` is given; \
          for a second service use `Sessions::builder(secret)…build()`"
     )]
     Twice,

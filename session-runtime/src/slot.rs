@@ -268,7 +268,12 @@ impl Slot {
         if let Some(status) = failed {
             if pending.iter().any(Changes::edits) {
                 service.counters.dropped.count();
-                tracing::warn!(target: "bsession", status, "changes_dropped");
+                tracing::warn!(
+                    target: "bsession",
+                    status,
+                    hint = "with a status of 500 or above only a purge and a renewal are saved: answer below it to keep the rest",
+                    "changes_dropped"
+                );
             }
             pending = pending.into_iter().map(Changes::without_edits).collect();
         }

@@ -30,11 +30,7 @@ pub(crate) fn encode(ring: &KeyRing, id: &Id) -> String {
 
 /// Reads a token; nothing unless it is, byte for byte, one of ours.
 pub(crate) fn decode(ring: &KeyRing, text: &[u8]) -> Option<Token> {
-    if text.len() != CHARACTERS {
-        return None;
-    }
-    let mut bytes = [0; BYTES];
-    URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    let bytes = bytes(text)?;
     let (&key_id, rest) = bytes.split_first()?;
     let (id, mac) = rest.split_first_chunk::<{ Id::LEN }>()?;
     let (id, mac) = (Id::new(*id), mac.first_chunk::<MAC_LEN>()?);
@@ -42,6 +38,26 @@ pub(crate) fn decode(ring: &KeyRing, text: &[u8]) -> Option<Token> {
         .candidates(key_id)
         .find(|(keys, _)| keys.verify(&id, mac))?;
     Some(Token { id, previous })
+}
+
+/// Why a text is no token of ours: for the log, which may guess.
+pub(crate) fn fault(ring: &KeyRing, text: &[u8]) -> &'static str {
+    match bytes(text) {
+        None => "it is no token: cut off, altered, or of something else with this `cookie_name`",
+        Some([key_id, ..]) if ring.candidates(key_id).next().is_none() => {
+            "it is of another secret, or of a service with another `realm`: `previous_secret` takes the one before"
+        }
+        Some(_) => "its signature does not fit: forged, or altered",
+    }
+}
+
+fn bytes(text: &[u8]) -> Option<[u8; BYTES]> {
+    if text.len() != CHARACTERS {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -95,6 +111,18 @@ mod tests {
         for length in 0..CHARACTERS {
             assert_eq!(decode(&ring, &good.as_bytes()[..length]), None);
         }
+    }
+
+    #[test]
+    fn what_is_no_token_is_so_for_a_reason() {
+        let ours = ring(&[ONE], "bsession");
+        let good = encode(&ours, &id());
+        assert!(fault(&ours, &good.as_bytes()[1..]).contains("no token"));
+        assert!(fault(&ring(&[TWO], "bsession"), good.as_bytes()).contains("another secret"));
+        assert!(fault(&ring(&[ONE], "admin"), good.as_bytes()).contains("`realm`"));
+        let mut altered = good.into_bytes();
+        altered[CHARACTERS - 1] ^= 1;
+        assert!(fault(&ours, &altered).contains("signature"));
     }
 
     #[test]

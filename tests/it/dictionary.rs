@@ -48,7 +48,7 @@ fn values_come_back_as_what_they_were() {
             .get::<u8>("name")
             .expect_err("text is no number")
             .to_string(),
-        "session key `name` holds no `u8`"
+        "session key `name` holds no `u8`: get it as what was inserted, or remove it"
     );
     assert_eq!(session.take::<u8>("name").map_err(|_| ()), Err(()));
     assert!(session.contains_key("name"), "a failed take takes nothing");

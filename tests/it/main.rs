@@ -25,6 +25,7 @@ mod import;
 mod interleavings;
 mod limit;
 mod locks;
+mod mistakes;
 mod outage;
 mod processes;
 mod properties;

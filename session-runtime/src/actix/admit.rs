@@ -202,7 +202,12 @@ fn is_navigation(req: &HttpRequest) -> bool {
 fn is_at(path: &str, req: &HttpRequest) -> bool {
     let is_there = req.method().is_safe() && path.split('?').next() == Some(req.path());
     if is_there {
-        tracing::error!(target: "bsession", path, "redirect_to_itself");
+        tracing::error!(
+            target: "bsession",
+            path,
+            hint = "this page asks for the login that it is for: let it do without `require` and `fresh`",
+            "redirect_to_itself"
+        );
     }
     is_there
 }

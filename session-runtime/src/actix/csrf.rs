@@ -41,7 +41,28 @@ impl FromRequest for Csrf {
 pub(super) async fn check_csrf(req: &HttpRequest, slot: &Slot, csrf: Csrf) -> Result<()> {
     ours(req, slot, csrf)
         .await
-        .map_err(|rule| refused(slot, rule))
+        .map_err(|rule| refused(slot, rule, hint(rule, req)))
+}
+
+/// What to do about a refusal, where it is none of an attack.
+fn hint(rule: &str, req: &HttpRequest) -> &'static str {
+    match rule {
+        SITE => {
+            "a page of another origin sent it: if it may, name that origin with `trusted_origin`"
+        }
+        FROM => {
+            "`Origin` is not what `Host` says: if a proxy rewrites `Host`, or that origin may send it, name the \
+             origin with `trusted_origin`"
+        }
+        _ if csrf::is_form(req.content_type()) => {
+            "no browser says where it comes from: send the visitor's cookie, and `session.csrf_token()` of a page of \
+             theirs as the field `csrf_token`"
+        }
+        _ => {
+            "no browser says where it comes from, and only a urlencoded form has a field for the token: send the \
+             visitor's cookie, and `session.csrf_token()` as the header `X-CSRF-Token`"
+        }
+    }
 }
 
 /// What changes nothing (RFC 9110 §9.2.1) may come from anywhere. The `GET` that opens a WebSocket is
@@ -60,12 +81,13 @@ fn names_web_socket(upgrade: &HeaderValue) -> bool {
 /// Refuses the `GET` of another site before the purge of a `#[session(purge)]` handler: a link or an image
 /// there logs nobody out. A request about which the browser says nothing passes.
 pub(super) fn check_purge(req: &HttpRequest, slot: &Slot) -> Result<()> {
-    not_foreign(req, slot).map_err(|rule| refused(slot, rule))
+    let hint = "for a logout that another site may begin, write a `#[session]` that calls `session.purge()`";
+    not_foreign(req, slot).map_err(|rule| refused(slot, rule, hint))
 }
 
-fn refused(slot: &Slot, rule: &'static str) -> Error {
+fn refused(slot: &Slot, rule: &'static str, hint: &str) -> Error {
     slot.sessions.0.counters.cross_site.count();
-    tracing::info!(target: "bsession", rule, "cross_site_refused");
+    tracing::info!(target: "bsession", rule, hint, "cross_site_refused");
     Error::CrossSite { rule }
 }
 

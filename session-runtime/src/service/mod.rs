@@ -247,7 +247,8 @@ impl Service {
                 },
                 None => {
                     self.counters.bad_cookies.count();
-                    tracing::debug!(target: "bsession", "bad_cookie");
+                    let why = token::fault(&self.ring, value);
+                    tracing::debug!(target: "bsession", why, "bad_cookie");
                 }
             }
         }

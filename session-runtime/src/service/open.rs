@@ -104,7 +104,15 @@ impl Service {
         let record = match loaded {
             Loaded::Live(record) => record,
             Loaded::Retired => return Stored::empty(Standing::Unkept),
-            Loaded::Nothing => return Stored::default(),
+            Loaded::Nothing => {
+                tracing::debug!(
+                    target: "bsession",
+                    hint = "it is over; or another process made it, or a service that was built in the closure of \
+                            `HttpServer::new`, and they share no store",
+                    "unknown_session"
+                );
+                return Stored::default();
+            }
         };
         match self.open(&token.id, key, record) {
             Some((mut live, contents)) if self.end(&live, &contents, now) > now => {

@@ -178,6 +178,9 @@ impl Service {
             self.counters.removals.add(here as u64);
             ended += here;
         }
+        if ended > 0 {
+            tracing::debug!(target: "bsession", ended, "revoked");
+        }
         Ok(ended)
     }
 

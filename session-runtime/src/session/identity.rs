@@ -41,6 +41,13 @@ impl Session {
     /// `user` is whatever tells one user from another, and is taken as it is, an empty text too.
     pub fn login(&mut self, user: impl ToString) {
         let user = user.to_string().into_boxed_str();
+        if user.is_empty() {
+            tracing::warn!(
+                target: "bsession",
+                hint = "whoever has no name is a user all the same: check it before `session.login`",
+                "login_without_name"
+            );
+        }
         if self
             .current
             .user
