@@ -52,6 +52,31 @@ pub enum Mode {
     Custom(Arc<dyn Store>),
 }
 
+/// Without the feature the compiler would only say that there is no such variant.
+#[cfg(not(feature = "redis"))]
+impl Mode {
+    /// ```compile_fail,E0277
+    /// let _ = bsession_runtime::init("secret", bsession_runtime::Mode::Redis(String::new()));
+    /// ```
+    #[doc(hidden)]
+    #[allow(non_snake_case, reason = "it stands for a variant")]
+    pub fn Redis<M: WithRedis>(address: String) -> M {
+        M::redis(address)
+    }
+}
+
+/// What a mode is not.
+#[cfg(not(feature = "redis"))]
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`Mode::Redis` needs the feature `redis` of bsession",
+    label = "the feature `redis` is off",
+    note = "write `bsession = {{ version = \"0.1\", features = [\"redis\"] }}` into Cargo.toml, or `cargo add bsession -F redis`"
+)]
+pub trait WithRedis {
+    fn redis(address: String) -> Self;
+}
+
 impl std::fmt::Debug for Mode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -394,6 +419,11 @@ impl Builder {
             }
             #[cfg(feature = "redis")]
             Mode::Redis(url) => {
+                let is_tls = url.starts_with("rediss") || url.starts_with("valkeys");
+                if is_tls && cfg!(not(feature = "redis-tls")) {
+                    let text = "an address with `rediss` needs TLS: turn on the feature `redis-tls` of bsession";
+                    return Err(InitError::Setting(text.to_owned()));
+                }
                 let prefix = self.redis_prefix.as_deref().unwrap_or(PREFIX);
                 let store = RedisStore::new(&url, prefix, self.redis_replicas, self.store_timeout);
                 Arc::new(store.map_err(|problem| {

@@ -201,3 +201,10 @@ impl fmt::Debug for InitError {
         fmt::Display::fmt(self, f)
     }
 }
+
+/// So that a `main` that returns `std::io::Result<()>`, as those of actix-web do, can use `?`.
+impl From<InitError> for std::io::Error {
+    fn from(error: InitError) -> Self {
+        Self::other(error)
+    }
+}

@@ -2,11 +2,12 @@
 //! compiler refuses are in `tests/ui`, settings that cannot be in `settings`.
 
 use std::collections::HashMap;
+use std::io;
 
 use actix_web::http::header::{CONTENT_TYPE, COOKIE};
 use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, HttpResponse, web};
-use bsession::{Connection, Mode, Sessions, View, session};
+use bsession::{Connection, InitError, Mode, Secret, Sessions, View, session};
 use serde::{Deserialize, Serialize};
 
 use crate::events::events_of;
@@ -280,4 +281,29 @@ fn sessions_that_are_ended_from_outside_are_told() {
     let told = |line: &&String| line.starts_with("DEBUG message=revoked ended=1");
     assert_eq!(lines.iter().filter(told).count(), 1, "{lines:#?}");
     assert!(!lines.concat().contains("joe"), "{lines:#?}");
+}
+
+/// The error of `main` is shown by `Debug`.
+#[test]
+fn a_main_for_io_errors_shows_what_to_set() {
+    fn main() -> io::Result<()> {
+        bsession::init(Secret::from_env("NO_SUCH_SECRET")?, Mode::File)?;
+        Ok(())
+    }
+
+    let error = main().expect_err("there is no such variable");
+    let shown = format!("{error:?}");
+    assert!(shown.contains("openssl rand -base64 48"), "{shown}");
+    let source = error.get_ref().expect("it is kept");
+    assert!(source.is::<InitError>());
+}
+
+#[test]
+fn an_address_with_tls_asks_for_the_feature() {
+    for address in ["rediss://localhost", "valkeys-cluster://one:6379,two:6379"] {
+        let builder = Sessions::builder(SECRET).mode(Mode::Redis(address.to_owned()));
+        let refused = builder.build().err().map(|error| error.to_string());
+        let asks = refused.is_some_and(|text| text.contains("feature `redis-tls`"));
+        assert_eq!(asks, cfg!(not(feature = "redis-tls")), "{address}");
+    }
 }
