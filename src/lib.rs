@@ -32,5 +32,7 @@ pub mod operations {}
 /// What the attribute's expansion calls. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use bsession_runtime::{Call, Csrf, Request, Saved, Words};
+    /// Under a name that says so, for the compiler shows it to whom calls a handler.
+    pub use bsession_runtime::Call as OnlyActixWebCallsThis;
+    pub use bsession_runtime::{Csrf, Request, Saved, Words};
 }

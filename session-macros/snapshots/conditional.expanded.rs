@@ -1,5 +1,5 @@
 async fn conditional(
-    (mut __call, id): (::bsession::__private::Call, Path<u32>),
+    (mut __call, id): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>),
     #[cfg(unix)]
     system: Data<System>,
 ) -> ::bsession::__private::Saved<String> {

@@ -1,5 +1,8 @@
 async fn conditional_csrf(
-    (__csrf, mut __call): (::bsession::__private::Csrf, ::bsession::__private::Call),
+    (
+        __csrf,
+        mut __call,
+    ): (::bsession::__private::Csrf, ::bsession::__private::OnlyActixWebCallsThis),
     #[cfg(shop)]
     order: Form<Order>,
     id: Path<u32>,

@@ -1,5 +1,5 @@
 async fn contradictory(
-    mut __call: ::bsession::__private::Call,
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
         .admit(::bsession::__private::Words::NONE.purge().renew())

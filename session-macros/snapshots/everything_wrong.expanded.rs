@@ -1,4 +1,7 @@
-async fn everything_wrong(&self, mut __call: ::bsession::__private::Call) {
+async fn everything_wrong(
+    &self,
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
+) {
     let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<()> {
@@ -10,7 +13,7 @@ async fn everything_wrong(&self, mut __call: ::bsession::__private::Call) {
         .await;
 }
 ::core::compile_error! {
-    "expected one of: `csrf`, `fresh`, `lock`, `purge`, `readonly`, `realm`, `redirect`, `renew`, `require`"
+    "there is no `purged`: did you mean `purge`?"
 }
 ::core::compile_error! {
     "`purge` is given twice"
@@ -25,10 +28,10 @@ async fn everything_wrong(&self, mut __call: ::bsession::__private::Call) {
     "a handler cannot be `extern`: write `async fn`"
 }
 ::core::compile_error! {
-    "a handler is asynchronous: write `async fn`"
+    "a handler is asynchronous: write `async fn`; a function that handlers call takes `&mut Session` and no `#[session]`"
 }
 ::core::compile_error! {
-    "a handler has no `self`: write an associated function without it"
+    "a handler has no `self`: leave it out, and take what it is for as a `web::Data`"
 }
 ::core::compile_error! {
     "a handler cannot be variadic: remove `...`"

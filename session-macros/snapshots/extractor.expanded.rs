@@ -1,5 +1,5 @@
 async fn show(
-    (mut __call, id): (::bsession::__private::Call, Path<u32>),
+    (mut __call, id): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>),
 ) -> ::bsession::__private::Saved<impl Responder> {
     let __session = __call.session();
     let __response = async move {

@@ -1,5 +1,8 @@
 pub(crate) async fn generic<'a, T, const N: usize>(
-    (mut __call, Query((first, _))): (::bsession::__private::Call, Query<(u32, u32)>),
+    (
+        mut __call,
+        Query((first, _)),
+    ): (::bsession::__private::OnlyActixWebCallsThis, Query<(u32, u32)>),
     #[allow(unused_variables)]
     state: Data<State<'a, T, N>>,
 ) -> ::bsession::__private::Saved<

@@ -3,7 +3,11 @@ async fn guarded(
         __csrf,
         mut __call,
         form,
-    ): (::bsession::__private::Csrf, ::bsession::__private::Call, Form<Address>),
+    ): (
+        ::bsession::__private::Csrf,
+        ::bsession::__private::OnlyActixWebCallsThis,
+        Form<Address>,
+    ),
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
         .admit(

@@ -1,7 +1,7 @@
 /// Says little.
 #[allow(clippy::needless_return)]
 async fn lenient(
-    mut __call: ::bsession::__private::Call,
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<String> {
     let __session = __call.session();
     let __response = async move {

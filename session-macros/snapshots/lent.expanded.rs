@@ -1,7 +1,7 @@
 /// A shop.
 #[post("/cart/{item}")]
 async fn lent(
-    (mut __call, item): (::bsession::__private::Call, Path<u32>),
+    (mut __call, item): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>),
 ) -> ::bsession::__private::Saved<impl Responder> {
     let mut __view0 = __call.view::<Cart>();
     let __view0_mut = __view0.get_mut();

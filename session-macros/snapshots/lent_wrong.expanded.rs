@@ -1,5 +1,5 @@
 async fn lent_wrong<'a>(
-    mut __call: ::bsession::__private::Call,
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
         .admit(::bsession::__private::Words::NONE.purge().renew())
@@ -34,7 +34,7 @@ async fn lent_wrong<'a>(
     "expected a span of time such as \"15m\": a whole number, and `s`, `m`, `h` or `d`"
 }
 ::core::compile_error! {
-    "expected `require` or `require = \"key\"`"
+    "expected `require` for who is logged in, or `require = \"key\"` for whose session has that key"
 }
 ::core::compile_error! {
     "expected `realm = EXPR`, where `EXPR` gives a `bsession::Sessions`"

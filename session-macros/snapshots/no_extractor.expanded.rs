@@ -1,5 +1,5 @@
 async fn index(
-    mut __call: ::bsession::__private::Call,
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<HttpResponse> {
     let __session = __call.session();
     let __response = async move {

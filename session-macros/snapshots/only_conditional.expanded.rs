@@ -1,5 +1,5 @@
 async fn only_conditional(
-    mut __call: ::bsession::__private::Call,
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
     #[cfg(unix)]
     system: Data<System>,
 ) -> ::bsession::__private::Saved<String> {

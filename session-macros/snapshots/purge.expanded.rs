@@ -1,7 +1,7 @@
 /// Ends the session.
 #[post("/logout")]
 pub async fn logout(
-    (mut __call, _): (::bsession::__private::Call, HttpRequest),
+    (mut __call, _): (::bsession::__private::OnlyActixWebCallsThis, HttpRequest),
     mut form: Form<Leave>,
 ) -> ::bsession::__private::Saved<impl Responder> {
     if let ::core::option::Option::Some(__refused) = __call

@@ -1,5 +1,5 @@
 async fn views(
-    (mut __call, item): (::bsession::__private::Call, Path<u32>),
+    (mut __call, item): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>),
 ) -> ::bsession::__private::Saved<Result<impl Responder, Error>> {
     #[cfg(shop)]
     let mut __view1 = __call.view::<Cart>();

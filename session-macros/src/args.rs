@@ -1,9 +1,11 @@
 //! What stands in the parentheses of `#[session(..)]`.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Error, Expr, LitStr, Token};
 
+use crate::guess::meant;
 use crate::span_of_time::milliseconds;
 
 mod word {
@@ -18,6 +20,7 @@ mod word {
     syn::custom_keyword!(require);
 }
 
+const EXPECTED_OF_REQUIRE: &str = "expected `require` for who is logged in, or `require = \"key\"` for whose session has that key";
 const EXAMPLE_OF_REDIRECT: &str = "redirect = \"/login\"";
 
 /// The arguments, as far as they could be read. A word that was given has the place where it stands.
@@ -118,11 +121,11 @@ impl Args {
             let value = if is_over(input) {
                 Require::User
             } else {
-                Require::Key(text(word, input, "require` or `require = \"key\"")?)
+                Require::Key(value(word, input, EXPECTED_OF_REQUIRE)?)
             };
             once(&mut self.require, "require", word, value)
         } else {
-            Err(known.error())
+            Err(unknown(input).unwrap_or_else(|| known.error()))
         }
     }
 
@@ -160,6 +163,14 @@ impl Args {
             "`redirect` is where they go whom `require` or `fresh` refuses: add `require`",
         );
     }
+}
+
+/// For a word that there is not, and one that is like it.
+fn unknown(input: ParseStream<'_>) -> Option<Error> {
+    let word = input.fork().call(Ident::parse_any).ok()?;
+    let meant = meant(&word.to_string())?;
+    let message = format!("there is no `{word}`: did you mean `{meant}`?");
+    Some(Error::new(word.span(), message))
 }
 
 fn once<T>(place: &mut Option<T>, name: &str, word: Span, value: T) -> syn::Result<()> {

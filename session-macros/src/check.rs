@@ -43,14 +43,14 @@ fn check_signature(handler: &Handler, errors: &mut Vec<Error>) {
     if sig.asyncness.is_none() {
         wrong(
             sig.fn_token.span,
-            "a handler is asynchronous: write `async fn`",
+            "a handler is asynchronous: write `async fn`; a function that handlers call takes `&mut Session` and no `#[session]`",
         );
     }
     for input in &sig.inputs {
         if let FnArg::Receiver(receiver) = input {
             wrong(
                 receiver.self_token.span,
-                "a handler has no `self`: write an associated function without it",
+                "a handler has no `self`: leave it out, and take what it is for as a `web::Data`",
             );
         }
     }

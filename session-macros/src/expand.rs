@@ -16,7 +16,7 @@ use crate::output;
 //     async fn f(id: Path<u32>, cart: &mut Cart) -> impl Responder { body }
 //
 // Output:
-//     async fn f((mut __call, id): (::bsession::__private::Call, Path<u32>))
+//     async fn f((mut __call, id): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>))
 //         -> ::bsession::__private::Saved<impl Responder>
 //     {
 //         if let ::core::option::Option::Some(__refused) = __call.admit(Words::NONE.require()).await {  // if there are any
@@ -150,7 +150,7 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
     } else {
         (
             quote_spanned!(ours=> mut __call),
-            quote_spanned!(ours=> ::bsession::__private::Call),
+            quote_spanned!(ours=> ::bsession::__private::OnlyActixWebCallsThis),
         )
     };
     let csrf = args.csrf.map(|_| quote_spanned!(ours=> __csrf,));

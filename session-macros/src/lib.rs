@@ -7,6 +7,7 @@ mod admit;
 mod args;
 mod check;
 mod expand;
+mod guess;
 mod handler;
 mod lent;
 mod loans;

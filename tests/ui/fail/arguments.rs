@@ -142,4 +142,39 @@ async fn csrf_twice() -> &'static str {
     "csrf"
 }
 
+#[session(requires)]
+async fn plural() -> &'static str {
+    "require"
+}
+
+#[session(read_only)]
+async fn in_two_words() -> &'static str {
+    "readonly"
+}
+
+#[session(purge_all)]
+async fn more_than_the_word() -> &'static str {
+    "purge"
+}
+
+#[session(login, CSFR, clear)]
+async fn from_elsewhere() -> &'static str {
+    "require, csrf, purge"
+}
+
+#[session(timeout = "15m")]
+async fn like_no_word() -> &'static str {
+    "timeout"
+}
+
+#[session(require(user))]
+async fn required_by_call() -> &'static str {
+    "require"
+}
+
+#[session(require = user)]
+async fn required_by_name() -> &'static str {
+    "require"
+}
+
 fn main() {}

@@ -13,6 +13,16 @@ async fn show_first() -> String {
     show(Path::from(1)).await
 }
 
+#[session]
+async fn name() -> String {
+    String::from("joe")
+}
+
+#[session]
+async fn greet() -> String {
+    format!("hello {}", name().await.into_response().status())
+}
+
 fn main() {
-    drop(show_first);
+    drop((show_first, greet));
 }

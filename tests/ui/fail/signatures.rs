@@ -1,11 +1,16 @@
 // What a handler cannot have, each on its word, and no second error after it.
 
 use actix_web::web::{Path, Query};
-use bsession::session;
+use bsession::{Session, session};
 
 #[session]
 fn not_async() -> &'static str {
     "text"
+}
+
+#[session]
+fn helper(session: &mut Session) -> String {
+    session.user().unwrap_or("nobody").to_owned()
 }
 
 #[session]

@@ -1,0 +1,92 @@
+//! Which word is meant by one that there is not.
+
+const WORDS: [&str; 9] = [
+    "csrf", "fresh", "lock", "purge", "readonly", "realm", "redirect", "renew", "require",
+];
+
+/// What is called so elsewhere.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("auth", "require"),
+    ("clear", "purge"),
+    ("destroy", "purge"),
+    ("login", "require"),
+    ("logout", "purge"),
+    ("regenerate", "renew"),
+    ("service", "realm"),
+    ("sessions", "realm"),
+    ("user", "require"),
+];
+
+/// As many letters may be wrong.
+const MOST_WRONG: usize = 2;
+/// And as many have to be there.
+const FEWEST: usize = 4;
+
+/// The word that is most likely meant.
+pub(crate) fn meant(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase().replace('_', "");
+    if let Some(&(_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word) {
+        return Some(ours);
+    }
+    if word.len() < FEWEST {
+        return None;
+    }
+    let begins = |ours: &&&str| ours.starts_with(&word) || word.starts_with(**ours);
+    if let Some(ours) = WORDS.iter().find(begins) {
+        return Some(ours);
+    }
+    let nearest = WORDS.iter().min_by_key(|ours| distance(&word, ours))?;
+    (distance(&word, nearest) <= MOST_WRONG).then_some(nearest)
+}
+
+/// How many letters have to be put in, taken out or replaced (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (above, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
+        for (place, b) in other.chars().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[place + 1];
+            row[place + 1] = replaced.min(diagonal + 1).min(row[place] + 1);
+        }
+    }
+    row[other.chars().count()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WORDS, distance, meant};
+
+    #[test]
+    fn a_word_is_known_by_its_letters_or_from_elsewhere() {
+        for (word, ours) in [
+            ("requires", "require"),
+            ("required", "require"),
+            ("read_only", "readonly"),
+            ("purge_all", "purge"),
+            ("locked", "lock"),
+            ("csfr", "csrf"),
+            ("CSRF", "csrf"),
+            ("csrf_token", "csrf"),
+            ("redirect_to", "redirect"),
+            ("refresh", "fresh"),
+            ("user", "require"),
+            ("clear", "purge"),
+        ] {
+            assert_eq!(meant(word), Some(ours), "{word}");
+        }
+        for word in ["all", "at", "timeout", "secure", "name", "ro", "äöü"] {
+            assert_eq!(meant(word), None, "{word}");
+        }
+        for word in WORDS {
+            assert_eq!(meant(word), Some(word));
+        }
+    }
+
+    #[test]
+    fn a_distance_is_of_letters() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", "abc"), 0);
+    }
+}
