@@ -29,6 +29,10 @@ pub mod promises {}
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
 
+#[cfg(doc)]
+#[doc = include_str!("../docs/speed.md")]
+pub mod speed {}
+
 /// What the attribute's expansion calls. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
