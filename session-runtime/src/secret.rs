@@ -150,7 +150,12 @@ fn warn_if_shared(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
-        tracing::warn!(target: "bsession", path = %path.display(), "secret_readable_by_others");
+        tracing::warn!(
+            target: "bsession",
+            path = %path.display(),
+            hint = "take their rights away with `chmod 600`, and if they are not trusted make a new secret",
+            "secret_readable_by_others"
+        );
     }
     Ok(())
 }

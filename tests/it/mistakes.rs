@@ -307,3 +307,19 @@ fn an_address_with_tls_asks_for_the_feature() {
         assert_eq!(asks, cfg!(not(feature = "redis-tls")), "{address}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_can_read_is_told_with_its_remedy() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("session.secret");
+    Secret::load_or_create(&path).expect("a secret");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("it is ours");
+    let lines = events_of(|| drop(Secret::load_or_create(&path).expect("the secret")));
+    let [line] = &lines[..] else {
+        panic!("{lines:#?}");
+    };
+    assert!(line.contains("`chmod 600`"), "{line}");
+}
