@@ -3,6 +3,7 @@
 use bsession::{Builder, Mode, Secure, Sessions};
 use bsession_redis_servers::{Cluster, Server};
 
+use super::traffic::routes;
 use crate::support::{SECRET, Site, Visitor};
 
 /// How many masters a cluster has.
@@ -16,7 +17,7 @@ pub fn site_with(url: String, build: impl FnOnce(Builder) -> Builder) -> Site {
     let builder = Sessions::builder(SECRET)
         .mode(Mode::Redis(url))
         .secure(Secure::Never);
-    Site::open(build(builder).build().expect("a service"))
+    Site::open_with(build(builder).build().expect("a service"), routes)
 }
 
 /// As many visitors with a session on each master, those of the first master first; and every

@@ -5,18 +5,38 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use actix_web::web::{Path, ServiceConfig};
+use actix_web::{Responder, post};
+use bsession::session;
+
 use crate::support::{Reply, Visitor, eventually};
 
 /// How many writers are on each master.
 pub const PER_MASTER: usize = 2;
 
-/// An answer to `/add/n`.
+/// Puts a number behind those that the session has, by an update.
+#[post("/mark/{number}")]
+#[session]
+async fn mark(number: Path<u32>) -> bsession::Result<impl Responder> {
+    let number = *number;
+    session.update("marks", move |mut marks: Vec<u32>| {
+        marks.push(number);
+        marks
+    })?;
+    Ok("marked")
+}
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(mark);
+}
+
+/// An answer to a mark, whose number is that of the answers before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
     pub at: Instant,
     pub took: Duration,
-    /// What the session counts by now; nothing for a 503.
-    pub value: Option<u64>,
+    /// And not 503.
+    pub is_done: bool,
 }
 
 /// One visitor, and all answers until now.
@@ -42,9 +62,12 @@ impl Traffic {
             let answers = Arc::<Mutex<Vec<_>>>::default();
             let (over, log, tab) = (traffic.is_over.clone(), answers.clone(), visitor.clone());
             traffic.threads.push(std::thread::spawn(move || {
-                while !over.load(Ordering::Relaxed) {
+                for number in 0_u32.. {
+                    if over.load(Ordering::Relaxed) {
+                        return;
+                    }
                     let begin = Instant::now();
-                    let reply = tab.post("/add/n");
+                    let reply = tab.post(&format!("/mark/{number}"));
                     let answer = Answer::of(&reply, begin);
                     log.lock().expect("nobody panics").push(answer);
                 }
@@ -82,15 +105,11 @@ impl Answer {
             Vec::<&str>::new(),
             "nobody is logged out"
         );
-        let value = match reply.status {
-            200 => Some(reply.body.parse().expect("a number")),
-            503 => None,
-            other => panic!("{other}: {}", reply.body),
-        };
+        assert!(matches!(reply.status, 200 | 503), "{}", reply.status);
         Self {
             at: begin,
             took: begin.elapsed(),
-            value,
+            is_done: reply.status == 200,
         }
     }
 }
@@ -103,7 +122,7 @@ impl Writer {
     pub fn updates(&self) -> usize {
         self.answers()
             .iter()
-            .filter(|answer| answer.value.is_some())
+            .filter(|answer| answer.is_done)
             .count()
     }
 
@@ -111,7 +130,7 @@ impl Writer {
     pub fn refused(&self) -> usize {
         self.answers()
             .iter()
-            .filter(|answer| answer.value.is_none())
+            .filter(|answer| !answer.is_done)
             .count()
     }
 
@@ -127,18 +146,25 @@ impl Writer {
     /// From the last update before this moment that was answered to the first one after it.
     pub fn gap(&self, moment: Instant) -> Duration {
         let answers = self.answers();
-        let mut done = answers.iter().filter(|answer| answer.value.is_some());
+        let mut done = answers.iter().filter(|answer| answer.is_done);
         let after = done
             .find(|answer| answer.at > moment)
             .expect("it is served again");
         (after.at + after.took) - moment
     }
 
-    /// How many updates that were answered are missing, at least: some that were not answered may
-    /// have been done. The visitor began with one.
-    pub fn missing(&self) -> u64 {
-        let stored = self.visitor.session()["data"]["n"].as_u64().unwrap_or(0);
-        (1 + self.updates() as u64).saturating_sub(stored)
+    /// How many updates that were answered are missing; and none is there twice.
+    pub fn missing(&self) -> usize {
+        let marks = self.visitor.session()["data"]["marks"].take();
+        let mut marks: Vec<usize> = serde_json::from_value(marks).expect("a list");
+        let all = marks.len();
+        marks.sort_unstable();
+        marks.dedup();
+        assert_eq!(marks.len(), all, "an update was done twice");
+        let answers = self.answers().into_iter().enumerate();
+        let done = answers.filter(|(_, answer)| answer.is_done);
+        done.filter(|(number, _)| marks.binary_search(number).is_err())
+            .count()
     }
 }
 
@@ -153,7 +179,7 @@ pub fn report(what: &str, taken: Duration, moment: Instant, writers: &[Writer]) 
         own.iter().map(|writer| writer.gap(moment)).max(),
         sum(Writer::updates, own),
         sum(Writer::refused, own),
-        sum(|writer| writer.missing() as usize, own),
+        sum(Writer::missing, own),
         sum(Writer::updates, others),
         sum(Writer::refused, others),
     );
