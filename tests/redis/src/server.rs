@@ -72,10 +72,17 @@ impl Server {
     fn comes_up(&mut self) -> bool {
         let mut is_up = false;
         wait_until("the server starts", || {
-            is_up = self.try_command(&["PING"]).is_ok();
+            is_up = self.try_command(&["PING"]).is_ok() && self.is_itself();
             is_up || self.process.try_wait().is_ok_and(|status| status.is_some())
         });
         is_up
+    }
+
+    /// Whether who answers is not somebody else's, who got the port.
+    fn is_itself(&self) -> bool {
+        let own = format!("process_id:{}\r", self.process.id());
+        let info = self.try_text(&["INFO", "server"]);
+        info.is_ok_and(|info| info.contains(&own))
     }
 
     /// Where it listens, at 127.0.0.1.

@@ -47,6 +47,45 @@ fn a_server_is_empty_after_a_restart_and_gone_when_it_is_dropped() {
 }
 
 #[test]
+fn somebody_elses_at_its_port_is_not_taken_for_it() {
+    needs_redis!();
+    let mut server = Server::start();
+    let port = server.port();
+    server.kill();
+    let others = Server::start();
+    others.command(&["CONFIG", "SET", "port", &port.to_string()]);
+    let restart = std::panic::AssertUnwindSafe(|| server.restart());
+    assert!(std::panic::catch_unwind(restart).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn one_that_is_paused_takes_connections_and_answers_later() {
+    needs_redis!();
+    let server = Server::start();
+    let mut waits = server.connect().expect("a connection");
+    let limit = Some(Duration::from_millis(100));
+    waits.set_read_timeout(limit).expect("a limit");
+    server.pause();
+    assert!(TcpStream::connect(("127.0.0.1", server.port())).is_ok());
+    let late = redis::cmd("PING").query::<String>(&mut waits);
+    assert!(late.expect_err("it is paused").is_timeout());
+    server.resume();
+    assert_eq!(server.text(&["PING"]), "PONG");
+}
+
+#[test]
+fn what_it_keeps_on_disk_is_there_after_a_restart() {
+    needs_redis!();
+    let args = ["--appendonly", "yes", "--appendfsync", "always"];
+    let mut server = Server::start_with(&args);
+    server.command(&["SET", "key", "value"]);
+    server.kill();
+    server.restart();
+    assert_eq!(server.text(&["GET", "key"]), "value");
+}
+
+#[test]
 fn a_replica_of_a_master_that_was_killed_takes_over() {
     needs_redis!();
     let mut cluster = Cluster::start(3, 1);
