@@ -2,6 +2,8 @@
 //!
 //! Use it through the `bsession` crate, which adds the `#[session]` attribute and the guide.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod actix;
 mod builder;
 mod changes;
