@@ -45,7 +45,7 @@ pub enum Mode {
     /// set to is told on the page [Operations](https://docs.rs/bsession/latest/bsession/operations/index.html).
     ///
     /// Nothing is connected to until a request needs it, and every worker then has one connection of its
-    /// own (in a cluster one to each node).
+    /// own (in a cluster one to each master).
     #[cfg(feature = "redis")]
     Redis(String),
     /// In a store of your own.
@@ -206,8 +206,9 @@ impl Builder {
     ///
     /// Redis replicates a moment later: a master that dies takes with it what no replica had. With 1 here it
     /// takes nothing that was answered, unless a replica without it is made the master. A write then waits
-    /// for that replica (`WAIT`); if it does not come within [`store_timeout`](Self::store_timeout), the
-    /// answer is 503, though the write may last.
+    /// for that replica (`WAIT`); if it does not have it within half of [`store_timeout`](Self::store_timeout),
+    /// the answer is 503, though the write may last. Those of one worker wait one after the other, over a
+    /// connection of their own; reads do not.
     #[cfg(feature = "redis")]
     pub fn redis_replicas(mut self, count: u32) -> Self {
         self.redis_replicas = count;

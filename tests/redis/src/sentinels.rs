@@ -92,12 +92,14 @@ impl Sentinels {
     #[must_use]
     pub fn master(&self) -> Option<usize> {
         let mut named = self.sentinels.iter().map(|sentinel| {
-            let address = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
-            let (_, port): (String, String) =
-                from_redis_value(address).unwrap_or_else(|error| panic!("an address: {error}"));
-            self.nodes
-                .iter()
-                .position(|node| node.port().to_string() == port)
+            // Not `GET-MASTER-ADDR-BY-NAME`, which names the next one while this one is still the master.
+            let master = sentinel.command(&["SENTINEL", "MASTER", NAME]);
+            let fields: Vec<String> =
+                from_redis_value(master).unwrap_or_else(|error| panic!("fields: {error}"));
+            let mut pairs = fields.as_chunks::<2>().0.iter();
+            let port = pairs.find(|[name, _]| name == "port").map(|[_, port]| port);
+            let is_there = |node: &Server| Some(&node.port().to_string()) == port;
+            self.nodes.iter().position(is_there)
         });
         let first = named.next().flatten()?;
         named.all(|other| other == Some(first)).then_some(first)
