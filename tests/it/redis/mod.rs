@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod cluster;
+mod network;
 mod outage;
 mod reach;
 mod replicas;

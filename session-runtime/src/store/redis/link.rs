@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::{RedisError, RedisResult, ServerErrorKind};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::servers::{Connection, Errand, Replies, Server};
@@ -25,15 +26,16 @@ const READ_ONLY_FOR: Duration = Duration::from_secs(1);
 
 /// The connection of one runtime.
 pub(super) struct Link {
+    server: Arc<Server>,
     state: sync::Mutex<State>,
-    /// Held by the one that connects.
-    turn: tokio::sync::Mutex<()>,
 }
 
 struct State {
     used: Instant,
     open: Option<Open>,
     outage: Option<Outage>,
+    /// An attempt to connect, which comes to an end when the other side of this is gone.
+    attempt: Option<watch::Receiver<()>>,
 }
 
 /// A connection that was opened, and what is known of it.
@@ -82,15 +84,16 @@ impl Drop for Waiting<'_> {
 }
 
 impl Link {
-    pub(super) fn new() -> Self {
-        Self {
+    pub(super) fn to(server: Arc<Server>) -> Arc<Self> {
+        Arc::new(Self {
+            server,
             state: sync::Mutex::new(State {
                 used: Instant::now(),
                 open: None,
                 outage: None,
+                attempt: None,
             }),
-            turn: tokio::sync::Mutex::default(),
-        }
+        })
     }
 
     /// A poisoned lock guards a whole state: nothing that can panic comes between two changes of it.
@@ -98,11 +101,10 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends what is to be asked, and waits for the replies, for as long as it is polled. All that is sent is safe to be sent twice, and it is if
-    /// the connection turns out to be lost.
+    /// Sends what is to be asked, and waits for the replies, for as long as it is polled. All that is
+    /// sent is safe to be sent twice, and it is if the connection turns out to be lost.
     pub(super) async fn ask(
-        &self,
-        server: &Server,
+        self: &Arc<Self>,
         patience: Duration,
         errand: Errand<'_>,
     ) -> RedisResult<Replies> {
@@ -111,13 +113,12 @@ impl Link {
             let mut open = match self.is_open() {
                 Some(open) => open,
                 // Boxed, or every request would have room for what few of them need.
-                None => Box::pin(self.open(server, patience)).await?,
+                None => Box::pin(self.open(patience)).await?,
             };
-            let since = Instant::now();
             let health = Arc::clone(&open.health);
             let mut waiting = Waiting {
                 health: &health,
-                since,
+                since: Instant::now(),
                 replies: health.replies.load(Ordering::Relaxed),
                 patience,
                 is_over: false,
@@ -149,86 +150,103 @@ impl Link {
         (!open.health.lost.load(Ordering::Relaxed)).then(|| open.clone())
     }
 
-    /// Why there is no connection, if that has been so for longer than anybody waits and it is not
-    /// yet time to try again. Whoever comes early in an outage waits for its end, which may be near.
-    fn refusal(&self, patience: Duration) -> Option<RedisError> {
-        let state = self.state();
-        let outage = state.outage.as_ref()?;
-        let now = Instant::now();
-        (now < outage.again && now - outage.since >= patience).then(|| outage.error.clone())
-    }
-
-    async fn open(&self, server: &Server, patience: Duration) -> RedisResult<Open> {
+    /// Waits for a connection.
+    async fn open(self: &Arc<Self>, patience: Duration) -> RedisResult<Open> {
         loop {
-            if let Some(error) = self.refusal(patience) {
-                return Err(error);
-            }
-            let _turn = self.turn.lock().await;
             if let Some(open) = self.is_open() {
                 return Ok(open);
             }
-            if let Some(error) = self.refusal(patience) {
-                return Err(error);
-            }
-            let again = self.state().outage.as_ref().map(|outage| outage.again);
-            if let Some(again) = again {
-                tokio::time::sleep_until(again).await;
-            }
-            // Shorter than anybody waits, so that an attempt that hangs has an end that is seen.
-            let limit = patience / 4 * 3;
-            let attempt = tokio::time::timeout(limit, server.connect(limit));
-            let result = attempt.await.unwrap_or_else(|_| {
-                let silence = std::io::Error::from(std::io::ErrorKind::TimedOut);
-                Err(silence.into())
-            });
-            match result {
-                Ok(connection) => return Ok(self.opened(connection)),
-                Err(error) => self.failed(error),
-            }
+            let mut attempt = self.attempt(patience)?;
+            // Nothing is ever sent: this is its end, whatever came of it.
+            drop(attempt.changed().await);
         }
     }
 
-    fn opened(&self, connection: Connection) -> Open {
-        let open = Open {
-            connection,
-            since: Instant::now(),
-            health: Arc::default(),
-        };
+    /// The attempt to connect that is under way, or a new one. It is nobody's own: whoever waits for it
+    /// may leave, and those who come later do not begin anew.
+    ///
+    /// # Errors
+    /// Why there is no connection, if that has been so for longer than anybody waits and it is not
+    /// yet time to try again. Whoever comes early in an outage waits for its end, which may be near.
+    fn attempt(self: &Arc<Self>, patience: Duration) -> RedisResult<watch::Receiver<()>> {
+        let mut state = self.state();
+        let now = Instant::now();
+        if let Some(outage) = &state.outage
+            && now < outage.again
+            && now - outage.since >= patience
+        {
+            return Err(outage.error.clone());
+        }
+        let is_under_way = |attempt: &&watch::Receiver<()>| attempt.has_changed().is_ok();
+        if let Some(attempt) = state.attempt.as_ref().filter(is_under_way) {
+            return Ok(attempt.clone());
+        }
+        let again = state.outage.as_ref().map_or(now, |outage| outage.again);
+        let (under_way, attempt) = watch::channel(());
+        state.attempt = Some(attempt.clone());
+        let link = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep_until(again).await;
+            if link.is_open().is_none() {
+                link.connect(patience).await;
+            }
+            drop(under_way);
+        });
+        Ok(attempt)
+    }
+
+    async fn connect(&self, patience: Duration) {
+        let begin = Instant::now();
+        // Shorter than anybody waits, so that an attempt that hangs has an end that is seen.
+        let limit = patience / 4 * 3;
+        let attempt = tokio::time::timeout(limit, self.server.connect(limit));
+        let result = attempt.await.unwrap_or_else(|_| {
+            let silence = std::io::Error::from(std::io::ErrorKind::TimedOut);
+            Err(silence.into())
+        });
+        match result {
+            Ok(connection) => self.opened(connection),
+            Err(error) => self.failed(error, begin),
+        }
+    }
+
+    fn opened(&self, connection: Connection) {
         let mut state = self.state();
         if state.outage.take().is_some() {
             tracing::info!(target: "bsession", "store_reachable_again");
         }
-        state.open = Some(open.clone());
-        open
+        state.open = Some(Open {
+            connection,
+            since: Instant::now(),
+            health: Arc::default(),
+        });
     }
 
-    fn failed(&self, error: RedisError) {
+    fn failed(&self, error: RedisError, begin: Instant) {
         let mut state = self.state();
         state.open = None;
-        let now = Instant::now();
         let (since, tries) = match &state.outage {
             Some(outage) => (outage.since, outage.tries + 1),
             None => {
                 tracing::warn!(target: "bsession", %error, "store_unreachable");
-                (now, 0)
+                (begin, 0)
             }
         };
         let pause = (FIRST_PAUSE * 2_u32.saturating_pow(tries)).min(LONGEST_PAUSE);
         let chance = u32::from(random::bytes_or_time()[0]);
-        let again = now + pause / 2 + pause * chance / 512;
         state.outage = Some(Outage {
             since,
             tries,
-            again,
+            again: Instant::now() + pause / 2 + pause * chance / 512,
             error,
         });
     }
 }
 
 fn is_lost(error: &RedisError, open: &Open) -> bool {
-    let is_read_only = matches!(
-        error.kind(),
-        redis::ErrorKind::Server(ServerErrorKind::ReadOnly)
-    );
-    error.is_unrecoverable_error() || (is_read_only && open.since.elapsed() >= READ_ONLY_FOR)
+    match error.kind() {
+        ErrorKind::Io => true,
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => open.since.elapsed() >= READ_ONLY_FOR,
+        _ => error.is_unrecoverable_error(),
+    }
 }

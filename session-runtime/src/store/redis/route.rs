@@ -16,10 +16,9 @@ pub(super) enum Route {
 
 /// A server, as a runtime reaches it.
 pub(super) struct Node {
-    server: Arc<Server>,
-    link: Link,
+    link: Arc<Link>,
     /// One of its own: behind a command that waits for replicas a server answers nothing else.
-    waiting: Link,
+    waiting: Arc<Link>,
 }
 
 impl Route {
@@ -51,9 +50,8 @@ impl Route {
 impl Node {
     pub(super) fn new(server: Arc<Server>) -> Self {
         Self {
-            server,
-            link: Link::new(),
-            waiting: Link::new(),
+            link: Link::to(Arc::clone(&server)),
+            waiting: Link::to(server),
         }
     }
 
@@ -62,7 +60,7 @@ impl Node {
             Some(_) => &self.waiting,
             None => &self.link,
         };
-        link.ask(&self.server, patience, errand).await
+        link.ask(patience, errand).await
     }
 
     pub(super) fn is_in_use(&self, span: Duration) -> bool {

@@ -1,0 +1,117 @@
+//! A way to Redis that is silent, loses what was said, or is slow to begin; and a Redis that is busy.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bsession_redis_servers::{Proxy, Server, wait_until};
+
+use super::reach::{
+    TIMEOUT, assert_out_of_reach, assert_refused, await_joe, builder, read, with_joe,
+};
+use crate::support::{PATIENCE, Site, redis_is_there};
+
+/// A site, its visitor joe, and a connection of each worker.
+fn with_joe_and_all_workers(proxy: &Proxy, timeout: Duration) -> (Site, String) {
+    let sessions = builder(&proxy.url()).store_timeout(timeout).build();
+    let site = Site::open(sessions.expect("a service"));
+    let reply = site.with_cookies("POST", "/set/name/joe", &[]);
+    let joe = reply.token().expect("a session").to_owned();
+    // So that the script is known.
+    assert_eq!(site.with_token("POST", "/add/before", &joe).status, 200);
+    wait_until("both workers are connected", || {
+        assert_eq!(read(&site, &joe, "name").as_deref(), Ok("\"joe\""));
+        proxy.connections() == 2
+    });
+    (site, joe)
+}
+
+/// Each of them waits for less long than it takes to connect by the time that it is its turn to do so.
+#[test]
+fn visitors_who_keep_coming_do_not_keep_a_worker_from_connecting() {
+    if !redis_is_there() {
+        return;
+    }
+    let redis = Server::start();
+    let proxy = Proxy::before(redis.port());
+    let (site, joe) = with_joe_and_all_workers(&proxy, TIMEOUT);
+    let over = AtomicBool::new(false);
+    let [served, refused] = [(); 2].map(|()| AtomicUsize::new(0));
+    let visit = || match read(&site, &joe, "name") {
+        Ok(name) => {
+            assert_eq!(name, "\"joe\"", "nobody is logged out");
+            served.fetch_add(1, Ordering::Relaxed);
+        }
+        Err(status) => {
+            assert_eq!(status, 503);
+            refused.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        proxy.hold();
+        let (before, begin) = (proxy.connections(), Instant::now());
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                scope.spawn(visit);
+                std::thread::sleep(TIMEOUT / 40);
+            }
+        });
+        let end = Instant::now() + PATIENCE;
+        let wait = |count: &AtomicUsize, most: usize| {
+            while count.load(Ordering::Relaxed) < most && Instant::now() < end {
+                std::thread::sleep(TIMEOUT / 40);
+            }
+            count.load(Ordering::Relaxed) >= most
+        };
+        let were_refused = wait(&refused, 150);
+        let (tries, taken) = (proxy.connections() - before, begin.elapsed());
+        // To connect takes a quarter of the time that anybody waits.
+        proxy.delay(TIMEOUT / 16);
+        proxy.go_on();
+        served.store(0, Ordering::Relaxed);
+        let were_served = wait(&served, 50);
+        over.store(true, Ordering::Relaxed);
+        assert!(were_refused, "they wait in vain");
+        // Two workers, each with one attempt at a time.
+        let most = 2 * (2 + taken.as_millis() / (TIMEOUT.as_millis() / 2)) as usize;
+        assert!(tries <= most, "{tries} connections in {taken:?}");
+        assert!(were_served, "no worker has connected");
+    });
+}
+
+#[test]
+fn a_redis_that_stands_still_or_is_busy_is_a_503_until_it_is_not() {
+    if !redis_is_there() {
+        return;
+    }
+    let redis = Server::start();
+    let (site, joe) = with_joe(&redis.url());
+    redis.pause();
+    assert_out_of_reach(&site, &joe);
+    redis.resume();
+    await_joe(&site, &joe);
+    redis.command(&["CONFIG", "SET", "busy-reply-threshold", "10"]);
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| redis.try_command(&["EVAL", "while true do end", "0"]));
+        wait_until("it is busy", || redis.try_command(&["PING"]).is_err());
+        assert_refused("a read", || site.with_token("GET", "/all", &joe));
+        assert_refused("a write", || site.with_token("POST", "/add/n", &joe));
+        redis.command(&["SCRIPT", "KILL"]);
+        busy.join().expect("no panic").expect_err("it was killed");
+    });
+    await_joe(&site, &joe);
+}
+
+#[test]
+fn two_services_of_one_process_have_connections_of_their_own() {
+    if !redis_is_there() {
+        return;
+    }
+    let redis = Server::start();
+    let [one, other] = [(); 2].map(|()| Proxy::before(redis.port()));
+    let (first, joe) = with_joe_and_all_workers(&one, TIMEOUT);
+    let (second, _) = with_joe_and_all_workers(&other, TIMEOUT);
+    one.hold();
+    assert_out_of_reach(&first, &joe);
+    assert_eq!(read(&second, &joe, "name").as_deref(), Ok("\"joe\""));
+    assert_eq!(other.connections(), 2);
+}
