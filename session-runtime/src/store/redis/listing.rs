@@ -1,5 +1,6 @@
 //! The sessions of a user: the list, what is on it, and the removal of it all.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -91,9 +92,10 @@ impl Shared {
             })
             .try_collect()
             .await?;
-        // One that was renewed may still be on the list under both its keys.
-        listings.sort_unstable_by_key(|listing| listing.key);
-        listings.dedup_by_key(|listing| listing.key);
+        // One that was renewed may still be on the list under both its keys, and of a renewal that stopped
+        // half way the new key leads nobody there, so that it is seen no more.
+        listings.sort_unstable_by_key(|listing| (listing.handle, Reverse(listing.seen)));
+        listings.dedup_by_key(|listing| listing.handle);
         Ok(listings)
     }
 

@@ -46,6 +46,8 @@ mod route;
 mod scripts;
 mod servers;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod url;
 
 use std::collections::HashMap;

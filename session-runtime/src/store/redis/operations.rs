@@ -151,6 +151,40 @@ impl Shared {
         if !self.create(new, record.clone(), now).await? {
             return Ok(Commit::Gone);
         }
+        let commit = self.retire(old, over, new, now).await?;
+        if let Commit::Saved = commit {
+            if let Some(user) = record.user {
+                self.unlist(user, old);
+            }
+            return Ok(commit);
+        }
+        self.undo(new, record.revision).await?;
+        if let Some(user) = record.user {
+            self.unlist(user, new);
+        }
+        Ok(commit)
+    }
+
+    /// Takes the first half of a renewal across servers back.
+    pub(super) async fn undo(&self, new: Key, written: Revision) -> Result<(), StoreError> {
+        let script = &self.scripts.undo;
+        let mut cmd = script.by_hash(96);
+        cmd.arg(1)
+            .arg(self.keys.record(new))
+            .arg(&layout::revision(written)[..]);
+        self.write(script, cmd).await?;
+        Ok(())
+    }
+
+    /// The second half of a renewal across servers. Until then the old key is the session's, and the
+    /// new one is nobody's: whoever stops in between has told no browser of it.
+    pub(super) async fn retire(
+        &self,
+        old: Key,
+        over: Revision,
+        new: Key,
+        now: Timestamp,
+    ) -> Result<Commit, StoreError> {
         let script = &self.scripts.retire;
         let mut cmd = script.by_hash(160);
         cmd.arg(1)
@@ -159,28 +193,12 @@ impl Shared {
             .arg(TOMBSTONE.as_millis() as u64)
             .arg(&layout::revision(over)[..])
             .arg(layout::tombstone(now, Some(new)));
-        let commit = match self.written(script, cmd).await? {
-            Written::Saved => Commit::Saved,
-            Written::Gone => Commit::Gone,
-            Written::Conflict(latest) => Commit::Conflict(latest),
-            Written::Unlisted => return Err(unexpected()),
-        };
-        if let Commit::Saved = commit {
-            if let Some(user) = record.user {
-                self.unlist(user, old);
-            }
-            return Ok(commit);
+        match self.written(script, cmd).await? {
+            Written::Saved => Ok(Commit::Saved),
+            Written::Gone => Ok(Commit::Gone),
+            Written::Conflict(latest) => Ok(Commit::Conflict(latest)),
+            Written::Unlisted => Err(unexpected()),
         }
-        let script = &self.scripts.undo;
-        let mut cmd = script.by_hash(96);
-        cmd.arg(1)
-            .arg(self.keys.record(new))
-            .arg(&layout::revision(record.revision)[..]);
-        self.write(script, cmd).await?;
-        if let Some(user) = record.user {
-            self.unlist(user, new);
-        }
-        Ok(commit)
     }
 
     async fn renew_at_once(
