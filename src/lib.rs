@@ -4,12 +4,24 @@
 pub use bsession_macros::session;
 #[doc(inline)]
 pub use bsession_runtime::{
-    Answer, AtLimit, Body, Builder, Clock, Commit, Connection, Data, Durability, Error, Flash,
-    Handle, Hooks, InitError, Key, Lease, Level, Listing, Loaded, LocalPath, Mode, NotHex,
-    NotLocal, RETIRED, Record, Result, Revision, SameSite, Saved, Secret, Secure, Session,
-    SessionInfo, Sessions, Stats, Store, StoreError, Summary, Swept, TOMBSTONE, Timestamp, UserKey,
-    View, Which, connect, init,
+    AtLimit, Builder, Clock, Connection, Data, Durability, Error, Flash, Handle, Hooks, InitError,
+    Level, LocalPath, Mode, NotHex, NotLocal, Result, SameSite, Saved, Secret, Secure, Session,
+    SessionInfo, Sessions, Stats, Timestamp, View, connect, init,
 };
+
+/// For stores of one's own: the contract that they keep, and what it is written in.
+///
+/// [`Mode::Custom`] takes one, and [`testing::contract`](https://docs.rs/bsession/latest/bsession/testing/fn.contract.html)
+/// checks it. The example `own_store` keeps sessions in an embedded database.
+pub mod store {
+    #[cfg(doc)]
+    use crate::Mode;
+    #[doc(inline)]
+    pub use bsession_runtime::{
+        Answer, Body, Commit, Key, Lease, Listing, Loaded, RETIRED, Record, Revision, Store,
+        StoreError, Summary, Swept, TOMBSTONE, UserKey, Which,
+    };
+}
 
 #[cfg(feature = "testing")]
 #[doc(inline)]

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The operations are in `store.rs`, what they work on is in `tables.rs`. That they keep the contract
-//! of [`bsession::Store`] is checked by the suite that comes with the feature `testing`:
+//! of [`bsession::store::Store`] is checked by the suite that comes with the feature `testing`:
 //!
 //! ```text
 //! cargo test --example own_store
@@ -56,7 +56,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 mod tests {
     use std::time::Duration;
 
-    use bsession::{Body, Handle, Key, Loaded, Record, Revision, Store, Timestamp, testing};
+    use bsession::store::{Body, Key, Loaded, Record, Revision, Store};
+    use bsession::{Handle, Timestamp, testing};
 
     use super::*;
 

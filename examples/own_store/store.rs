@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bsession::{
+use bsession::Timestamp;
+use bsession::store::{
     Answer, Commit, Key, Listing, Loaded, RETIRED, Record, Revision, Store, StoreError, Swept,
-    Timestamp, UserKey, Which,
+    UserKey, Which,
 };
 use redb::{Database, ReadableDatabase};
 

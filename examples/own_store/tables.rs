@@ -1,14 +1,13 @@
 //! The two tables: what is under each key, and which keys are a user's.
 
-use bsession::{
-    Body, Handle, Key, Listing, Record, Revision, Summary, TOMBSTONE, Timestamp, UserKey,
-};
+use bsession::store::{Body, Key, Listing, Record, Revision, Summary, TOMBSTONE, UserKey};
+use bsession::{Handle, Timestamp};
 use redb::{
     MultimapTable, MultimapTableDefinition, ReadOnlyMultimapTable, ReadOnlyTable, ReadTransaction,
     ReadableMultimapTable, ReadableTable, Table, TableDefinition, WriteTransaction,
 };
 
-/// Takes every error of redb, and becomes [`StoreError::Other`](bsession::StoreError::Other).
+/// Takes every error of redb, and becomes [`StoreError::Other`](bsession::store::StoreError::Other).
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use bsession::testing::{Fault, FaultyStore, contract, file_store, memory_store, redis_store};
-use bsession::{
-    Answer, Commit, Durability, Key, Lease, Listing, Loaded, Record, Revision, Store, StoreError,
-    Swept, Timestamp, UserKey, Which,
+use bsession::store::{
+    Answer, Commit, Key, Lease, Listing, Loaded, Record, Revision, Store, StoreError, Swept,
+    UserKey, Which,
 };
+use bsession::testing::{Fault, FaultyStore, contract, file_store, memory_store, redis_store};
+use bsession::{Durability, Timestamp};
 use bsession_redis_servers::{Cluster, Server};
 
 use crate::support::redis_is_there;

@@ -4,7 +4,7 @@
 //! ```
 //! # use std::sync::Arc;
 //! use bsession::testing;
-//! # use bsession::{Mode, Store};
+//! # use bsession::store::Store;
 //! # #[derive(Default)] struct YourStore;
 //! # impl YourStore { fn new() -> Arc<dyn Store> { testing::memory_store() } }
 //!

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use actix_web::rt::System;
+use bsession::Timestamp;
+use bsession::store::{Answer, Key};
 use bsession::testing::redis_store;
-use bsession::{Answer, Key, Timestamp};
 use bsession_redis_servers::{Cluster, wait_until};
 use serde_json::json;
 

@@ -152,7 +152,7 @@ impl Player {
             return;
         };
         // A little later a change by a dead token begins another session, as it should.
-        let op = match fastrand::bool() && died.elapsed() < bsession::RETIRED / 2 {
+        let op = match fastrand::bool() && died.elapsed() < bsession::store::RETIRED / 2 {
             true => Op::Count,
             false => Op::Read(Shown::Token),
         };

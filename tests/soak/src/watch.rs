@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bsession::TOMBSTONE;
+use bsession::store::TOMBSTONE;
 use serde::Deserialize;
 
 use crate::app;
