@@ -79,6 +79,60 @@ fn visitors_who_keep_coming_do_not_keep_a_worker_from_connecting() {
 }
 
 #[test]
+fn an_update_whose_reply_was_lost_is_not_done_twice() {
+    if !redis_is_there() {
+        return;
+    }
+    let redis = Server::start();
+    let proxy = Proxy::before(redis.port());
+    let (site, joe) = with_joe_and_all_workers(&proxy, PATIENCE);
+    let beside = Site::open(builder(&redis.url()).build().expect("a service"));
+    let first = std::thread::scope(|scope| {
+        let first = scope.spawn(|| site.with_token("POST", "/held/add/n", &joe));
+        site.gate.await_arrivals(1);
+        proxy.mute(true);
+        site.gate.open(1);
+        wait_until("it is done", || {
+            read(&beside, &joe, "n").as_deref() == Ok("1")
+        });
+        // Somebody else writes over it, and so it cannot be seen any more that it was done.
+        assert_eq!(beside.with_token("POST", "/add/n", &joe).body, "2");
+        proxy.cut();
+        proxy.mute(false);
+        first.join().expect("an answer")
+    });
+    assert_eq!(read(&beside, &joe, "n").as_deref(), Ok("2"), "{first:?}");
+    assert_eq!((first.status, first.set_cookies()), (503, vec![]));
+    await_joe(&site, &joe);
+}
+
+#[test]
+fn an_update_whose_reply_was_lost_and_that_nobody_wrote_over_is_answered() {
+    if !redis_is_there() {
+        return;
+    }
+    let redis = Server::start();
+    let proxy = Proxy::before(redis.port());
+    let (site, joe) = with_joe_and_all_workers(&proxy, PATIENCE);
+    let beside = Site::open(builder(&redis.url()).build().expect("a service"));
+    let first = std::thread::scope(|scope| {
+        let first = scope.spawn(|| site.with_token("POST", "/held/add/n", &joe));
+        site.gate.await_arrivals(1);
+        proxy.mute(true);
+        site.gate.open(1);
+        wait_until("it is done", || {
+            read(&beside, &joe, "n").as_deref() == Ok("1")
+        });
+        redis.command(&["SCRIPT", "FLUSH"]);
+        proxy.cut();
+        proxy.mute(false);
+        first.join().expect("an answer")
+    });
+    assert_eq!(first.status, 200);
+    assert_eq!(read(&beside, &joe, "n").as_deref(), Ok("1"));
+}
+
+#[test]
 fn a_redis_that_stands_still_or_is_busy_is_a_503_until_it_is_not() {
     if !redis_is_there() {
         return;

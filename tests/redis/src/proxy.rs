@@ -25,6 +25,7 @@ struct State {
     held: usize,
     target: u16,
     refusing: bool,
+    mute: bool,
     over: bool,
     delay: Duration,
     accepted: usize,
@@ -92,6 +93,11 @@ impl Proxy {
     /// Forwards again, what has waited first.
     pub fn go_on(&self) {
         self.shared.set(|state| state.held = 0);
+    }
+
+    /// Forwards no replies, of connections that it closes not even later; or those that come from now on.
+    pub fn mute(&self, yes: bool) {
+        self.shared.set(|state| state.mute = yes);
     }
 
     /// Forwards everything, in either direction, so much later.
@@ -171,13 +177,19 @@ impl Shared {
         }
         let (from, to, shared) = (server.try_clone()?, client.try_clone()?, Arc::clone(self));
         std::thread::spawn(move || {
-            drop(shared.forward(number, &from, &to));
+            drop(shared.forward(number, &from, &to, true));
             shared.close(number);
         });
-        self.forward(number, client, &server)
+        self.forward(number, client, &server, false)
     }
 
-    fn forward(&self, number: usize, mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+    fn forward(
+        &self,
+        number: usize,
+        mut from: &TcpStream,
+        mut to: &TcpStream,
+        is_reply: bool,
+    ) -> io::Result<()> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let read = from.read(&mut buffer);
@@ -185,6 +197,12 @@ impl Shared {
             std::thread::sleep(delay);
             // Also the end of a connection is not forwarded while it is held.
             drop(self.when_not_held(number));
+            if is_reply {
+                let is_kept = |state: &mut State| {
+                    state.mute && state.open.contains_key(&number) && !state.over
+                };
+                drop(self.changed.wait_while(self.state(), is_kept));
+            }
             match read? {
                 0 => return Ok(()),
                 length => to.write_all(&buffer[..length])?,

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -91,7 +92,10 @@ impl Nodes {
             let moved = self.watch(patience, slot, &place);
             let result = match select(pin!(asked), pin!(moved)).await {
                 Either::Left((result, _)) => result,
-                Either::Right(_) => continue,
+                Either::Right(_) => {
+                    errand.again.store(true, Ordering::Relaxed);
+                    continue;
+                }
             };
             let Err(error) = result else {
                 return result;
@@ -123,6 +127,7 @@ impl Nodes {
                     if map.place(slot).is_none_or(|now| *now == place) {
                         return Err(error);
                     }
+                    errand.again.store(true, Ordering::Relaxed);
                 }
                 _ => return Err(error),
             }
@@ -232,6 +237,7 @@ async fn first(
         asking: false,
         cmd: &slots,
         wait: None,
+        again: &AtomicBool::new(false),
     };
     let ask = async |(place, node): (Place, Arc<Node>)| {
         let (reply, _) = node.ask(patience, errand).await?;

@@ -4,8 +4,11 @@
 //! opened on; so each runtime has its own, and no request waits for another worker. All requests of
 //! a runtime share it, so there are as many connections to a server as there are workers.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{self, Arc, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
@@ -123,7 +126,7 @@ impl Link {
                 patience,
                 is_over: false,
             };
-            let result = open.connection.ask(errand).await;
+            let (result, was_sent) = send(open.connection.ask(errand)).await;
             waiting.is_over = true;
             match result {
                 Err(error) if is_lost(&error, &open) => {
@@ -132,6 +135,10 @@ impl Link {
                         return Err(error);
                     }
                     is_second = true;
+                    // Nor has a server done it that takes no writes.
+                    if was_sent && !is_read_only(&error) {
+                        errand.again.store(true, Ordering::Relaxed);
+                    }
                 }
                 result => return result,
             }
@@ -243,10 +250,22 @@ impl Link {
     }
 }
 
-fn is_lost(error: &RedisError, open: &Open) -> bool {
-    match error.kind() {
-        ErrorKind::Io => true,
-        ErrorKind::Server(ServerErrorKind::ReadOnly) => open.since.elapsed() >= READ_ONLY_FOR,
-        _ => error.is_unrecoverable_error(),
+/// Sends something, and tells whether it was sent: a connection that is known to be closed says so before
+/// it takes anything.
+async fn send<T>(asked: impl Future<Output = T>) -> (T, bool) {
+    let mut asked = pin!(asked);
+    match poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await {
+        Poll::Ready(result) => (result, false),
+        Poll::Pending => (asked.await, true),
     }
+}
+
+fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+fn is_lost(error: &RedisError, open: &Open) -> bool {
+    error.kind() == ErrorKind::Io
+        || error.is_unrecoverable_error()
+        || (is_read_only(error) && open.since.elapsed() >= READ_ONLY_FOR)
 }

@@ -52,6 +52,7 @@ mod url;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -163,7 +164,7 @@ impl Shared {
     }
 
     async fn ask(&self, cmd: &Cmd) -> Result<Value, StoreError> {
-        let (value, _) = self.send(cmd, None).await??;
+        let (value, _) = self.send(cmd, None, &AtomicBool::new(false)).await??;
         Ok(value)
     }
 
@@ -171,11 +172,13 @@ impl Shared {
         &self,
         cmd: &Cmd,
         wait: Option<&Cmd>,
+        again: &AtomicBool,
     ) -> Result<RedisResult<Replies>, StoreError> {
         let errand = Errand {
             asking: false,
             cmd,
             wait,
+            again,
         };
         let route = self.route()?;
         Ok(route.ask(self.patience, errand).await)
@@ -183,20 +186,33 @@ impl Shared {
 
     /// Runs a script whose loss is no loss.
     async fn run(&self, script: &Scripted, by_hash: Cmd) -> Result<Value, StoreError> {
-        let (value, _) = self.run_then(script, by_hash, None).await?;
+        let again = AtomicBool::new(false);
+        let (value, _) = self.run_then(script, by_hash, None, &again).await?;
         Ok(value)
     }
 
     /// Runs a script that writes, and waits until as many replicas as were asked for have it.
     async fn write(&self, script: &Scripted, by_hash: Cmd) -> Result<Value, StoreError> {
+        let again = AtomicBool::new(false);
+        self.write_or_tell(script, by_hash, &again).await
+    }
+
+    /// The same; `again` is set if it was sent a second time though it may have been done.
+    async fn write_or_tell(
+        &self,
+        script: &Scripted,
+        by_hash: Cmd,
+        again: &AtomicBool,
+    ) -> Result<Value, StoreError> {
         if self.replicas == 0 {
-            return self.run(script, by_hash).await;
+            let (value, _) = self.run_then(script, by_hash, None, again).await?;
+            return Ok(value);
         }
         let mut wait = Cmd::new();
         wait.arg("WAIT")
             .arg(self.replicas)
             .arg((self.patience / 2).as_millis() as u64);
-        match self.run_then(script, by_hash, Some(&wait)).await? {
+        match self.run_then(script, by_hash, Some(&wait), again).await? {
             (value, Some(Value::Int(count))) if count >= i64::from(self.replicas) => Ok(value),
             (_, Some(Value::Int(count))) => Err(StoreError::Other(
                 format!(
@@ -214,11 +230,12 @@ impl Shared {
         script: &Scripted,
         by_hash: Cmd,
         wait: Option<&Cmd>,
+        again: &AtomicBool,
     ) -> Result<Replies, StoreError> {
-        match self.send(&by_hash, wait).await? {
+        match self.send(&by_hash, wait, again).await? {
             Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
                 let in_full = script.in_full(&by_hash);
-                Ok(Box::pin(self.send(&in_full, wait)).await??)
+                Ok(Box::pin(self.send(&in_full, wait, again)).await??)
             }
             result => Ok(result?),
         }

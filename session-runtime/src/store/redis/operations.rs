@@ -1,6 +1,7 @@
 //! What the store does, and how often it asks for that.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use redis::{Cmd, Value};
 
@@ -21,7 +22,11 @@ enum Written {
     Gone,
     /// It must be put on the list of its user first.
     Unlisted,
-    Conflict(Record),
+    Conflict {
+        latest: Record,
+        /// Whether it was sent a second time though it may have been done.
+        again: bool,
+    },
 }
 
 /// How long a record lasts, in ms: counted by the caller's clock, so that the server's need not agree
@@ -80,7 +85,7 @@ impl Shared {
         match self.written(script, cmd).await? {
             Written::Saved => Ok(true),
             Written::Gone => Ok(false),
-            Written::Unlisted | Written::Conflict(_) => Err(unexpected()),
+            Written::Unlisted | Written::Conflict { .. } => Err(unexpected()),
         }
     }
 
@@ -99,7 +104,20 @@ impl Shared {
             match (self.written(script, cmd).await?, record.user) {
                 (Written::Saved, _) => return Ok(Commit::Saved),
                 (Written::Gone, _) => return Ok(Commit::Gone),
-                (Written::Conflict(latest), _) => return Ok(Commit::Conflict(latest)),
+                // What others wrote may be on top of this, which must not be put on top of it once more. Of
+                // what follows `over`, though, there is one.
+                (
+                    Written::Conflict {
+                        latest,
+                        again: true,
+                    },
+                    _,
+                ) if latest.revision.number != over.number.wrapping_add(1) => {
+                    return Err(StoreError::Other(
+                        "Redis: the connection was lost, and whether it was written cannot be known any more".into(),
+                    ));
+                }
+                (Written::Conflict { latest, .. }, _) => return Ok(Commit::Conflict(latest)),
                 (Written::Unlisted, Some(user)) if listed.is_none() => {
                     listed = Some(Box::pin(self.list(user, key, record.expires, now)).await?);
                 }
@@ -196,7 +214,7 @@ impl Shared {
         match self.written(script, cmd).await? {
             Written::Saved => Ok(Commit::Saved),
             Written::Gone => Ok(Commit::Gone),
-            Written::Conflict(latest) => Ok(Commit::Conflict(latest)),
+            Written::Conflict { latest, .. } => Ok(Commit::Conflict(latest)),
             Written::Unlisted => Err(unexpected()),
         }
     }
@@ -218,7 +236,7 @@ impl Shared {
         match self.written(script, cmd).await? {
             Written::Saved => Ok(Commit::Saved),
             Written::Gone => Ok(Commit::Gone),
-            Written::Conflict(latest) => Ok(Commit::Conflict(latest)),
+            Written::Conflict { latest, .. } => Ok(Commit::Conflict(latest)),
             Written::Unlisted => Err(unexpected()),
         }
     }
@@ -299,12 +317,16 @@ impl Shared {
     }
 
     async fn written(&self, script: &Scripted, cmd: Cmd) -> Result<Written, StoreError> {
-        match self.write(script, cmd).await? {
+        let again = AtomicBool::new(false);
+        match self.write_or_tell(script, cmd, &again).await? {
             Value::Int(0) => Ok(Written::Gone),
             Value::Int(1) => Ok(Written::Saved),
             Value::Int(2) => Ok(Written::Unlisted),
             Value::BulkString(latest) => match layout::read(&latest) {
-                Some(Content::Live(record)) => Ok(Written::Conflict(record)),
+                Some(Content::Live(latest)) => Ok(Written::Conflict {
+                    latest,
+                    again: again.into_inner(),
+                }),
                 _ => Err(unexpected()),
             },
             _ => Err(unexpected()),

@@ -1,6 +1,7 @@
 //! Which servers: one, those that sentinels name, or a cluster; and a connection to one of them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -43,6 +44,8 @@ pub(super) struct Errand<'c> {
     pub(super) cmd: &'c Cmd,
     /// To wait for replicas.
     pub(super) wait: Option<&'c Cmd>,
+    /// Set by whoever sends it again though it may have been done.
+    pub(super) again: &'c AtomicBool,
 }
 
 /// The replies to the command, and to what waits.
