@@ -7,7 +7,7 @@ use super::ask::{ask, created, is_gone, is_nothing, is_retired, is_saved, live};
 use super::record::{HOUR, MINUTE, NOW, after, fields, key, of_user, record, user};
 use super::{locks, races, users};
 use crate::clock::Timestamp;
-use crate::record::{RETIRED, Record, TOMBSTONE};
+use crate::record::{Handle, RETIRED, Record, TOMBSTONE};
 use crate::store::{Commit, Loaded, Store};
 
 /// Runs every sentence of the contract of [`Store`] against a store.
@@ -413,6 +413,7 @@ async fn the_sweeper_deletes_what_has_expired_alone(store: &Arc<dyn Store>) {
             key(number),
             Record {
                 expires,
+                handle: Handle([number; 12]),
                 ..of_user(1, b"")
             },
         )

@@ -21,7 +21,7 @@ pub(super) async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
         keys
     };
     let first = created(store, key(1), of_user(1, b"")).await;
-    created(store, key(2), of_user(1, b"")).await;
+    created(store, key(2), device(1, 9)).await;
     created(store, key(3), of_user(2, b"")).await;
     let anonymous = created(store, key(4), record(b"")).await;
     assert_eq!(

@@ -16,6 +16,9 @@ use crate::support::{Visitor, redis_is_there};
 /// As long as anybody waits, and what a busy machine adds.
 const LIMIT: Duration = Duration::from_millis(2500);
 
+/// How long the new master may be there before its sessions are served again.
+const SOON: Duration = Duration::from_secs(1);
+
 fn begin(cluster: &Cluster, url: String) -> (crate::support::Site, Traffic) {
     let site = site(url);
     let traffic = Traffic::begin(on_each_master(cluster, &site, PER_MASTER));
@@ -34,10 +37,15 @@ fn taken_over(cluster: &Cluster) {
     });
 }
 
-/// What is promised of writers one of whose masters went at that moment.
-fn kept(writers: &[Writer]) {
+/// What is promised of writers one of whose masters went at that moment, and was replaced so much later.
+fn kept(writers: &[Writer], moment: Instant, taken: Duration) {
     for (number, writer) in writers.iter().enumerate() {
         assert!(writer.longest() < LIMIT, "{number}: {:?}", writer.longest());
+        let gap = writer.gap(moment);
+        assert!(
+            gap < taken + SOON,
+            "{number}: {gap:?}, and taken over after {taken:?}"
+        );
         if number >= PER_MASTER {
             assert_eq!(
                 (writer.refused(), writer.missing()),
@@ -178,7 +186,7 @@ fn a_master_that_dies_delays_its_own_sessions_alone() {
     traffic.all_go_on(10);
     let writers = traffic.end();
     report("killed", taken, moment, &writers);
-    kept(&writers);
+    kept(&writers, moment, taken);
 }
 
 /// A black hole in the place of a master, which comes back when another has taken over.
@@ -203,7 +211,7 @@ fn a_master_that_says_nothing_delays_its_own_sessions_alone() {
     traffic.all_go_on(10);
     let writers = traffic.end();
     report("paused", taken, moment, &writers);
-    kept(&writers);
+    kept(&writers, moment, taken);
 }
 
 /// As before the restart of a master: it hands over when the replica has everything.
