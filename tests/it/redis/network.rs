@@ -133,6 +133,39 @@ fn an_update_whose_reply_was_lost_and_that_nobody_wrote_over_is_answered() {
 }
 
 #[test]
+fn a_lock_whose_end_was_not_heard_is_given_back_when_the_way_is_free() {
+    if !redis_is_there() {
+        return;
+    }
+    let redis = Server::start();
+    let proxy = Proxy::before(redis.port());
+    let (site, joe) = with_joe_and_all_workers(&proxy, TIMEOUT);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| site.with_token("POST", "/locked/read", &joe));
+        // Once when it asks for the lock, and once with it.
+        site.gate.await_arrivals(2);
+        let keys = redis.command(&["KEYS", "*:lock"]);
+        let keys: Vec<String> = redis::from_redis_value(keys).expect("names");
+        let lasts = redis.command(&["PTTL", &keys[0]]);
+        assert!(
+            matches!(lasts, redis::Value::Int(20_000..=30_000)),
+            "{lasts:?}"
+        );
+        proxy.hold();
+        site.gate.open(1);
+        // It has read before, and has nothing to write.
+        assert_eq!(first.join().expect("an answer").status, 200);
+    });
+    assert_refused("a read", || site.with_token("GET", "/all", &joe));
+    proxy.hold_open_ones();
+    await_joe(&site, &joe);
+    // It would have ended by itself after longer than anybody waits for it.
+    site.gate.open(1);
+    let reply = site.with_token("POST", "/locked/second", &joe);
+    assert_eq!((reply.status, &*reply.body), (200, ""));
+}
+
+#[test]
 fn a_redis_that_stands_still_or_is_busy_is_a_503_until_it_is_not() {
     if !redis_is_there() {
         return;

@@ -59,7 +59,7 @@ impl Shared {
         self.later(async move {
             let mut zrem = Cmd::new();
             zrem.arg("ZREM").arg(shared.keys.user(user)).arg(&key.0[..]);
-            drop(shared.ask(&zrem).await);
+            drop(shared.in_time(shared.ask(&zrem)).await);
         });
     }
 

@@ -241,6 +241,15 @@ impl Shared {
         }
     }
 
+    /// Waits no longer than a request does: what no request waits for has no other end where a server is silent.
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limit = tokio::time::timeout(self.patience, work);
+        limit.await.unwrap_or(Err(StoreError::TimedOut))
+    }
+
     /// Does what nobody waits for. What comes of it is seen to by an expiry.
     fn later(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
         if let Ok(runtime) = runtime::Handle::try_current() {
