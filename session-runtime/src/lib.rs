@@ -39,9 +39,9 @@ mod view;
 
 pub use ::cookie::SameSite;
 
-pub use crate::actix::{
-    Call, Connection, Csrf, Hooks, HooksMiddleware, Request, Saved, Words, connect,
-};
+#[doc(hidden)] // what the attribute's expansion calls
+pub use crate::actix::{Call, Csrf, Request, Words};
+pub use crate::actix::{Connection, Hooks, HooksMiddleware, Saved, connect};
 pub use crate::builder::{Builder, Mode, init};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::cookie::Secure;
@@ -58,4 +58,6 @@ pub use crate::session::Session;
 pub use crate::stats::Stats;
 pub use crate::store::file::Durability;
 pub use crate::store::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
-pub use crate::view::{View, Viewed};
+pub use crate::view::View;
+#[doc(hidden)]
+pub use crate::view::Viewed;

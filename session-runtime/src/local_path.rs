@@ -62,6 +62,7 @@ pub struct LocalPath(Cow<'static, str>);
 #[error(
     "expected a path of this site, as in `/orders?page=2`: encoded, and without a second `/` at its start or a `\\`"
 )]
+#[non_exhaustive]
 pub struct NotLocal;
 
 impl LocalPath {

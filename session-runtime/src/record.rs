@@ -81,6 +81,7 @@ impl<'de> serde::Deserialize<'de> for Handle {
 /// The error of reading a [`Key`], [`Handle`] or [`UserKey`] from text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected lower-case hexadecimal digits, two for each byte")]
+#[non_exhaustive]
 pub struct NotHex;
 
 fn nibble(digit: u8) -> Result<u8, NotHex> {

@@ -35,6 +35,7 @@ mod replay;
 mod requests;
 mod secrets;
 mod settings;
+mod shared;
 #[cfg(target_os = "linux")]
 mod slow_disk;
 mod users;
