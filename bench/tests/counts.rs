@@ -12,11 +12,11 @@ const BUDGETS: &[(&str, &str, f64)] = &[
     ("file", "write", 22.0),
     ("file", "login", 43.5),
     #[cfg(feature = "redis")]
-    ("Redis", "read", 20.0),
+    ("Redis", "read", 21.0),
     #[cfg(feature = "redis")]
-    ("Redis", "write", 38.0),
+    ("Redis", "write", 40.0),
     #[cfg(feature = "redis")]
-    ("Redis", "login", 66.0),
+    ("Redis", "login", 68.0),
 ];
 
 const SERVERS: &str = if cfg!(feature = "redis") {
