@@ -95,6 +95,15 @@ impl std::fmt::Debug for Mode {
 /// It does no network I/O. [`Sessions::builder`] has the other settings. Call it outside the closure
 /// that `HttpServer::new` is given, which every worker runs for itself.
 ///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use bsession::{Mode, Secret};
+///
+/// bsession::init(Secret::random()?, Mode::Memory)?; // with one from the environment in production
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// As [`Builder::init`].
 pub fn init(secret: impl Into<Secret>, mode: Mode) -> Result<(), InitError> {
@@ -263,6 +272,16 @@ impl Builder {
     ///
     /// With several processes a rotation is two roll-outs: the new secret first everywhere as a
     /// previous one, then as the first.
+    ///
+    /// ```
+    /// # use bsession::Sessions;
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// let sessions = Sessions::builder("the new secret, kept in the environment")
+    ///     .previous_secret("the old secret, kept in the environment")
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn previous_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.secrets.push(secret.into());
         self
@@ -303,6 +322,17 @@ impl Builder {
     ///
     /// A token of one realm is worth nothing in another. Give two services one realm to share
     /// sessions between two cookie names on purpose.
+    ///
+    /// ```
+    /// # use bsession::Sessions;
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// # let secret = "kept in the environment, not in the code";
+    /// let visitors = Sessions::builder(secret).cookie_name("shop").build()?;
+    /// let staff = Sessions::builder(secret).cookie_name("staff").build()?; // a token of one is none of the other
+    /// let visitors_too = Sessions::builder(secret).cookie_name("old_shop").realm("shop").build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         self.realm = Some(realm.into());
         self
@@ -314,6 +344,17 @@ impl Builder {
     /// It is written as browsers name it in `Origin`: `https://sso.example`, with a port if it is not
     /// the usual one, and no path. A proxy that rewrites `Host` makes the service's own origin another
     /// one: name that here, for `X-Forwarded-Host` is not believed, which anybody may send.
+    ///
+    /// ```
+    /// # use bsession::Sessions;
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// let sessions = Sessions::builder("kept in the environment, not in the code")
+    ///     .trusted_origin("https://sso.example")
+    ///     .trusted_origin("https://admin.example:8443")
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Warning
     /// Whoever can put a page or a script there acts with your visitors' sessions.

@@ -51,6 +51,15 @@ impl Secret {
 
     /// The secret in an environment variable.
     ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// use bsession::{Mode, Secret};
+    ///
+    /// bsession::init(Secret::from_env("SESSION_SECRET")?, Mode::File)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The variable is not set, or is not UTF-8. Whether it is long enough is looked at when the
     /// service is built.
@@ -70,6 +79,18 @@ impl Secret {
     /// only (mode 0600).
     ///
     /// Several processes may call it at once: they end with the same secret.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("session.secret");
+    /// use bsession::{Secret, Sessions};
+    ///
+    /// let secret = Secret::load_or_create(path)?; // such as "session.secret"
+    /// let sessions = Sessions::builder(secret).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The file cannot be read or made, or holds less than 32 bytes.

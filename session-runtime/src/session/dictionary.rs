@@ -18,6 +18,18 @@ impl Session {
     ///
     /// `T` may borrow from the session, as `&str` does.
     ///
+    /// ```
+    /// # fn main() -> bsession::Result<()> {
+    /// # let mut session = bsession::Session::default();
+    /// session.insert("name", "joe")?;
+    /// let name: Option<&str> = session.get("name")?; // lent by the session; an `Option<String>` is a copy
+    /// assert_eq!(name, Some("joe"));
+    /// assert_eq!(session.get::<u32>("visits")?, None);
+    /// assert!(session.get::<u32>("name").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Type`] if there is a value and it is no `T`.
     pub fn get<'s, T: Deserialize<'s>>(&'s self, key: &str) -> Result<Option<T>> {
@@ -34,6 +46,18 @@ impl Session {
     ///
     /// Of two requests that set the same key, the one that saves last wins; where the new value
     /// follows from the old one, use [`update`](Session::update).
+    ///
+    /// ```
+    /// # fn main() -> bsession::Result<()> {
+    /// # let mut session = bsession::Session::default();
+    /// #[derive(serde::Serialize)]
+    /// struct Address { city: &'static str }
+    ///
+    /// session.insert("address", Address { city: "Berlin" })?;
+    /// assert_eq!(session["address"]["city"], "Berlin");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Json`] if it cannot be serialised; the session is as it was.
@@ -148,6 +172,16 @@ impl Session {
     ///
     /// Two requests at once may both take it; see [`claim`](Session::claim).
     ///
+    /// ```
+    /// # fn main() -> bsession::Result<()> {
+    /// # let mut session = bsession::Session::default();
+    /// session.insert("next", "/orders")?;
+    /// assert_eq!(session.take::<String>("next")?.as_deref(), Some("/orders"));
+    /// assert_eq!(session.take::<String>("next")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Type`] if there is a value and it is no `T`; it stays.
     pub fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
@@ -166,6 +200,26 @@ impl Session {
     /// A key that this request has set itself is only taken, as by [`take`](Session::take); what it
     /// made of one by [`update`](Session::update) is made of what is claimed, or of nothing if another
     /// request was faster.
+    ///
+    /// ```
+    /// use actix_web::{HttpResponse, Responder, post, web::Form};
+    /// use bsession::session;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Answer {
+    ///     code: String,
+    /// }
+    ///
+    /// #[post("/confirm")]
+    /// #[session(csrf)]
+    /// async fn confirm(answer: Form<Answer>) -> bsession::Result<impl Responder> {
+    ///     let code: Option<String> = session.claim("code").await?; // gone, right or wrong: one guess each
+    ///     Ok(match code {
+    ///         Some(code) if code == answer.code => HttpResponse::Ok(),
+    ///         _ => HttpResponse::Forbidden(),
+    ///     })
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Type`] if the value is no `T`; it stays, unless another request changed its type

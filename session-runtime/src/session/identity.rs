@@ -39,6 +39,17 @@ impl Session {
     /// anonymous session holds is kept; nothing of one user reaches another one.
     ///
     /// `user` is whatever tells one user from another, and is taken as it is, an empty text too.
+    ///
+    /// ```
+    /// # let mut session = bsession::Session::default();
+    /// session["cart"] = vec!["a book"].into();
+    /// session.login("joe");
+    /// assert_eq!(session.user(), Some("joe"));
+    /// assert_eq!(session["cart"][0], "a book"); // the anonymous visitor's cart is joe's
+    ///
+    /// session.login("sue");
+    /// assert!(session["cart"].is_null());       // joe's is not sue's
+    /// ```
     pub fn login(&mut self, user: impl ToString) {
         let user = user.to_string().into_boxed_str();
         if user.is_empty() {
