@@ -21,6 +21,14 @@ lint:
 doc *ARGS:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features {{ARGS}}
 
+# The packages, as those get them who are not in this repository
+packages:
+    .ci/packages
+
+# What broke in the public interface since the last release, or with `--baseline-rev` since a commit
+semver *ARGS:
+    cargo semver-checks -p bsession -p bsession-runtime --all-features {{ARGS}}
+
 # Runs an example
 example NAME="guestbook":
     cargo run --example {{NAME}}
