@@ -124,19 +124,18 @@ struct Refused {
     hint: &'static str,
 }
 
-impl From<RedisError> for StoreError {
-    fn from(error: RedisError) -> Self {
-        let hint = match error.kind() {
-            redis::ErrorKind::Server(ServerErrorKind::Moved) => {
-                ": the server is one of a cluster: write `redis-cluster://` before its address"
-            }
-            redis::ErrorKind::Server(ServerErrorKind::ReadOnly) => {
-                ": the server is a replica: give the address of the master, or of sentinels"
-            }
-            _ => "",
-        };
-        Self::Other(Box::new(Refused { error, hint }))
-    }
+/// A function and no `From`, which would make the client a part of the public interface.
+fn refused(error: RedisError) -> StoreError {
+    let hint = match error.kind() {
+        redis::ErrorKind::Server(ServerErrorKind::Moved) => {
+            ": the server is one of a cluster: write `redis-cluster://` before its address"
+        }
+        redis::ErrorKind::Server(ServerErrorKind::ReadOnly) => {
+            ": the server is a replica: give the address of the master, or of sentinels"
+        }
+        _ => "",
+    };
+    StoreError::Other(Box::new(Refused { error, hint }))
 }
 
 /// Not what a script or command answers.
@@ -166,7 +165,10 @@ impl Shared {
     }
 
     async fn ask(&self, cmd: &Cmd) -> Result<Value, StoreError> {
-        let (value, _) = self.send(cmd, None, &AtomicBool::new(false)).await??;
+        let (value, _) = self
+            .send(cmd, None, &AtomicBool::new(false))
+            .await?
+            .map_err(refused)?;
         Ok(value)
     }
 
@@ -243,9 +245,11 @@ impl Shared {
         match self.send(&by_hash, wait, again).await? {
             Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
                 let in_full = script.in_full(&by_hash);
-                Ok(Box::pin(self.send(&in_full, wait, again)).await??)
+                Box::pin(self.send(&in_full, wait, again))
+                    .await?
+                    .map_err(refused)
             }
-            result => Ok(result?),
+            result => result.map_err(refused),
         }
     }
 
