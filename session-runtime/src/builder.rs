@@ -468,12 +468,7 @@ impl Builder {
                 }
                 let prefix = self.redis_prefix.as_deref().unwrap_or(PREFIX);
                 let store = RedisStore::new(&url, prefix, self.redis_replicas, self.store_timeout);
-                Arc::new(store.map_err(|problem| {
-                    InitError::Setting(format!(
-                        "the address of `Mode::Redis` {problem}: write it as in `redis://localhost:6379`, \
-                         `redis-sentinel://one:26379,two:26379/mymaster` or `redis-cluster://one:6379,two:6379`"
-                    ))
-                })?)
+                Arc::new(store.map_err(no_address)?)
             }
             Mode::Custom(store) => store,
         };
@@ -571,6 +566,14 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "redis")]
+pub(crate) fn no_address(problem: impl std::fmt::Display) -> InitError {
+    InitError::Setting(format!(
+        "the address of `Mode::Redis` {problem}: write it as in `redis://localhost:6379`, \
+         `redis-sentinel://one:26379,two:26379/mymaster` or `redis-cluster://one:6379,two:6379`"
+    ))
 }
 
 fn trusted(text: &str) -> Result<Origin, InitError> {

@@ -2,6 +2,7 @@
 
 use std::sync::Barrier;
 
+use actix_web::test::TestRequest;
 use serde_json::json;
 
 use crate::support::for_each_store;
@@ -36,6 +37,27 @@ for_each_store! {
         let data = visitor.session()["data"].clone();
         assert_eq!(data.as_object().expect("a map").len(), 50, "{data}");
         assert!((0..50).all(|number| data[format!("key{number}")] == "held"));
+    }
+
+    fn different_keys_are_claimed_at_once(setup) {
+        const KEYS: u64 = 40;
+        let sessions = setup.sessions();
+        actix_web::rt::System::new().block_on(async {
+            let fill = |session: &mut bsession::Session| (0..KEYS).for_each(|key| session[&*key.to_string()] = key.into());
+            let cookie = sessions.cookie_for(fill).await.expect("a session");
+            let request = || TestRequest::default().app_data(sessions.clone()).cookie(cookie.clone()).to_http_request();
+            let mut connections = Vec::new();
+            for _ in 0..KEYS {
+                connections.push(bsession::connect(&request()).await.expect("a session"));
+            }
+            let claims = connections.iter_mut().zip(0..KEYS).map(async |(connection, key)| {
+                connection.session().claim::<u64>(&key.to_string()).await.expect("the store works")
+            });
+            let claimed = futures_util::future::join_all(claims).await;
+            assert_eq!(claimed, (0..KEYS).map(Some).collect::<Vec<_>>());
+        });
+        let conflicts = sessions.stats().conflicts;
+        assert!((KEYS - 1..3 * KEYS).contains(&conflicts), "they meet, and then take turns: {conflicts}");
     }
 
     fn two_sets_of_one_key_end_as_one_of_them(setup) {

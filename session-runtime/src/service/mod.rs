@@ -173,7 +173,7 @@ impl Sessions {
             counters,
             locks: locks::Locks::new(locks::LONGEST_QUEUE),
             // A request waits no longer than for the store.
-            savers: locks::Locks::new(usize::MAX - 1),
+            savers: locks::Locks::new(usize::MAX),
             _sweeper: sweeper,
         });
         thread.start(&service)?;
@@ -247,8 +247,8 @@ impl Service {
                 },
                 None => {
                     self.counters.bad_cookies.count();
-                    let why = token::fault(&self.ring, value);
-                    tracing::debug!(target: "bsession", why, "bad_cookie");
+                    // In the line, so that it is looked for only if somebody reads that.
+                    tracing::debug!(target: "bsession", why = token::fault(&self.ring, value), "bad_cookie");
                 }
             }
         }

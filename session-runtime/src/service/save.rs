@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{CookieChange, Live, Presented, Service, Standing, Stored};
+use super::{CookieChange, Deadline, Live, Presented, Service, Standing, Stored, Turn};
 use crate::changes::Changes;
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
@@ -238,9 +238,7 @@ impl Service {
                     return Ok(true);
                 }
                 Commit::Conflict(latest) => {
-                    if turn.is_none() && !self.store.in_process() {
-                        turn = Some(deadline.turn(live.key).await?);
-                    }
+                    self.take_turn(&mut turn, live.key, &mut deadline).await?;
                     self.reopen(outcome, latest);
                 }
                 Commit::Gone => return Ok(false),
@@ -305,6 +303,7 @@ impl Service {
     pub(crate) async fn claim(&self, outcome: &mut Outcome, key: &str) -> Result<Option<Value>> {
         let mut deadline = self.deadline();
         let now = self.now();
+        let mut turn = None;
         while let Standing::Live(live) = &outcome.stored.standing {
             let mut claimed = Contents::clone(&outcome.stored.contents);
             let Some(value) = claimed.data.remove(key) else {
@@ -328,12 +327,29 @@ impl Service {
                     outcome.stored.contents = claimed;
                     return Ok(Some(value));
                 }
-                Commit::Conflict(latest) => self.reopen(outcome, latest),
+                Commit::Conflict(latest) => {
+                    self.take_turn(&mut turn, live.key, &mut deadline).await?;
+                    self.reopen(outcome, latest);
+                }
                 Commit::Gone => outcome.end(Standing::Unkept),
             }
             deadline.check()?;
         }
         Ok(None)
+    }
+
+    /// Waits, at the first conflict, for one's turn among the requests of this process that have had one.
+    /// A store in this process answers at once, and needs no turns.
+    async fn take_turn(
+        &self,
+        turn: &mut Option<Turn>,
+        key: Key,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<()> {
+        if turn.is_none() && !self.store.in_process() {
+            *turn = Some(deadline.turn(key).await?);
+        }
+        Ok(())
     }
 
     /// Goes on from what another request committed over the revision that this one has; it does not

@@ -39,6 +39,8 @@ pub use faults::{Fault, FaultyStore};
 pub use crate::actix::{Client, Reply};
 use crate::builder;
 use crate::clock::Clock;
+#[cfg(feature = "redis")]
+use crate::error::InitError;
 use crate::secret::Secret;
 use crate::service::Sessions;
 use crate::store::Store;
@@ -85,9 +87,9 @@ pub fn memory_store() -> Arc<dyn Store> {
 /// # Errors
 /// The address is none.
 #[cfg(feature = "redis")]
-pub fn redis_store(url: &str, prefix: &str) -> Result<Arc<dyn Store>, String> {
-    let store = RedisStore::new(url, prefix, 0, Duration::from_secs(2))?;
-    Ok(Arc::new(store))
+pub fn redis_store(url: &str, prefix: &str) -> Result<Arc<dyn Store>, InitError> {
+    let store = RedisStore::new(url, prefix, 0, Duration::from_secs(2));
+    Ok(Arc::new(store.map_err(builder::no_address)?))
 }
 
 /// The store of [`Mode::File`](crate::Mode::File), to be wrapped or compared with.

@@ -8,7 +8,7 @@ use bsession_redis_servers::{Proxy, Server, wait_until};
 use super::reach::{
     TIMEOUT, assert_out_of_reach, assert_refused, await_joe, builder, read, with_joe,
 };
-use crate::support::{PATIENCE, Site, redis_is_there};
+use crate::support::{PATIENCE, Reply, Site, redis_is_there};
 
 /// A site, its visitor joe, and a connection of each worker.
 fn with_joe_and_all_workers(proxy: &Proxy, timeout: Duration) -> (Site, String) {
@@ -78,11 +78,9 @@ fn visitors_who_keep_coming_do_not_keep_a_worker_from_connecting() {
     });
 }
 
-#[test]
-fn an_update_whose_reply_was_lost_is_not_done_twice() {
-    if !redis_is_there() {
-        return;
-    }
+/// What becomes of an update that was done, and whose reply was lost: the answer, and the count. What
+/// happens `meanwhile` does so beside it, before it is sent again.
+fn a_reply_is_lost(meanwhile: impl FnOnce(&Server, &Site, &str)) -> (Reply, String) {
     let redis = Server::start();
     let proxy = Proxy::before(redis.port());
     let (site, joe) = with_joe_and_all_workers(&proxy, PATIENCE);
@@ -95,15 +93,26 @@ fn an_update_whose_reply_was_lost_is_not_done_twice() {
         wait_until("it is done", || {
             read(&beside, &joe, "n").as_deref() == Ok("1")
         });
-        // Somebody else writes over it, and so it cannot be seen any more that it was done.
-        assert_eq!(beside.with_token("POST", "/add/n", &joe).body, "2");
+        meanwhile(&redis, &beside, &joe);
         proxy.cut();
         proxy.mute(false);
         first.join().expect("an answer")
     });
-    assert_eq!(read(&beside, &joe, "n").as_deref(), Ok("2"), "{first:?}");
-    assert_eq!((first.status, first.set_cookies()), (503, vec![]));
     await_joe(&site, &joe);
+    (first, read(&beside, &joe, "n").expect("a count"))
+}
+
+#[test]
+fn an_update_whose_reply_was_lost_is_not_done_twice() {
+    if !redis_is_there() {
+        return;
+    }
+    // Somebody else writes over it, and so it cannot be seen any more that it was done.
+    let (reply, count) = a_reply_is_lost(|_, beside, joe| {
+        assert_eq!(beside.with_token("POST", "/add/n", joe).body, "2");
+    });
+    assert_eq!(count, "2", "{reply:?}");
+    assert_eq!((reply.status, reply.set_cookies()), (503, vec![]));
 }
 
 #[test]
@@ -111,25 +120,10 @@ fn an_update_whose_reply_was_lost_and_that_nobody_wrote_over_is_answered() {
     if !redis_is_there() {
         return;
     }
-    let redis = Server::start();
-    let proxy = Proxy::before(redis.port());
-    let (site, joe) = with_joe_and_all_workers(&proxy, PATIENCE);
-    let beside = Site::open(builder(&redis.url()).build().expect("a service"));
-    let first = std::thread::scope(|scope| {
-        let first = scope.spawn(|| site.with_token("POST", "/held/add/n", &joe));
-        site.gate.await_arrivals(1);
-        proxy.mute(true);
-        site.gate.open(1);
-        wait_until("it is done", || {
-            read(&beside, &joe, "n").as_deref() == Ok("1")
-        });
+    let (reply, count) = a_reply_is_lost(|redis, _, _| {
         redis.command(&["SCRIPT", "FLUSH"]);
-        proxy.cut();
-        proxy.mute(false);
-        first.join().expect("an answer")
     });
-    assert_eq!(first.status, 200);
-    assert_eq!(read(&beside, &joe, "n").as_deref(), Ok("1"));
+    assert_eq!((reply.status, &*count), (200, "1"));
 }
 
 #[test]

@@ -12,10 +12,14 @@ pub(super) const TIMEOUT: Duration = Duration::from_millis(800);
 const SLACK: Duration = Duration::from_secs(4);
 
 pub(super) fn builder(url: &str) -> Builder {
+    on_redis(url).store_timeout(TIMEOUT)
+}
+
+/// The same, with the time-out that there is unless told otherwise.
+pub(super) fn on_redis(url: &str) -> Builder {
     Sessions::builder(SECRET)
         .mode(Mode::Redis(url.to_owned()))
         .secure(Secure::Never)
-        .store_timeout(TIMEOUT)
 }
 
 pub(super) fn site(url: &str) -> Site {

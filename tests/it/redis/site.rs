@@ -1,10 +1,11 @@
 //! A site whose sessions are in Redis, and visitors with sessions where a test wants them.
 
-use bsession::{Builder, Mode, Secure, Sessions};
+use bsession::Builder;
 use bsession_redis_servers::{Cluster, Server};
 
+use super::reach::on_redis;
 use super::traffic::routes;
-use crate::support::{SECRET, Site, Visitor};
+use crate::support::{Site, Visitor};
 
 /// How many masters a cluster has.
 pub const MASTERS: usize = 3;
@@ -14,10 +15,8 @@ pub fn site(url: String) -> Site {
 }
 
 pub fn site_with(url: String, build: impl FnOnce(Builder) -> Builder) -> Site {
-    let builder = Sessions::builder(SECRET)
-        .mode(Mode::Redis(url))
-        .secure(Secure::Never);
-    Site::open_with(build(builder).build().expect("a service"), routes)
+    let service = build(on_redis(&url)).build();
+    Site::open_with(service.expect("a service"), routes)
 }
 
 /// As many visitors with a session on each master, those of the first master first; and every

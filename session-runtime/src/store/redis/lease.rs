@@ -61,7 +61,7 @@ impl Shared {
     async fn take(&self, held: &Held) -> Result<bool, StoreError> {
         let script = &self.scripts.take;
         match self.write(script, held.command(script, true)).await? {
-            Value::Int(taken) => Ok(taken == 1),
+            (Value::Int(taken), _) => Ok(taken == 1),
             _ => Err(unexpected()),
         }
     }

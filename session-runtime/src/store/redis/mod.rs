@@ -26,7 +26,7 @@
 //! | renew | a script | three, two without a user |
 //! | remove | a script, and for a user's session `ZREM`, which nobody waits for | the same |
 //! | list | `ZRANGE`, and `GET` for each, 128 at once | the same |
-//! | lock | `SET`; given back, a script that nobody waits for | the same |
+//! | lock | a script; given back, another one that nobody waits for | the same |
 //!
 //! # The list of a user
 //!
@@ -201,29 +201,22 @@ impl Shared {
         Ok(value)
     }
 
-    /// Runs a script that writes, and waits until as many replicas as were asked for have it.
-    async fn write(&self, script: &Scripted, by_hash: Cmd) -> Result<Value, StoreError> {
+    /// Runs a script that writes, and waits until as many replicas as were asked for have it. Tells, too,
+    /// whether it was sent a second time though it may have been done.
+    async fn write(&self, script: &Scripted, by_hash: Cmd) -> Result<(Value, bool), StoreError> {
         let again = AtomicBool::new(false);
-        self.write_or_tell(script, by_hash, &again).await
-    }
-
-    /// The same; `again` is set if it was sent a second time though it may have been done.
-    async fn write_or_tell(
-        &self,
-        script: &Scripted,
-        by_hash: Cmd,
-        again: &AtomicBool,
-    ) -> Result<Value, StoreError> {
         if self.replicas == 0 {
-            let (value, _) = self.run_then(script, by_hash, None, again).await?;
-            return Ok(value);
+            let (value, _) = self.run_then(script, by_hash, None, &again).await?;
+            return Ok((value, again.into_inner()));
         }
         let mut wait = Cmd::new();
         wait.arg("WAIT")
             .arg(self.replicas)
             .arg((self.patience / 2).as_millis() as u64);
-        match self.run_then(script, by_hash, Some(&wait), again).await? {
-            (value, Some(Value::Int(count))) if count >= i64::from(self.replicas) => Ok(value),
+        match self.run_then(script, by_hash, Some(&wait), &again).await? {
+            (value, Some(Value::Int(count))) if count >= i64::from(self.replicas) => {
+                Ok((value, again.into_inner()))
+            }
             (_, Some(Value::Int(count))) => Err(StoreError::Other(
                 format!(
                     "Redis: {count} replicas have it, and {} were asked for",

@@ -1,7 +1,6 @@
 //! What the store does, and how often it asks for that.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use redis::{Cmd, Value};
 
@@ -264,7 +263,8 @@ impl Shared {
                 };
                 cmd.arg(&user.0[..]).arg(word).arg(&handle[..]);
             }
-            let removed = match self.write(script, cmd).await? {
+            let (value, _) = self.write(script, cmd).await?;
+            let removed = match value {
                 Value::Int(0) => return Ok(false),
                 Value::BulkString(successor) => {
                     key = Key(successor.try_into().map_err(|_| unexpected())?);
@@ -317,16 +317,13 @@ impl Shared {
     }
 
     async fn written(&self, script: &Scripted, cmd: Cmd) -> Result<Written, StoreError> {
-        let again = AtomicBool::new(false);
-        match self.write_or_tell(script, cmd, &again).await? {
+        let (value, again) = self.write(script, cmd).await?;
+        match value {
             Value::Int(0) => Ok(Written::Gone),
             Value::Int(1) => Ok(Written::Saved),
             Value::Int(2) => Ok(Written::Unlisted),
             Value::BulkString(latest) => match layout::read(&latest) {
-                Some(Content::Live(latest)) => Ok(Written::Conflict {
-                    latest,
-                    again: again.into_inner(),
-                }),
+                Some(Content::Live(latest)) => Ok(Written::Conflict { latest, again }),
                 _ => Err(unexpected()),
             },
             _ => Err(unexpected()),
