@@ -26,6 +26,10 @@ const LONGEST_TEXT: usize = 280;
 const MOST_ENTRIES: usize = 20;
 const MOST_DEVICES: usize = 5;
 
+/// What browsers are to load, where forms may go, and that no other page may frame ours.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 #[derive(Clone, Serialize, Deserialize)]
 struct Entry {
     text: String,
@@ -190,7 +194,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .wrap(
                 DefaultHeaders::new()
                     .add((CACHE_CONTROL, "no-store"))
-                    .add((CONTENT_SECURITY_POLICY, "default-src 'self'; img-src data:")),
+                    .add((CONTENT_SECURITY_POLICY, POLICY)),
             )
             .service(index)
             .service(login)

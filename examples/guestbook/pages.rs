@@ -39,6 +39,9 @@ pub(crate) fn page(title: &str, flashes: &[Flash], content: &str) -> Html {
     ))
 }
 
+// The fields of these two say `autocomplete="off"`: what was typed there would come back with the back
+// button, also to the next user of a shared computer.
+
 pub(crate) fn guest(visits: u64, next: &LocalPath, token: &str) -> String {
     format!(
         include_str!("guest.html"),
