@@ -22,16 +22,24 @@ struct Login {
 #[get("/")]
 #[session]
 async fn index() -> impl Responder {
-    Html::new(match session.user() {
+    let content = match session.user() {
         Some(_) => "<p>You are logged in.</p>",
         None => {
             r#"<form action="/login" method="post">
-                 <label>Name <input name="name" required></label>
-                 <label><input type="checkbox" name="remember"> Remember me for 30 days</label>
-                 <button>Log in</button>
+                 <p><label>Name <input name="name" autocomplete="off" required></label></p>
+                 <p><label><input type="checkbox" name="remember"> Remember me for 30 days</label></p>
+                 <p><button>Log in</button></p>
                </form>"#
         }
-    })
+    };
+    Html::new(format!(
+        r#"<!doctype html><html lang="en"><meta charset="utf-8">
+           <meta name="viewport" content="width=device-width, initial-scale=1">
+           <meta name="color-scheme" content="light dark"><title>Remember me</title>
+           <style>body {{ max-width: 32rem; margin: 2rem auto; padding: 0 1rem; font: 1.1rem/1.6 system-ui }}
+           input, button {{ font: inherit }}</style>
+           <main><h1>Remember me</h1>{content}</main>"#
+    ))
 }
 
 #[post("/login")]

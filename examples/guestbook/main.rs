@@ -13,9 +13,10 @@ mod pages;
 
 use std::time::SystemTime;
 
+use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, USER_AGENT};
-use actix_web::middleware::DefaultHeaders;
+use actix_web::middleware::{DefaultHeaders, ErrorHandlerResponse, ErrorHandlers};
 use actix_web::web::{self, Form, Redirect};
 use actix_web::{App, HttpRequest, HttpServer, Responder, get, post};
 use bsession::{AtLimit, Handle, Level, LocalPath, Mode, Secret, Sessions, session};
@@ -178,6 +179,18 @@ async fn not_found() -> impl Responder {
         .with_status(StatusCode::NOT_FOUND)
 }
 
+/// What `csrf` refuses, in words: without any, browsers show an error of their own.
+fn refused<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
+    let page = pages::page("Not from there", &[], include_str!("refused.html"))
+        .customize()
+        .with_status(response.status())
+        .respond_to(response.request());
+    let response = response.into_response(page.map_into_boxed_body());
+    Ok(ErrorHandlerResponse::Response(
+        response.map_into_right_body(),
+    ))
+}
+
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     env_logger::init_from_env(env_logger::Env::new().default_filter_or("warn"));
@@ -191,6 +204,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let server = HttpServer::new(|| {
         App::new()
+            .wrap(ErrorHandlers::new().handler(StatusCode::FORBIDDEN, refused))
             .wrap(
                 DefaultHeaders::new()
                     .add((CACHE_CONTROL, "no-store"))

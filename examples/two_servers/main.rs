@@ -47,15 +47,20 @@ async fn index(server: Data<Name>) -> bsession::Result<impl Responder> {
         ),
         None => format!(
             "<form action=/login method=post>{token}
-             <label>Name <input name=name required></label> <button>Log in</button></form>",
+             <label>Name <input name=name autocomplete=off required></label> <button>Log in</button></form>",
             token = token(session),
         ),
     };
     let server = &server.0;
     Ok(Html::new(format!(
-        "<!doctype html><html lang=en><title>Two servers</title>
+        "<!doctype html><html lang=en><meta charset=utf-8>
+         <meta name=viewport content='width=device-width, initial-scale=1'>
+         <meta name=color-scheme content='light dark'><title>Two servers</title>
+         <style>body {{ max-width: 32rem; margin: 2rem auto; padding: 0 1rem; font: 1.1rem/1.6 system-ui }}
+         input, button {{ font: inherit }} p {{ overflow-wrap: anywhere }}</style>
+         <main><h1>Two servers</h1>
          <p>Visit {visits}, answered by <b>{server}</b>, process {}.</p>{form}
-         <form action=/stop method=post>{}<button>Stop {server}</button></form>",
+         <form action=/stop method=post>{}<p><button>Stop {server}</button></form></main>",
         std::process::id(),
         token(session),
     )))

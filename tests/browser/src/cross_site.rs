@@ -38,9 +38,8 @@ async fn lured(place: &Place, browser: &Browser, host: &str, path: &str, fields:
     let port = site(page).await.port();
     browser.open(&format!("http://{host}:{port}/")).await;
     browser.press("Win").await;
-    browser
-        .until("a refusal", async || status(browser).await == 403)
-        .await;
+    browser.shows("asked for by a page of another site").await;
+    assert_eq!(status(browser).await, 403);
 }
 
 async fn status(browser: &Browser) -> i64 {
