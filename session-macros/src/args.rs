@@ -5,20 +5,8 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Error, Expr, LitStr, Token};
 
-use crate::guess::meant;
+use crate::guess::{WORDS, meant};
 use crate::span_of_time::milliseconds;
-
-mod word {
-    syn::custom_keyword!(csrf);
-    syn::custom_keyword!(fresh);
-    syn::custom_keyword!(lock);
-    syn::custom_keyword!(purge);
-    syn::custom_keyword!(readonly);
-    syn::custom_keyword!(realm);
-    syn::custom_keyword!(redirect);
-    syn::custom_keyword!(renew);
-    syn::custom_keyword!(require);
-}
 
 const EXPECTED_OF_REQUIRE: &str = "expected `require` for who is logged in, or `require = \"key\"` for whose session has that key";
 const EXAMPLE_OF_REDIRECT: &str = "redirect = \"/login\"";
@@ -82,50 +70,37 @@ impl Args {
     }
 
     fn argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
-        // Its error names all the words there are.
-        let known = input.lookahead1();
-        if known.peek(word::csrf) {
-            let word = input.parse::<word::csrf>()?.span;
-            flag(&mut self.csrf, "csrf", word, input)
-        } else if known.peek(word::fresh) {
-            let word = input.parse::<word::fresh>()?.span;
-            let value = milliseconds(&text(word, input, "fresh = \"15m\"")?)?;
-            once(&mut self.fresh, "fresh", word, value)
-        } else if known.peek(word::lock) {
-            let word = input.parse::<word::lock>()?.span;
-            flag(&mut self.lock, "lock", word, input)
-        } else if known.peek(word::purge) {
-            let word = input.parse::<word::purge>()?.span;
-            flag(&mut self.purge, "purge", word, input)
-        } else if known.peek(word::readonly) {
-            let word = input.parse::<word::readonly>()?.span;
-            flag(&mut self.readonly, "readonly", word, input)
-        } else if known.peek(word::realm) {
-            let word = input.parse::<word::realm>()?.span;
-            let value = service(word, input)?;
-            once(&mut self.realm, "realm", word, value)
-        } else if known.peek(word::redirect) {
-            let word = input.parse::<word::redirect>()?.span;
-            let path = path(word, input)?;
-            once(
-                &mut self.redirect,
-                "redirect",
-                word,
-                Redirect { word, path },
-            )
-        } else if known.peek(word::renew) {
-            let word = input.parse::<word::renew>()?.span;
-            flag(&mut self.renew, "renew", word, input)
-        } else if known.peek(word::require) {
-            let word = input.parse::<word::require>()?.span;
-            let value = if is_over(input) {
-                Require::User
-            } else {
-                Require::Key(value(word, input, EXPECTED_OF_REQUIRE)?)
-            };
-            once(&mut self.require, "require", word, value)
-        } else {
-            Err(unknown(input).unwrap_or_else(|| known.error()))
+        let word = input
+            .call(Ident::parse_any)
+            .map_err(|error| Error::new(error.span(), expected()))?;
+        let at = word.span();
+        match word.to_string().as_str() {
+            "csrf" => flag(&mut self.csrf, &word, input),
+            "fresh" => {
+                let value = milliseconds(&text(at, input, "fresh = \"15m\"")?)?;
+                once(&mut self.fresh, &word, value)
+            }
+            "lock" => flag(&mut self.lock, &word, input),
+            "purge" => flag(&mut self.purge, &word, input),
+            "readonly" => flag(&mut self.readonly, &word, input),
+            "realm" => {
+                let value = service(at, input)?;
+                once(&mut self.realm, &word, value)
+            }
+            "redirect" => {
+                let path = path(at, input)?;
+                once(&mut self.redirect, &word, Redirect { word: at, path })
+            }
+            "renew" => flag(&mut self.renew, &word, input),
+            "require" => {
+                let value = if is_over(input) {
+                    Require::User
+                } else {
+                    Require::Key(value(at, input, EXPECTED_OF_REQUIRE)?)
+                };
+                once(&mut self.require, &word, value)
+            }
+            _ => Err(unknown(&word)),
         }
     }
 
@@ -165,32 +140,33 @@ impl Args {
     }
 }
 
-/// For a word that there is not, and one that is like it.
-fn unknown(input: ParseStream<'_>) -> Option<Error> {
-    let word = input.fork().call(Ident::parse_any).ok()?;
-    let meant = meant(&word.to_string())?;
-    let message = format!("there is no `{word}`: did you mean `{meant}`?");
-    Some(Error::new(word.span(), message))
+fn expected() -> String {
+    let words = WORDS.map(|word| format!("`{word}`"));
+    format!("expected one of: {}", words.join(", "))
 }
 
-fn once<T>(place: &mut Option<T>, name: &str, word: Span, value: T) -> syn::Result<()> {
+/// For a word that there is not; perhaps it is like one that there is.
+fn unknown(word: &Ident) -> Error {
+    let message = match meant(&word.to_string()) {
+        Some(meant) => format!("there is no `{word}`: did you mean `{meant}`?"),
+        None => expected(),
+    };
+    Error::new(word.span(), message)
+}
+
+fn once<T>(place: &mut Option<T>, word: &Ident, value: T) -> syn::Result<()> {
     if place.is_some() {
-        return Err(Error::new(word, format!("`{name}` is given twice")));
+        return Err(Error::new(word.span(), format!("`{word}` is given twice")));
     }
     *place = Some(value);
     Ok(())
 }
 
-fn flag(
-    place: &mut Option<Span>,
-    name: &str,
-    word: Span,
-    input: ParseStream<'_>,
-) -> syn::Result<()> {
+fn flag(place: &mut Option<Span>, word: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
     if !is_over(input) {
-        return Err(input.error(format!("expected `,`: `{name}` takes no value")));
+        return Err(input.error(format!("expected `,`: `{word}` takes no value")));
     }
-    once(place, name, word, word)
+    once(place, word, word.span())
 }
 
 /// The text that a word is given.

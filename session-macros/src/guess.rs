@@ -1,6 +1,6 @@
-//! Which word is meant by one that there is not.
+//! The words that there are, and which of them is meant by one that there is not.
 
-const WORDS: [&str; 9] = [
+pub(crate) const WORDS: [&str; 9] = [
     "csrf", "fresh", "lock", "purge", "readonly", "realm", "redirect", "renew", "require",
 ];
 

@@ -11,6 +11,8 @@ use std::{env, fs};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::rewrite;
+use crate::args::Args;
+use crate::guess::WORDS;
 
 #[test]
 fn handlers_expand_as_recorded() {
@@ -49,6 +51,16 @@ fn an_unfinished_body_arrives_whole() {
         !expanded.to_string().contains("compile_error"),
         "{expanded}"
     );
+}
+
+#[test]
+fn every_word_that_is_named_is_read() {
+    for word in WORDS {
+        let mut errors = Vec::new();
+        Args::parse(word.parse().unwrap(), &mut errors);
+        let is_unknown = |error: &syn::Error| error.to_string().starts_with("there is no");
+        assert!(!errors.iter().any(is_unknown), "{word}");
+    }
 }
 
 fn inputs() -> Vec<PathBuf> {
