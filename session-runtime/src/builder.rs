@@ -9,6 +9,7 @@ use cookie::SameSite;
 use crate::clock::Clock;
 use crate::cookie::{Secure, Settings};
 use crate::error::InitError;
+use crate::mode::Mode;
 use crate::origin::Origin;
 use crate::secret::{KeyRing, Secret};
 use crate::service::{AtLimit, Config, Limit, Sessions};
@@ -21,74 +22,6 @@ use crate::store::redis::{PREFIX, RedisStore};
 
 /// Longer than any client waits, and short enough to be added to any clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
-
-/// Where sessions are kept.
-#[derive(Clone, Default)]
-#[non_exhaustive]
-pub enum Mode {
-    /// In the memory of this process: fastest, and gone with it. The default of the builder.
-    #[default]
-    Memory,
-    /// In files of one directory, sealed: they outlive the process, and several processes may
-    /// share them.
-    File,
-    /// In Redis or Valkey, sealed: any number of hosts share them. With the feature `redis`.
-    ///
-    /// | address | servers |
-    /// |---|---|
-    /// | `redis://user:password@host:6379/0` | one; all but the host may be left out |
-    /// | `redis-sentinel://user:password@one:26379,two:26379/mymaster/0` | the master that these sentinels name; they are asked without the password |
-    /// | `redis-cluster://user:password@one:6379,two:6379` | a cluster, of which these are some nodes |
-    /// | `unix:///run/redis.sock?db=0` | one on this host |
-    ///
-    /// With `rediss` in the place of `redis` the same over TLS, with the feature `redis-tls`. Redis 5 or newer; what it has to be
-    /// set to is told on the page [Operations](https://docs.rs/bsession/latest/bsession/operations/index.html).
-    ///
-    /// Nothing is connected to until a request needs it, and every worker then has one connection of its
-    /// own (in a cluster one to each master).
-    #[cfg(feature = "redis")]
-    Redis(String),
-    /// In a store of your own.
-    Custom(Arc<dyn Store>),
-}
-
-/// Without the feature the compiler would only say that there is no such variant.
-#[cfg(not(feature = "redis"))]
-impl Mode {
-    /// ```compile_fail,E0277
-    /// let _ = bsession_runtime::init("secret", bsession_runtime::Mode::Redis(String::new()));
-    /// ```
-    #[doc(hidden)]
-    #[allow(non_snake_case, reason = "it stands for a variant")]
-    pub fn Redis<M: WithRedis>(address: String) -> M {
-        M::redis(address)
-    }
-}
-
-/// What a mode is not.
-#[cfg(not(feature = "redis"))]
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`Mode::Redis` needs the feature `redis` of bsession",
-    label = "the feature `redis` is off",
-    note = "write `bsession = {{ version = \"0.1\", features = [\"redis\"] }}` into Cargo.toml, or `cargo add bsession -F redis`"
-)]
-pub trait WithRedis {
-    fn redis(address: String) -> Self;
-}
-
-impl std::fmt::Debug for Mode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Memory => "Memory",
-            Self::File => "File",
-            // There may be a password in it.
-            #[cfg(feature = "redis")]
-            Self::Redis(_) => "Redis(..)",
-            Self::Custom(_) => "Custom(..)",
-        })
-    }
-}
 
 /// Sets up the global session service: once, before the server starts.
 ///
@@ -143,17 +76,10 @@ pub struct Builder {
     redis_prefix: Option<String>,
     #[cfg(feature = "redis")]
     redis_replicas: u32,
-    cookie: Settings,
+    max_sessions: Option<usize>,
     realm: Option<String>,
     trusted_origins: Vec<String>,
-    idle: Duration,
-    lifetime: Option<Duration>,
-    browser_session: bool,
-    max_size: usize,
-    max_sessions: Option<usize>,
-    max_per_user: Option<Limit>,
-    store_timeout: Duration,
-    lock_timeout: Duration,
+    config: Config,
     clock: Clock,
 }
 
@@ -168,17 +94,20 @@ impl Builder {
             redis_prefix: None,
             #[cfg(feature = "redis")]
             redis_replicas: 0,
-            cookie: Settings::default(),
+            max_sessions: None,
             realm: None,
             trusted_origins: Vec::new(),
-            idle: days(30),
-            lifetime: None,
-            browser_session: false,
-            max_size: 64 * 1024,
-            max_sessions: None,
-            max_per_user: None,
-            store_timeout: Duration::from_secs(2),
-            lock_timeout: Duration::from_secs(10),
+            config: Config {
+                cookie: Settings::default(),
+                trusted_origins: Vec::new(),
+                idle: days(30),
+                lifetime: None,
+                browser_session: false,
+                max_size: 64 * 1024,
+                max_per_user: None,
+                store_timeout: Duration::from_secs(2),
+                lock_timeout: Duration::from_secs(10),
+            },
             clock: Clock::default(),
         }
     }
@@ -229,7 +158,7 @@ impl Builder {
     /// Behind https, `__Host-` before the name makes browsers refuse a cookie planted from a
     /// sibling domain (RFC 6265bis §4.1.3.2).
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
-        self.cookie.name = name.into();
+        self.config.cookie.name = name.into();
         self
     }
 
@@ -237,7 +166,7 @@ impl Builder {
     ///
     /// The same as [`idle`](Self::idle) of as many times 24 hours.
     pub fn days(mut self, count: u32) -> Self {
-        self.idle = days(count);
+        self.config.idle = days(count);
         self
     }
 
@@ -246,7 +175,7 @@ impl Builder {
     /// It is counted from the last visit. The cookie's `Max-Age` follows, a tenth longer, so that it
     /// need not be sent with every visit.
     pub fn idle(mut self, idle: Duration) -> Self {
-        self.idle = idle;
+        self.config.idle = idle;
         self
     }
 
@@ -254,7 +183,7 @@ impl Builder {
     ///
     /// It is counted from the creation or the last login, and nothing else moves it.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = Some(lifetime);
+        self.config.lifetime = Some(lifetime);
         self
     }
 
@@ -263,7 +192,7 @@ impl Builder {
     /// A session with an expiry of its own ([`Session::set_days`](crate::Session::set_days)) has a
     /// `Max-Age` all the same. In the store every session lasts [`days`](Self::days).
     pub fn browser_session(mut self, yes: bool) -> Self {
-        self.browser_session = yes;
+        self.config.browser_session = yes;
         self
     }
 
@@ -289,7 +218,7 @@ impl Builder {
 
     /// Whether the cookie is for https alone. Default: [`Secure::Auto`].
     pub fn secure(mut self, secure: Secure) -> Self {
-        self.cookie.secure = secure;
+        self.config.cookie.secure = secure;
         self
     }
 
@@ -298,7 +227,7 @@ impl Builder {
     /// # Warning
     /// With `SameSite::None` any site can send requests with your visitors' sessions.
     pub fn same_site(mut self, same_site: SameSite) -> Self {
-        self.cookie.same_site = same_site;
+        self.config.cookie.same_site = same_site;
         self
     }
 
@@ -308,13 +237,13 @@ impl Builder {
     /// # Warning
     /// Every host below the domain gets the cookie.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
-        self.cookie.domain = Some(domain.into());
+        self.config.cookie.domain = Some(domain.into());
         self
     }
 
     /// The path below which the cookie is sent. Default: `/`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.cookie.path = path.into();
+        self.config.cookie.path = path.into();
         self
     }
 
@@ -366,7 +295,7 @@ impl Builder {
     /// How many bytes the dictionary of a session may take as JSON, with the user's name. Default:
     /// 65,536.
     pub fn max_size(mut self, bytes: usize) -> Self {
-        self.max_size = bytes;
+        self.config.max_size = bytes;
         self
     }
 
@@ -405,13 +334,13 @@ impl Builder {
     /// # }
     /// ```
     pub fn max_per_user(mut self, count: usize, at: AtLimit) -> Self {
-        self.max_per_user = Some(Limit { max: count, at });
+        self.config.max_per_user = Some(Limit { max: count, at });
         self
     }
 
     /// How long a request waits for the store before it is answered with 503. Default: 2 seconds.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
-        self.store_timeout = timeout;
+        self.config.store_timeout = timeout;
         self
     }
 
@@ -420,7 +349,7 @@ impl Builder {
     ///
     /// See [`Connection::lock`](crate::Connection::lock).
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
-        self.lock_timeout = timeout;
+        self.config.lock_timeout = timeout;
         self
     }
 
@@ -446,11 +375,12 @@ impl Builder {
     /// # Errors
     /// A secret that is none, a setting that cannot be, settings that contradict each other, a
     /// directory that cannot be used. There is no network access.
-    pub fn build(self) -> Result<Sessions, InitError> {
+    pub fn build(mut self) -> Result<Sessions, InitError> {
         self.check()?;
-        let trusted = self.trusted_origins.iter().map(|text| trusted(text));
-        let trusted_origins = trusted.collect::<Result<_, _>>()?;
-        let realm = self.realm.as_ref().unwrap_or(&self.cookie.name);
+        for text in &self.trusted_origins {
+            self.config.trusted_origins.push(trusted(text)?);
+        }
+        let realm = self.realm.as_ref().unwrap_or(&self.config.cookie.name);
         let ring = KeyRing::new(&self.secrets, realm);
         let store: Arc<dyn Store> = match self.mode {
             Mode::Memory => Arc::new(MemoryStore::new(self.max_sessions)),
@@ -467,104 +397,94 @@ impl Builder {
                     return Err(InitError::Setting(text.to_owned()));
                 }
                 let prefix = self.redis_prefix.as_deref().unwrap_or(PREFIX);
-                let store = RedisStore::new(&url, prefix, self.redis_replicas, self.store_timeout);
+                let timeout = self.config.store_timeout;
+                let store = RedisStore::new(&url, prefix, self.redis_replicas, timeout);
                 Arc::new(store.map_err(no_address)?)
             }
             Mode::Custom(store) => store,
         };
-        let config = Config {
-            cookie: self.cookie,
-            trusted_origins,
-            idle: self.idle,
-            lifetime: self.lifetime,
-            browser_session: self.browser_session,
-            max_size: self.max_size,
-            max_per_user: self.max_per_user,
-            store_timeout: self.store_timeout,
-            lock_timeout: self.lock_timeout,
-        };
-        Sessions::start(ring, store, config, self.clock)
+        Sessions::start(ring, store, self.config, self.clock)
     }
 
     /// Refuses every setting that cannot be.
     fn check(&self) -> Result<(), InitError> {
-        let refuse = |text: &str| Err(InitError::Setting(text.to_owned()));
-        for (place, secret) in self.secrets.iter().enumerate() {
+        for secret in &self.secrets {
             secret.check()?;
-            if self.secrets[..place].iter().any(|other| other.is(secret)) {
-                return refuse(
-                    "a secret is given twice: give `previous_secret` only those that were in use before",
-                );
-            }
         }
-        if self.secrets.len() > 255 {
-            return refuse(
-                "more than 254 previous secrets: leave out those whose cookies have expired",
-            );
-        }
-        self.cookie.check()?;
-        if !(SHORTEST..=LONGEST).contains(&self.idle) {
-            return refuse(
-                "the idle expiry is between a second and 400 days: write `days(30)`, or `idle` with such a span",
-            );
-        }
-        if self.lifetime.is_some_and(|span| span < SHORTEST) {
-            return refuse("`lifetime` is at least a second: leave it out for no limit");
-        }
+        self.config.cookie.check()?;
+        let others = |place: usize| &self.secrets[place + 1..];
+        let mut secrets = self.secrets.iter().enumerate();
         let is_file = matches!(self.mode, Mode::File);
-        if self.sessions_dir.is_some() && !is_file {
-            return refuse(
-                "`sessions_dir` is for files alone: add `mode(Mode::File)`, or leave it out",
-            );
-        }
-        if self.durability.is_some() && !is_file {
-            return refuse(
-                "`durability` is for files alone: add `mode(Mode::File)`, or leave it out",
-            );
-        }
-        if self.max_sessions.is_some() && !matches!(self.mode, Mode::Memory) {
-            return refuse(
-                "`max_sessions` is for memory alone: use `mode(Mode::Memory)`, or leave it out",
-            );
-        }
         #[cfg(feature = "redis")]
-        if (self.redis_prefix.is_some() || self.redis_replicas > 0)
-            && !matches!(self.mode, Mode::Redis(_))
-        {
-            return refuse(
+        let is_redis = matches!(self.mode, Mode::Redis(_));
+        let config = &self.config;
+        let mistakes = [
+            (
+                secrets.any(|(place, secret)| others(place).iter().any(|other| other.is(secret))),
+                "a secret is given twice: give `previous_secret` only those that were in use before",
+            ),
+            (
+                self.secrets.len() > 255,
+                "more than 254 previous secrets: leave out those whose cookies have expired",
+            ),
+            (
+                !(SHORTEST..=LONGEST).contains(&config.idle),
+                "the idle expiry is between a second and 400 days: write `days(30)`, or `idle` with such a span",
+            ),
+            (
+                config.lifetime.is_some_and(|span| span < SHORTEST),
+                "`lifetime` is at least a second: leave it out for no limit",
+            ),
+            (
+                self.sessions_dir.is_some() && !is_file,
+                "`sessions_dir` is for files alone: add `mode(Mode::File)`, or leave it out",
+            ),
+            (
+                self.durability.is_some() && !is_file,
+                "`durability` is for files alone: add `mode(Mode::File)`, or leave it out",
+            ),
+            (
+                self.max_sessions.is_some() && !matches!(self.mode, Mode::Memory),
+                "`max_sessions` is for memory alone: use `mode(Mode::Memory)`, or leave it out",
+            ),
+            #[cfg(feature = "redis")]
+            (
+                (self.redis_prefix.is_some() || self.redis_replicas > 0) && !is_redis,
                 "`redis_prefix` and `redis_replicas` are for Redis alone: use `mode(Mode::Redis(…))`, or leave them out",
-            );
-        }
-        if self.store_timeout > LONGEST_WAIT {
-            return refuse("`store_timeout` is at most an hour: a request should not wait longer");
-        }
-        if self.lock_timeout > LONGEST_WAIT {
-            return refuse("`lock_timeout` is at most an hour: a request should not wait longer");
-        }
-        if self.max_sessions == Some(0) {
-            return refuse(
+            ),
+            (
+                config.store_timeout > LONGEST_WAIT,
+                "`store_timeout` is at most an hour: a request should not wait longer",
+            ),
+            (
+                config.lock_timeout > LONGEST_WAIT,
+                "`lock_timeout` is at most an hour: a request should not wait longer",
+            ),
+            (
+                self.max_sessions == Some(0),
                 "`max_sessions(0)` leaves no room for a session: leave it out for no limit",
-            );
-        }
-        if self.max_per_user.is_some_and(|limit| limit.max == 0) {
-            return refuse("`max_per_user(0, …)` lets nobody log in: leave it out for no limit");
-        }
-        if self.max_size < 2 {
-            return refuse(
+            ),
+            (
+                config.max_per_user.is_some_and(|limit| limit.max == 0),
+                "`max_per_user(0, …)` lets nobody log in: leave it out for no limit",
+            ),
+            (
+                config.max_size < 2,
                 "`max_size` leaves no room for an empty session: give it in bytes, as in `max_size(65_536)`",
-            );
-        }
-        if self.store_timeout.is_zero() {
-            return refuse(
+            ),
+            (
+                config.store_timeout.is_zero(),
                 "`store_timeout` leaves the store no time: give it some, as in `Duration::from_secs(2)`",
-            );
-        }
-        if self.lock_timeout.is_zero() {
-            return refuse(
+            ),
+            (
+                config.lock_timeout.is_zero(),
                 "`lock_timeout` lets nobody wait for a lock: give it some time, as in `Duration::from_secs(10)`",
-            );
+            ),
+        ];
+        match mistakes.into_iter().find(|(is_made, _)| *is_made) {
+            Some((_, what_to_do)) => Err(InitError::Setting(what_to_do.to_owned())),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -22,6 +22,7 @@ mod id;
 #[cfg(feature = "testing")]
 mod jar;
 mod local_path;
+mod mode;
 mod origin;
 mod random;
 mod record;
@@ -42,13 +43,14 @@ pub use ::cookie::SameSite;
 #[doc(hidden)] // what the attribute's expansion calls
 pub use crate::actix::{Call, Csrf, Request, Words};
 pub use crate::actix::{Connection, Hooks, HooksMiddleware, Saved, connect};
-pub use crate::builder::{Builder, Mode, init};
+pub use crate::builder::{Builder, init};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::cookie::Secure;
 pub use crate::data::Data;
 pub use crate::error::{Error, InitError, Result};
 pub use crate::flash::{Flash, Level};
 pub use crate::local_path::{LocalPath, NotLocal};
+pub use crate::mode::Mode;
 pub use crate::record::{
     Body, Handle, Key, NotHex, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey,
 };

@@ -3,8 +3,8 @@
 use once_cell::sync::Lazy;
 
 use super::{BOTH, SECRETS, written};
-use crate::builder::Mode;
 use crate::cookie::values;
+use crate::mode::Mode;
 use crate::service::Sessions;
 use crate::token::decode;
 

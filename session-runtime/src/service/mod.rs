@@ -68,6 +68,8 @@ pub(crate) struct Service {
     _sweeper: sweeper::Sweeper,
 }
 
+/// The settings that are looked at while requests are served.
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) cookie: Settings,
     pub(crate) trusted_origins: Vec<Origin>,
