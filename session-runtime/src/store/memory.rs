@@ -105,25 +105,21 @@ impl MemoryStore {
     }
 
     fn put(&self, shard: &mut Shard, key: Key, record: Record) {
-        if self.max_sessions.is_some() {
-            shard.queue.insert(place_in_queue(key, &record));
-        }
-        let user = record.user;
-        let old = shard.entries.insert(key, Entry::Live(record));
-        let Some(Entry::Live(old)) = old else {
-            self.live.fetch_add(1, Ordering::Relaxed);
-            self.index(key, None, user);
-            return;
+        let (place, user) = (place_in_queue(key, &record), record.user);
+        let old = match shard.entries.insert(key, Entry::Live(record)) {
+            Some(Entry::Live(old)) => Some(old),
+            _ => {
+                self.live.fetch_add(1, Ordering::Relaxed);
+                None
+            }
         };
-        if self.max_sessions.is_some()
-            && shard
-                .entries
-                .get(&key)
-                .is_none_or(|entry| !is_queued_as(entry, key, &old))
-        {
-            shard.queue.remove(&place_in_queue(key, &old));
+        if self.max_sessions.is_some() {
+            if let Some(old) = &old {
+                shard.queue.remove(&place_in_queue(key, old));
+            }
+            shard.queue.insert(place);
         }
-        self.index(key, old.user, user);
+        self.index(key, old.and_then(|old| old.user), user);
     }
 
     /// Takes a record out of the books, whose entry is gone or replaced by a tombstone.
@@ -264,10 +260,6 @@ impl MemoryStore {
             }
         }
     }
-}
-
-fn is_queued_as(entry: &Entry, key: Key, old: &Record) -> bool {
-    matches!(entry, Entry::Live(record) if place_in_queue(key, record) == place_in_queue(key, old))
 }
 
 /// Which records a removal of a user's sessions is for.
