@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Sessions;
 use crate::error::Result;
-use crate::store::file::Contents;
+use crate::store::file::Export;
 use crate::store::{Store, StoreError};
 
 impl Sessions {
@@ -36,7 +36,7 @@ impl Sessions {
             let text = "sessions in files cannot be moved to `Mode::Memory`: give the builder another mode";
             return Err(StoreError::Other(text.into()).into());
         }
-        let mut files = Contents::open(directory.as_ref())?;
+        let mut files = Export::open(directory.as_ref())?;
         let mut moved = 0;
         while let Some((key, record)) = files.next()? {
             let now = service.now();

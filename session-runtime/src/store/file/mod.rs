@@ -22,8 +22,8 @@
 
 mod buffer;
 mod checksum;
-mod contents;
 mod dir;
+mod export;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod index;
@@ -46,8 +46,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-pub(crate) use self::contents::Contents;
 use self::dir::Dir;
+pub(crate) use self::export::Export;
 use self::lease::Leased;
 use self::pace::Pace;
 use self::stop::{Doing, Stop, Try};

@@ -12,13 +12,13 @@ use crate::record::{Key, Record};
 use crate::store::StoreError;
 
 /// The live sessions of a directory, in no order.
-pub(crate) struct Contents {
+pub(crate) struct Export {
     pub(crate) store: FileStore,
     buckets: std::ops::RangeInclusive<u8>,
     names: Option<Names>,
 }
 
-impl Contents {
+impl Export {
     /// # Errors
     /// There is no such directory, or it cannot be used.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
