@@ -5,6 +5,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod actix;
+mod background;
 mod builder;
 mod changes;
 mod clock;
@@ -12,7 +13,6 @@ mod contents;
 mod cookie;
 mod csrf;
 mod data;
-mod errand;
 mod error;
 mod flash;
 #[cfg(any(test, fuzzing))]

@@ -51,7 +51,7 @@ impl Origin {
 }
 
 /// The host and the port of an authority.
-fn split(authority: &str) -> Option<(&str, Option<u16>)> {
+pub(crate) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     let end = match authority.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
         None => authority.find(':').unwrap_or(authority.len()),

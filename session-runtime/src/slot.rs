@@ -8,10 +8,10 @@ use std::sync::{self, Arc, MutexGuard, PoisonError, Weak};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::background::finish;
 use crate::changes::{Changes, Update};
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
-use crate::errand::finish;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::secret;

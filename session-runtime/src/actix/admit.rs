@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::call::Call;
 use super::csrf::{self, Csrf};
-use super::respond::{Saved, Saving};
+use super::saved::{Saved, Saving};
 use crate::error::{Error, Result};
 use crate::local_path::{LocalPath, with_next};
 

@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 
 use super::connect::Connecting;
 use super::connection::Connection;
-use super::respond::{Saved, Saving};
+use super::saved::{Saved, Saving};
 use crate::error::Error;
 use crate::service::Sessions;
 use crate::session::Session;

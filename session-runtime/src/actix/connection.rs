@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, Responder};
 
-use super::respond::{Saved, Saving};
+use super::saved::{Saved, Saving};
 use crate::changes::Changes;
 use crate::error::Result;
 use crate::session::Session;

@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
-use super::respond;
+use super::host::authority;
 use super::tee::Tee;
 use crate::csrf;
 use crate::error::{Error, Result};
@@ -186,7 +186,7 @@ fn is_trusted(req: &HttpRequest, slot: &Slot) -> bool {
 
 /// Whether the origin is where the request went.
 fn is_own(origin: &HeaderValue, req: &HttpRequest) -> bool {
-    let (Some(origin), Some(authority)) = (parse(origin), respond::authority(req)) else {
+    let (Some(origin), Some(authority)) = (parse(origin), authority(req)) else {
         return false;
     };
     // What comes over plain http to a server with TLS, somebody on the way may have made.

@@ -12,7 +12,10 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use super::connect::Followed;
-use super::respond;
+use super::headers::{set_cookie, tell, vary};
+use super::host::is_plain_loopback;
+use super::saved::{failure, settle};
+use crate::error::Error;
 use crate::service::CookieChange;
 use crate::slot::Slot;
 
@@ -79,7 +82,7 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         // Kept beside the request: an inner error comes back without it.
         let slots = Followed::of(&request);
-        let loopback = respond::is_plain_loopback(request.request());
+        let loopback = is_plain_loopback(request.request());
         let response = self.service.call(request);
         Box::pin(async move {
             match response.await {
@@ -95,16 +98,23 @@ async fn save_after<B: MessageBody>(
     slots: &Followed,
     response: ServiceResponse<B>,
 ) -> ServiceResponse<EitherBody<B>> {
-    let failed = respond::failure(response.status());
-    let (told, error) = settle_all(slots, failed).await;
+    let status = failure(response.status());
+    let (told, error) = settle_all(slots, status).await;
     let mut response = match error {
         None => response.map_into_left_body(),
-        Some(error) => response.into_response(respond::failed(error)),
+        Some(error) => response.into_response(failed(error)),
     };
     let request = response.request().clone();
     for (slot, change) in told {
-        respond::tell(&slot, change, &request, response.headers_mut());
+        tell(&slot, change, &request, response.headers_mut());
     }
+    response
+}
+
+/// Whether a body may be replaced is the type's business: a middleware's bodies are of two kinds.
+fn failed<B: MessageBody>(error: Error) -> HttpResponse<EitherBody<B>> {
+    let mut response = HttpResponse::from_error(error).map_into_right_body();
+    vary(response.headers_mut());
     response
 }
 
@@ -131,10 +141,10 @@ async fn end_after(slots: &Followed, error: actix_web::Error, loopback: bool) ->
 async fn settle_all(
     slots: &Followed,
     failed: Option<u16>,
-) -> (Vec<(Arc<Slot>, Option<CookieChange>)>, Option<crate::Error>) {
+) -> (Vec<(Arc<Slot>, Option<CookieChange>)>, Option<Error>) {
     let (mut told, mut failure) = (Vec::new(), None);
     for slot in slots.all() {
-        match respond::settle(&slot, failed).await {
+        match settle(&slot, failed).await {
             Ok(change) => told.push((slot, change)),
             Err(error) => failure = failure.or(Some(error)),
         }
@@ -156,9 +166,9 @@ impl ResponseError for WithCookies {
     fn error_response(&self) -> HttpResponse<BoxBody> {
         let mut response = self.error.error_response();
         for cookie in &self.cookies {
-            respond::set_cookie(response.headers_mut(), cookie.name(), &cookie.to_string());
+            set_cookie(response.headers_mut(), cookie.name(), &cookie.to_string());
         }
-        respond::vary(response.headers_mut());
+        vary(response.headers_mut());
         response
     }
 }

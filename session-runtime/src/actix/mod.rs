@@ -8,10 +8,12 @@ mod connect;
 mod connection;
 mod csrf;
 mod error;
+mod headers;
 mod hooks;
+mod host;
 #[cfg(feature = "testing")]
 mod reply;
-mod respond;
+mod saved;
 mod tee;
 
 pub use admit::Words;
@@ -25,4 +27,4 @@ pub use csrf::Csrf;
 pub use hooks::{Hooks, HooksMiddleware};
 #[cfg(feature = "testing")]
 pub use reply::Reply;
-pub use respond::Saved;
+pub use saved::Saved;

@@ -1,0 +1,73 @@
+//! What a session adds to the headers of a response.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET_COOKIE, VARY};
+
+use super::host::{is_plain_loopback, warn_of_plain_http};
+use crate::service::CookieChange;
+use crate::slot::Slot;
+
+/// Adds the headers of a session to its response: the cookie, if there is something to tell, and
+/// what keeps caches from giving it to somebody else.
+pub(super) fn tell(
+    slot: &Slot,
+    change: Option<CookieChange>,
+    req: &HttpRequest,
+    headers: &mut HeaderMap,
+) {
+    vary(headers);
+    let Some(change) = change else { return };
+    let cookie = slot.sessions.0.cookie(change, is_plain_loopback(req));
+    if cookie.secure() == Some(true) {
+        warn_of_plain_http(req);
+    }
+    set_cookie(headers, cookie.name(), &cookie.to_string());
+}
+
+/// Appends a `Set-Cookie`; an earlier one of the same name goes.
+pub(super) fn set_cookie(headers: &mut HeaderMap, name: &str, cookie: &str) {
+    // Its parts were checked when the service was built.
+    let Ok(cookie) = HeaderValue::from_str(cookie) else {
+        return;
+    };
+    let ours = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .strip_prefix(name.as_bytes())
+            .is_some_and(|rest| rest.starts_with(b"="))
+    };
+    if headers.get_all(SET_COOKIE).any(ours) {
+        let others: Vec<_> = headers
+            .get_all(SET_COOKIE)
+            .filter(|value| !ours(value))
+            .cloned()
+            .collect();
+        headers.remove(SET_COOKIE);
+        others
+            .into_iter()
+            .for_each(|other| headers.append(SET_COOKIE, other));
+    }
+    headers.append(SET_COOKIE, cookie);
+    // RFC 6265bis §7.5: a cookie is not to be cached.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Merges `Cookie` into `Vary`: the response hangs on it.
+pub(super) fn vary(headers: &mut HeaderMap) {
+    let mut fields = headers
+        .get_all(VARY)
+        .filter_map(|value| value.to_str().ok())
+        .peekable();
+    if fields.peek().is_none() {
+        headers.insert(VARY, HeaderValue::from_static("Cookie"));
+        return;
+    }
+    let all = fields.collect::<Vec<_>>().join(", ");
+    let named = |field: &str| field == "*" || field.eq_ignore_ascii_case(COOKIE.as_str());
+    if all.split(',').map(str::trim).any(named) {
+        return;
+    }
+    if let Ok(value) = HeaderValue::from_str(&format!("{all}, Cookie")) {
+        headers.insert(VARY, value);
+    }
+}
