@@ -28,8 +28,8 @@ use crate::handler::Handler;
 /// Gives a handler its session, and saves it when the body has run.
 ///
 /// In the body of an `async fn` under `#[session]` there is a binding `session`, of the type
-/// `&mut Session`. Whoever sent the request, it is theirs: it was loaded before the body, and what
-/// the body changes in it is saved before the response leaves.
+/// `&mut Session`. It is the session of whoever sent the request: loaded before the body runs, and
+/// saved, with what the body changed in it, before the response leaves.
 ///
 /// ```
 /// use actix_web::{Responder, get, web::Path};
@@ -57,15 +57,15 @@ use crate::handler::Handler;
 /// # Where to write it
 ///
 /// Last, right above `async fn`. A route attribute (`#[get("/")]`), `#[tracing::instrument]` and
-/// others go above it. It works above them too, but then what they see is the handler with the
-/// session already in it.
+/// others go above it. It also works above them, but then they see the handler with the session
+/// already in it.
 ///
 /// # What can be a handler
 ///
-/// Whatever actix-web takes: none to sixteen extractors with any patterns, generics, associated
+/// Whatever actix-web takes: up to sixteen extractors with any patterns, generics, associated
 /// functions without `self`, and any return type that is a `Responder`: `impl Responder`,
 /// `HttpResponse`, `Result<impl Responder, E>`, and so on. `return` and `?` mean what they mean
-/// without the attribute, and end in a saved session just as well.
+/// without the attribute, and the session is saved after them, too.
 ///
 /// ```
 /// use actix_web::{HttpResponse, Responder, error, web::Path};
@@ -119,8 +119,8 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// Only the fields that the body changed are written: while this handler runs another request may set the
-/// coupon, and both changes survive.
+/// Only the fields that the body changed are written: if another request sets the coupon while this handler runs,
+/// both changes survive.
 ///
 /// # What is saved, and when
 ///
@@ -129,21 +129,20 @@ use crate::handler::Handler;
 /// | answers 2xx, 3xx or 4xx, also by `Err` | is saved, *before* the response leaves: a redirected request sees it |
 /// | answers 5xx | its removal (`purge`) and its new id (`renew`) happen; changes of data and user do not |
 /// | panics, or is dropped because the client has gone | only the removal by `#[session(purge)]` happens |
-/// | is not reached, as an extractor fails | nothing happens |
+/// | is not reached, because an extractor failed | nothing happens |
 ///
-/// Nothing is written if nothing has changed, and who only reads a session that does not exist does
-/// not get one. If the store does not answer, the client is told 503, and not that there is no
-/// session.
+/// Nothing is written if nothing has changed, and a visitor who only reads does not get a session.
+/// If the store does not answer, the response is a 503; it never looks as if there were no session.
 ///
 /// # The words
 ///
-/// They stand in the parentheses, in any order, each at most once. Whatever that order, `csrf` comes first, then `lock`,
-/// then `require` and `fresh`; who is refused does not reach the body.
+/// They stand in the parentheses, in any order, each at most once. Whatever the order, `csrf` is checked first, then
+/// `lock` is taken, then `require` and `fresh` are checked; a request that is refused does not reach the body.
 ///
 /// ## `purge`
 ///
-/// For a logout. The body still reads the session; when it has run the session is gone, with what
-/// the body wrote into it, and with it the cookie. So it is when the body fails or panics.
+/// For a logout. The body can still read the session; after it the session is gone, with what the
+/// body wrote into it, and so is the cookie. That holds even if the body fails or panics.
 ///
 /// ```
 /// use actix_web::{Responder, post, web::Redirect};
@@ -159,14 +158,14 @@ use crate::handler::Handler;
 /// A logout that may refuse, or leaves a message for the next page, is a `#[session]` that calls
 /// `session.purge()` itself.
 ///
-/// A `GET` that another site's page sends here, by a link or an image, is refused with 403 and logs nobody out.
+/// A `GET` that another site's page causes, by a link or an image, is refused with 403 and logs nobody out.
 ///
 /// ## `csrf`
 ///
-/// For a handler that changes something. A `POST`, or any other method that is not safe, and a `GET` that opens a
-/// WebSocket, has to come from a page of this service: the browser says so (`Sec-Fetch-Site`, else `Origin`), and where it says nothing, the
-/// request carries the token that the page was given, as the field `csrf_token` of a form or in the header
-/// `X-CSRF-Token`. Others are refused with 403; the body does not run, and the session is as it was.
+/// For a handler that changes something. A `POST` or any other method that is not safe, and a `GET` that opens a
+/// WebSocket, have to come from a page of this service. The browser says so (`Sec-Fetch-Site`, else `Origin`); if it says
+/// nothing, the request must carry the token that the page was given, in the form field `csrf_token` or the header
+/// `X-CSRF-Token`. Others are refused with 403; the body does not run, and the session stays as it was.
 ///
 /// ```
 /// use actix_web::{Responder, get, post, web::{Form, Html}};
@@ -198,8 +197,8 @@ use crate::handler::Handler;
 ///
 /// ## `lock`
 ///
-/// Handlers with `lock` that serve one session run one after the other, each on the session as the one before
-/// left it: for code that reads, decides and writes. In file mode that holds across processes.
+/// Handlers with `lock` that serve one session run one after another, each on the session as the one before
+/// left it: for code that reads, decides and writes. In file mode that holds across processes, in Redis across hosts.
 ///
 /// ```
 /// # use bsession::session;
@@ -213,15 +212,15 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// Others wait for at most [`lock_timeout`](https://docs.rs/bsession/latest/bsession/struct.Builder.html#method.lock_timeout), 10 seconds, and are then told 503. The lock
-/// ends with the save, before the response's body is sent, with a panic, and when the client hangs up or the
-/// process ends. It keeps nobody waiting who does not say `lock`, and no other session. To count or to append,
+/// Others wait for at most [`lock_timeout`](https://docs.rs/bsession/latest/bsession/struct.Builder.html#method.lock_timeout), 10 seconds by default, and then get a 503. The lock
+/// ends with the save, before the response's body is sent; a panic, a client that hangs up and the end of the
+/// process end it, too. Handlers without `lock` do not wait, and neither do other sessions. To count or to append,
 /// [`update`](https://docs.rs/bsession/latest/bsession/struct.Session.html#method.update) is exact without it. [`Connection::lock`](https://docs.rs/bsession/latest/bsession/struct.Connection.html#method.lock) does the same by hand.
 ///
 /// ## `readonly`
 ///
-/// `session` is a `&Session`: the handler cannot change it, and its visit slides the expiry and
-/// writes nothing else.
+/// `session` is a `&Session`: the handler cannot change it, and all that its visit writes is the
+/// new expiry.
 ///
 /// ```
 /// # use bsession::session;
@@ -233,8 +232,8 @@ use crate::handler::Handler;
 ///
 /// ## `require`
 ///
-/// The body runs for users who are logged in; others get a 401. `user: &str` is who it is.
-/// With `require = "key"` it runs for visitors whose session has that key, logged in or not.
+/// The body runs only for users who are logged in; others get a 401. `user: &str` is the user.
+/// With `require = "key"` it runs only for visitors whose session has that key, logged in or not.
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -255,8 +254,8 @@ use crate::handler::Handler;
 ///
 /// ## `fresh`
 ///
-/// As `require`, and the login is no longer ago than the span: a number and `s`, `m`, `h` or `d`. For what one asks
-/// the password for again. A renewal is no login.
+/// Like `require`, and the login must be no longer ago than the span: a number, and `s`, `m`, `h` or `d`. Use it where
+/// you would ask for the password again. A renewal is not a login.
 ///
 /// ```
 /// # use bsession::session;
@@ -268,10 +267,10 @@ use crate::handler::Handler;
 ///
 /// ## `redirect`
 ///
-/// A browser that `require` or `fresh` refuses is sent to this path of the site (303) instead of being told 401. A
+/// A browser that `require` or `fresh` refuses is sent to this path of the site (303) instead of getting a 401. The
 /// page that it asked for comes along as `next`, for the login to read as a
-/// [`LocalPath`](https://docs.rs/bsession/latest/bsession/struct.LocalPath.html), which cannot leave the site. Scripts are told 401 all the same: a request counts
-/// as a browser's if it says `Sec-Fetch-Mode: navigate`, or, where it says nothing of the kind, accepts `text/html`.
+/// [`LocalPath`](https://docs.rs/bsession/latest/bsession/struct.LocalPath.html), which cannot leave the site. Scripts still get a 401: a request counts
+/// as a browser's if it says `Sec-Fetch-Mode: navigate` or, without that header, accepts `text/html`.
 ///
 /// ```
 /// use actix_web::{Responder, get, web::Path};
@@ -286,8 +285,8 @@ use crate::handler::Handler;
 ///
 /// ## `renew`
 ///
-/// The session gets a new id when the body has run, and the old one is dead at once: for a
-/// handler that changes what somebody may do. A login brings one by itself.
+/// The session gets a new id after the body, and the old one is dead at once: for a handler that
+/// changes what somebody may do. A login brings a new id by itself.
 ///
 /// ```
 /// # use bsession::session;
@@ -300,8 +299,8 @@ use crate::handler::Handler;
 ///
 /// ## `realm`
 ///
-/// The session is that of another service, which the expression gives: an administrator's beside the
-/// visitors'. It is evaluated after the extractors, and may use them.
+/// The session is that of another service, which the expression gives, such as the administrators' beside the
+/// visitors'. The expression is evaluated after the extractors, and may use them.
 ///
 /// ```
 /// use actix_web::{Responder, get, web::Data};
@@ -320,8 +319,8 @@ use crate::handler::Handler;
 ///
 /// # What is borrowed stays in the body
 ///
-/// The session is borrowed for as long as the body runs, and is saved then. What outlives the body
-/// cannot hold on to it: a response, a streaming body, a spawned task. Copy it out first.
+/// The session is borrowed while the body runs, and saved after it. What outlives the body, such as a
+/// response, a streaming body or a spawned task, cannot borrow from it. Copy what it needs first.
 ///
 /// ```compile_fail,E0505
 /// # use bsession::session;
@@ -348,9 +347,9 @@ use crate::handler::Handler;
 ///
 /// # A handler, and nothing else
 ///
-/// A function under `#[session]` has one more parameter than is written and another return type. It
-/// is registered with actix-web; it is not called, and is no middleware for `from_fn`. What handlers
-/// have in common goes into a function that takes the session.
+/// A function under `#[session]` has one more parameter than you wrote, and another return type. Register
+/// it with actix-web; it cannot be called, nor used as middleware with `from_fn`. Put what handlers have in
+/// common into a function that takes the session.
 ///
 /// ```
 /// use bsession::{Session, session};
@@ -365,8 +364,8 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// A `macro_rules!` macro that makes handlers takes their bodies as `$body:block`: `session` can be
-/// seen by whoever wrote the braces.
+/// A `macro_rules!` macro that makes handlers should take their bodies as `$body:block`: `session` is
+/// visible to the code that has the braces.
 #[proc_macro_attribute]
 pub fn session(args: TokenStream, item: TokenStream) -> TokenStream {
     rewrite(args.into(), item.into()).into()

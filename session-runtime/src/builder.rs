@@ -132,21 +132,21 @@ impl Builder {
 
     /// What every key of [`Mode::Redis`] begins with. Default: `bsession:`.
     ///
-    /// Applications that share a server need none of their own, since no secret opens what another one
-    /// sealed; it is for the eye, and for access rules.
+    /// Applications that share a server do not need different ones, since no secret opens what another one
+    /// sealed; a prefix helps to tell keys apart, and to write access rules.
     #[cfg(feature = "redis")]
     pub fn redis_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.redis_prefix = Some(prefix.into());
         self
     }
 
-    /// How many replicas must have what [`Mode::Redis`] writes before it is answered. Default: 0.
+    /// How many replicas must have a write of [`Mode::Redis`] before the request is answered. Default: 0.
     ///
-    /// Redis replicates a moment later: a master that dies takes with it what no replica had. With 1 here it
-    /// takes nothing that was answered, unless a replica without it is made the master. A write then waits
-    /// for that replica (`WAIT`); if it does not have it within half of [`store_timeout`](Self::store_timeout),
-    /// the answer is 503, though the write may last. Those of one worker wait one after the other, over a
-    /// connection of their own; reads do not.
+    /// Redis replicates a moment later, so a master that dies takes with it what no replica had. With 1 here it
+    /// takes nothing that was answered, unless a replica without it becomes the master. A write then waits
+    /// for the replica (`WAIT`); if it is not there within half of [`store_timeout`](Self::store_timeout),
+    /// the answer is a 503, though the write may have lasted. The writes of one worker wait one after another, over a
+    /// connection of their own; reads do not wait.
     #[cfg(feature = "redis")]
     pub fn redis_replicas(mut self, count: u32) -> Self {
         self.redis_replicas = count;
@@ -155,7 +155,7 @@ impl Builder {
 
     /// The name of the cookie. Default: `bsession`.
     ///
-    /// Behind https, `__Host-` before the name makes browsers refuse a cookie planted from a
+    /// With https, `__Host-` at its beginning makes browsers refuse a cookie planted from a
     /// sibling domain (RFC 6265bis §4.1.3.2).
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.config.cookie.name = name.into();
@@ -196,7 +196,7 @@ impl Builder {
         self
     }
 
-    /// A secret that was in use before: what it signed and sealed stays good, and moves over to
+    /// A secret that was in use before: what it signed and sealed stays valid, and moves to
     /// the current one at the next visit.
     ///
     /// With several processes a rotation is two roll-outs: the new secret first everywhere as a
@@ -231,8 +231,8 @@ impl Builder {
         self
     }
 
-    /// The domain for which the cookie is good, with all its subdomains. Default: none, which is
-    /// the very host that set it.
+    /// The domain to which the cookie is sent, with all its subdomains. Default: none, which means
+    /// only the host that set it.
     ///
     /// # Warning
     /// Every host below the domain gets the cookie.
@@ -247,9 +247,9 @@ impl Builder {
         self
     }
 
-    /// What a token is good for, beside the secret. Default: the cookie's name.
+    /// What tokens are valid for, beside the secret. Default: the cookie's name.
     ///
-    /// A token of one realm is worth nothing in another. Give two services one realm to share
+    /// A token of one realm is worth nothing in another. Give two services the same realm to share
     /// sessions between two cookie names on purpose.
     ///
     /// ```
@@ -292,7 +292,7 @@ impl Builder {
         self
     }
 
-    /// How many bytes the dictionary of a session may take as JSON, with the user's name. Default:
+    /// How many bytes the dictionary of a session, as JSON, and the user's name may take. Default:
     /// 65,536.
     pub fn max_size(mut self, bytes: usize) -> Self {
         self.config.max_size = bytes;
@@ -301,7 +301,7 @@ impl Builder {
 
     /// How many sessions [`Mode::Memory`] keeps at most. Default: no limit.
     ///
-    /// When it is reached, the anonymous session that would expire first goes, which is the longest
+    /// When it is reached, the anonymous session that would expire first is dropped, which is the longest
     /// idle one unless some have an expiry of their own; when only logged-in ones remain, a new
     /// one is refused with 503.
     pub fn max_sessions(mut self, count: usize) -> Self {
@@ -312,15 +312,15 @@ impl Builder {
     /// How many sessions a user may have at once, and what becomes of a login beyond that. Default: no
     /// limit.
     ///
-    /// Looked at when a login is saved, in every mode; sessions that have expired do not count, nor does
+    /// The limit is checked when a login is saved, in every mode; sessions that have expired do not count, nor does
     /// the one that logs in again. A login then asks the store twice for the user's sessions.
     ///
-    /// With [`EndOldest`](AtLimit::EndOldest) logins at once may for a moment be more than `count`; when
-    /// their responses have left, they are not. Which login is the older one is told by the hosts'
-    /// clocks, which have to agree to a minute.
+    /// With [`EndOldest`](AtLimit::EndOldest), parallel logins may exceed `count` for a moment, but not after
+    /// their responses have left. The hosts' clocks, which have to agree to a minute, tell which login is the
+    /// older one.
     ///
-    /// With [`RefuseNewest`](AtLimit::RefuseNewest) no response with a cookie goes beyond `count`. Of two logins
-    /// at once for the last place both may be refused, and one that is refused so late has lost what
+    /// With [`RefuseNewest`](AtLimit::RefuseNewest) no response with a cookie goes beyond `count`. Of two parallel
+    /// logins for the last place both may be refused, and one that is refused so late has lost what
     /// its anonymous session held.
     ///
     /// ```
@@ -338,13 +338,13 @@ impl Builder {
         self
     }
 
-    /// How long a request waits for the store before it is answered with 503. Default: 2 seconds.
+    /// How long a request waits for the store; then it is answered with 503. Default: 2 seconds.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.config.store_timeout = timeout;
         self
     }
 
-    /// How long a request that locks its session waits for those before it, until it is answered with
+    /// How long a request that locks its session waits for those before it; then it is answered with
     /// 503. Default: 10 seconds.
     ///
     /// See [`Connection::lock`](crate::Connection::lock).
@@ -373,7 +373,7 @@ impl Builder {
     /// factory that `HttpServer::new` is given.
     ///
     /// # Errors
-    /// A secret that is none, a setting that cannot be, settings that contradict each other, a
+    /// An unusable secret, an impossible setting, settings that contradict each other, or a
     /// directory that cannot be used. There is no network access.
     pub fn build(mut self) -> Result<Sessions, InitError> {
         self.check()?;

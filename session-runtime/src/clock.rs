@@ -50,7 +50,7 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
-/// The clock that decides what has expired: the system's, moved by as much as a test likes.
+/// The clock that decides what has expired: the system's, which tests can turn.
 ///
 /// Clones are the same clock, so a test keeps one and hands the other to
 /// [`Builder::clock`](crate::Builder::clock).

@@ -45,11 +45,11 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether the cookie is for https alone.
+/// Whether the cookie is sent over https only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Secure {
-    /// Always, but for one case: a debug build that serves plain http on a loopback host, so that
+    /// Always, except in a debug build that serves plain http on a loopback host, so that
     /// development works without certificates.
     #[default]
     Auto,
@@ -58,7 +58,7 @@ pub enum Secure {
     /// Never.
     ///
     /// # Warning
-    /// Everybody on the way can read the cookie, and with it take over the session.
+    /// Anybody on the way can read the cookie, and with it take over the session.
     Never,
 }
 

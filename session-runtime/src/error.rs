@@ -10,9 +10,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a session could not be read, changed or saved.
 ///
-/// As a response it tells the client nothing but the status: 503 where the session could not be
-/// loaded or saved, 500 where the application used it wrongly, 401 where a visitor has to log in
-/// first, 403 where another site may have sent the request, 409 where a login is one too many. The cause goes
+/// As a response it tells the client nothing but the status: 503 if the session could not be
+/// loaded or saved, 500 if the application used it wrongly, 401 if the visitor has to log in
+/// first, 403 if another site may have sent the request, 409 if a login is one too many. The cause goes
 /// to the log.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
@@ -23,8 +23,8 @@ pub enum Error {
          or give the application one with `App::app_data(sessions.clone())`, which is not put into `web::Data`"
     )]
     NotInitialised,
-    /// A session key holds something else than was asked for. What it holds is not told: the
-    /// [`source`](std::error::Error::source) knows, for who wants to show it.
+    /// A session key holds something other than was asked for. The message does not show what it holds;
+    /// the [`source`](std::error::Error::source) does.
     #[error("session key `{key}` holds no `{wanted}`: get it as what was inserted, or remove it")]
     Type {
         /// Which key.
@@ -80,7 +80,7 @@ pub enum Error {
         /// The size allowed.
         max: usize,
     },
-    /// A value holds more values in each other than can be read back.
+    /// A value is nested more deeply than can be read back.
     #[error(
         "a session value is nested deeper than {} levels: keep it flatter",
         crate::data::MAX_DEPTH

@@ -48,10 +48,10 @@ impl Session {
     /// Leaves a message for the next page that shows [`flashes`](Session::flashes), mostly behind a
     /// redirect.
     ///
-    /// Those of requests at the same time all arrive. At most 32 wait; then the oldest goes. A text longer
-    /// than 1024 bytes is cut. They are kept under the key
-    /// `_flash`, which is reserved for them, count for [`max_size`](crate::Builder::max_size), and end with the
-    /// session: after a [`purge`](Session::purge) a flash begins a new, anonymous one that carries it.
+    /// Those of parallel requests all arrive. At most 32 wait; beyond that the oldest is dropped. A text longer
+    /// than 1024 bytes is cut. They are kept under the reserved key
+    /// `_flash`, count towards [`max_size`](crate::Builder::max_size), and end with the
+    /// session: after a [`purge`](Session::purge) a flash begins a new, anonymous session that carries it.
     ///
     /// ```
     /// use actix_web::{HttpResponse, Responder, get, post, web::Redirect};
@@ -84,8 +84,8 @@ impl Session {
 
     /// Takes the messages that wait, the oldest first, those of this very request last.
     ///
-    /// Of several requests at once one gets them. That stands whatever becomes of the request, as with
-    /// [`claim`](Session::claim), so ask where they are shown. Where none wait nothing is written.
+    /// If several requests ask at once, one gets them. That stands whatever becomes of the request, as with
+    /// [`claim`](Session::claim), so ask where they are shown. If none wait, nothing is written.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store) if the store fails.

@@ -16,7 +16,7 @@ use serde_json::Value;
 /// host ([WHATWG URL](https://url.spec.whatwg.org/#url-parsing)). What a browser itself asks this site for
 /// is one, unless it begins with `//` or has a backslash in it.
 ///
-/// Read by serde, anything that is none is `/`, the default: a visitor is never refused for it.
+/// When serde reads one, anything else becomes `/`, the default, so that no visitor is refused for it.
 ///
 /// ```
 /// use actix_web::{HttpRequest, Responder, get, post, web::{Form, Html, Query, Redirect}};

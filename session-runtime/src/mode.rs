@@ -23,11 +23,11 @@ pub enum Mode {
     /// | `redis-cluster://user:password@one:6379,two:6379` | a cluster, of which these are some nodes |
     /// | `unix:///run/redis.sock?db=0` | one on this host |
     ///
-    /// With `rediss` in the place of `redis` the same over TLS, with the feature `redis-tls`. Redis 5 or newer; what it has to be
-    /// set to is told on the page [Operations](https://docs.rs/bsession/latest/bsession/operations/index.html).
+    /// With `rediss` in the place of `redis` the same over TLS, which needs the feature `redis-tls`. It takes Redis 5 or newer;
+    /// the page [Operations](https://docs.rs/bsession/latest/bsession/operations/index.html) tells how to configure it.
     ///
-    /// Nothing is connected to until a request needs it, and every worker then has one connection of its
-    /// own (in a cluster one to each master).
+    /// No connection is made until a request needs it; then every worker has one of its own (in a cluster,
+    /// one to each master).
     #[cfg(feature = "redis")]
     Redis(String),
     /// In a store of your own.

@@ -13,10 +13,10 @@ use crate::session::Session;
 
 /// A type whose fields are keys of the session.
 ///
-/// A parameter of a `#[session]` handler that is a reference to one is a copy, made before the body: what
-/// `Default` gives, with those keys of the session that there are. After the body the fields that
-/// have changed are set in the session, as [`insert`](Session::insert) would, if they are lent as
-/// `&mut`; so two requests that change different fields both keep their change.
+/// A parameter of a `#[session]` handler that is a reference to a view is a copy, made before the body: what
+/// `Default` gives, overlaid with those of its keys that the session has. Behind `&mut`, the fields that the body
+/// changed are set in the session after it, as [`insert`](Session::insert) would set them; so two requests that change
+/// different fields both keep their change.
 ///
 /// ```
 /// use actix_web::{Responder, post, web::Path};
@@ -49,13 +49,13 @@ use crate::session::Session;
 /// # }
 /// ```
 ///
-/// It is a struct with named fields, and reads what it writes; else the handler's answer is a 500, and the
-/// log says why. Names of fields are keys of the one dictionary, here `items` and `coupon`, and not `cart`:
-/// `#[serde(rename = "cart_items")]` keeps two views apart, or makes them meet. So a map, and with it
-/// `#[serde(flatten)]`, is none: it would take every key for its own. Put it into a field.
+/// A view is a struct with named fields that can read what it writes; otherwise the handler's answer is a 500, and the
+/// log says why. The names of the fields are keys of the one dictionary, here `items` and `coupon`, and not `cart`:
+/// `#[serde(rename = "cart_items")]` keeps two views apart, or lets them share a key. So a map cannot be a view, nor a
+/// struct with `#[serde(flatten)]`: it would take every key for its own. Put the map into a field.
 ///
 /// A stored value that does not fit its field, as after a change of the type, is logged, and
-/// stays as it is unless the field is changed. Nothing is written where the body purged the session or
+/// stays as it is unless the field is changed. Nothing is written if the body purged the session or
 /// logged in another user. To change one field by a function that is exact under races, use
 /// [`update`](Session::update).
 #[diagnostic::on_unimplemented(

@@ -31,8 +31,8 @@ const OTHER_SITE: &str = "https://elsewhere.example";
 
 /// A browser for the tests of an application: it keeps cookies and says what a browser says.
 ///
-/// It asks a service that [`init_service`](actix_web::test::init_service) made, within the process. Its cookies end
-/// by the clock of the sessions, by `Max-Age` and `Expires`, and go below their `Path` alone; `Secure` ones are
+/// It sends requests to a service that [`init_service`](actix_web::test::init_service) made, within the process. Cookies expire
+/// by the clock of the sessions, according to `Max-Age` and `Expires`, and are sent below their `Path` only; `Secure` ones are
 /// kept and sent, as browsers do over https and on `localhost`.
 ///
 /// ```
@@ -130,7 +130,7 @@ impl<S> Client<S> {
         self.begin(|session| session.login(user)).await;
     }
 
-    /// Begins a session with whatever `f` puts in: `login` among it, if somebody is logged in.
+    /// Begins a session with whatever `f` puts in; a `login` in it logs a user in.
     ///
     /// # Panics
     /// The store fails, or the session is larger than it may be.

@@ -19,8 +19,8 @@ use crate::slot::Slot;
 
 /// Connects to the session of a request by hand: what `#[session]` does before a handler's body.
 ///
-/// A guard, a middleware and a handler may all connect to one request: they share one load, each
-/// begins where the others left off, and the next save commits the changes of all.
+/// A guard, a middleware and a handler may all connect within one request: they share one load, each
+/// begins where the others left off, and the next save commits the changes of all of them.
 ///
 /// ```
 /// use actix_web::{HttpRequest, Responder};

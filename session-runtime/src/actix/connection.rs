@@ -12,8 +12,8 @@ use crate::slot::{Held, Opened, Slot};
 
 /// A request's hold on its session, from `connect` to `save`.
 ///
-/// [`connect`](crate::connect) makes one, and it is an extractor. Under
-/// [`Hooks`](crate::Hooks) nobody needs to save it; elsewhere, dropped without a save, its changes
+/// [`connect`](crate::connect) makes one; it is also an extractor. Under
+/// [`Hooks`](crate::Hooks) it need not be saved. Elsewhere, if it is dropped without a save, its changes
 /// are lost and the log says so, but a purge is done all the same.
 ///
 /// ```
@@ -71,7 +71,7 @@ impl Connection {
         })
     }
 
-    /// Waits until no other request has the lock of this session, and goes on with the session as it
+    /// Waits until no other request has the lock of this session, and continues with the session as it
     /// is then: for plain reading and writing that must not race.
     ///
     /// ```
@@ -90,27 +90,27 @@ impl Connection {
     /// # let _ = spend;
     /// ```
     ///
-    /// The requests that lock a session come one after the other, those of one process in the order in
-    /// which they asked; nobody else is kept waiting, neither requests of other sessions nor those of
-    /// this one that lock nothing. In file mode the lock holds across processes.
+    /// Requests that lock a session run one after another, those of one process in the order in
+    /// which they asked. Nobody else waits: neither requests of other sessions, nor those of this one
+    /// that do not lock it. In file mode the lock holds across processes, in Redis across hosts.
     ///
-    /// It is given back when the session is saved or purged, before the response's body is sent.
-    /// Without that it is given back when the connection is dropped, as by a panic or when the client
-    /// hangs up; if it leaves changes to a later save, as under [`Hooks`](crate::Hooks), by that one. A
-    /// process that is killed gives it back, too. Other connections of the same request share it.
+    /// The lock is released when the session is saved or purged, before the response's body is sent;
+    /// without that, when the connection is dropped, as by a panic or a client that hangs up. If the connection
+    /// leaves its changes to a later save, as under [`Hooks`](crate::Hooks), that save releases it. The end of
+    /// the process releases it, too. Other connections of the same request share it.
     ///
-    /// What was changed on this connection before is put on the session as it is found, as changes
-    /// are that meet another request's. A visitor without a session locks nothing and waits for nobody.
+    /// What was changed on this connection before is applied to the session as it is found, like changes
+    /// that meet another request's. A visitor without a session locks nothing and waits for nobody.
     ///
-    /// Who locks the sessions of two services in one request does so in the same order everywhere, or two
-    /// such requests wait for each other until the time is over.
+    /// A request that locks the sessions of two services has to do so in the same order everywhere, or two
+    /// such requests wait for each other until they time out.
     ///
-    /// A handler that holds the lock and calls its own server with the visitor's cookie, for what
-    /// locks the session too, waits for itself until the time is over.
+    /// A handler that holds the lock, and calls its own server with the visitor's cookie for something
+    /// that locks the session, waits for itself until it times out.
     ///
     /// # Errors
-    /// [`Error::Locked`] after [`lock_timeout`](crate::Builder::lock_timeout), 10 seconds unless it is
-    /// set; [`Error::LockQueueFull`] at once if 64 requests of this session are waiting already;
+    /// [`Error::Locked`] after [`lock_timeout`](crate::Builder::lock_timeout), 10 seconds by
+    /// default; [`Error::LockQueueFull`] at once if 64 requests of this session are waiting already;
     /// [`Error::Store`] if the store fails. The connection is as it was before.
     ///
     /// [`Error::Locked`]: crate::Error::Locked
@@ -127,9 +127,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Saves the session, and gives the response with what it has to tell the browser.
+    /// Saves the session, and returns the response with the headers that belong to it.
     ///
-    /// It is saved before the response leaves. If `response` comes out as a 5xx only a
+    /// The session is saved before the response leaves. If `response` turns out to be a 5xx, only a
     /// [`purge`](Session::purge) and a [`renew`](Session::renew) are done; if the save fails, the
     /// response is a 503 and sets no cookie.
     pub async fn save<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
@@ -138,7 +138,7 @@ impl Connection {
         Saving::new(slot, req.clone(), response).await
     }
 
-    /// Ends the session, whatever was done to it, and gives the response that tells the browser.
+    /// Ends the session, whatever was done to it, and returns the response that removes the cookie.
     pub async fn purge<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
         self.purge_at_end();
         self.save(req, response).await

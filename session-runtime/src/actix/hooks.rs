@@ -22,8 +22,8 @@ use crate::slot::Slot;
 /// Middleware that saves what connections leave: the original's `before_request` and
 /// `after_request` hooks.
 ///
-/// A handler takes a [`Connection`](crate::Connection) and calls no `save`. Nothing is loaded for
-/// a handler that takes none. Handlers with `#[session]` work under it and save by themselves.
+/// A handler takes a [`Connection`](crate::Connection) and need not call `save`. Nothing is loaded for
+/// a handler that takes none. Handlers with `#[session]` work under it, too, and save by themselves.
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, Responder, web};
@@ -37,7 +37,7 @@ use crate::slot::Slot;
 /// let app = App::new().wrap(Hooks).route("/", web::get().to(index));
 /// ```
 ///
-/// If an inner middleware fails with an error, a purge and a renewal are done and changes are
+/// If an inner middleware fails with an error, a purge and a renewal are done, and other changes are
 /// dropped.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hooks;

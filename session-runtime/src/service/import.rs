@@ -9,11 +9,11 @@ use crate::store::{Store, StoreError};
 
 impl Sessions {
     /// Moves the sessions that [`Mode::File`](crate::Mode::File) kept in a directory to this
-    /// service's store; answers how many. Nobody is logged out by it.
+    /// service's store; returns how many. Nobody is logged out by it.
     ///
     /// The service needs the secret and the realm (the cookie's name, if none was given) with which they
-    /// were made. Call it once, before the server starts and when those that wrote the files have
-    /// stopped. What is moved is removed from the directory: if it was interrupted, call it again.
+    /// were made. Call it before the server starts, once the servers that wrote the files have
+    /// stopped. What is moved is removed from the directory; if it was interrupted, call it again.
     ///
     /// ```no_run
     /// # use bsession::{Mode, Sessions};
@@ -28,8 +28,8 @@ impl Sessions {
     /// ```
     ///
     /// # Errors
-    /// The directory or the store fails; [`Mode::Memory`](crate::Mode::Memory) takes none, since it
-    /// keeps what only a visitor's cookie opens.
+    /// The directory or the store fails; or the mode is [`Mode::Memory`](crate::Mode::Memory), which keeps
+    /// sessions open, while those in files open only with the visitors' cookies.
     pub async fn import_files(&self, directory: impl AsRef<Path>) -> Result<usize> {
         let service = &*self.0;
         if service.store.in_process() {

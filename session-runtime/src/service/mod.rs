@@ -48,8 +48,8 @@ static GLOBAL: OnceCell<Sessions> = OnceCell::new();
 /// A session service: the secret, the store and the settings. Clones are the same service.
 ///
 /// Most applications have one, made by [`init`](crate::init) and never seen again. As an extractor it
-/// is the innermost one that the application, or the scope, was given by `app_data`, else the global one: the one that the
-/// handler's session comes from, unless the handler names another by `realm`; then that is the one to ask for its users.
+/// is the service that the handler's session comes from: the innermost one that the application or a scope was given by
+/// `app_data`, else the global one. A handler that names another service by `realm` has to ask that one for its users.
 #[derive(Clone)]
 pub struct Sessions(pub(crate) Arc<Service>);
 
@@ -188,7 +188,7 @@ impl Sessions {
         self.0.counters.read()
     }
 
-    /// Makes a session and gives its cookie: for tests of applications, to begin logged in.
+    /// Makes a session and returns its cookie: for tests of applications that begin logged in.
     ///
     /// ```
     /// # use bsession::{Mode, Sessions};
@@ -215,10 +215,10 @@ impl Sessions {
             .cookie(outcome.cookie.unwrap_or(CookieChange::Remove), false))
     }
 
-    /// Removes what has expired, now and all of it; gives how many.
+    /// Removes all that has expired, now; returns how many records and tombstones that were.
     ///
-    /// A thread does so all along, in slices, and what that removes meanwhile is not counted: this is
-    /// for tests, and for whoever wants to see it done. It blocks.
+    /// A thread does so all the time, in slices, and what it removes meanwhile is not counted: this is
+    /// for tests, and for seeing it done. It blocks.
     ///
     /// # Errors
     /// The store fails.

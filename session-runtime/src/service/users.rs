@@ -103,10 +103,10 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Ends one session of `user`, as a logout would: whatever is in flight, and in whichever process,
-    /// it is over at the very next request. Answers whether there was one.
+    /// Ends one session of `user`, as a logout would: it is over at its very next request, whatever is in
+    /// flight, in every process. Returns whether there was such a session.
     ///
-    /// A handle of somebody else's session ends nothing, so it may come from a form.
+    /// The handle may come from a form: that of another user's session ends nothing.
     ///
     /// # Errors
     /// The store fails.
@@ -119,12 +119,12 @@ impl Sessions {
         Ok(ended > 0)
     }
 
-    /// Ends the sessions of `user`, all or all but one; answers how many. As with
-    /// [`revoke`](Self::revoke) they are over at the very next request.
+    /// Ends the sessions of `user`, all or all but one; returns how many. As with
+    /// [`revoke`](Self::revoke), they are over at their very next request.
     ///
-    /// To log out everywhere else, give the session of the request for `except`. It is spared, too, if
-    /// this very request logs it in, or makes it: it is saved when the handler is over. To end it as
-    /// well, also [`purge`](Session::purge) it, which takes its cookie away.
+    /// To log out everywhere else, give the session of the request for `except`. It is spared even if
+    /// this very request makes it or logs it in, since it is saved after the handler. To end it as
+    /// well, also [`purge`](Session::purge) it, which removes its cookie.
     ///
     /// # Errors
     /// The store fails; some of the sessions may have ended by then.

@@ -71,17 +71,17 @@ impl Session {
         Ok(())
     }
 
-    /// Replaces the value of `key` by what `f` makes of it, and gives that.
+    /// Replaces the value of `key` by what `f` makes of it, and returns that.
     ///
     /// A missing or Null value is `T::default()`. If another request saves the session meanwhile,
-    /// `f` runs again on the latest value, so none of the updates is lost: the *stored* value is
+    /// `f` runs again on the latest value, so no update is lost: the *stored* value is
     /// exact, the returned one is what this request saw. So `f` should do nothing but compute.
     ///
     /// If this request has set the key before, `f` starts from that, whatever others saved; if it
     /// sets the key afterwards, that is what is stored. A key that was set back to what was loaded
     /// counts as not set.
     ///
-    /// What `f` needs it takes along, so move it in as a value of its own:
+    /// `f` has to own what it needs, so move that in:
     ///
     /// ```
     /// # #[derive(Default, serde::Serialize, serde::Deserialize)] struct Cart { items: Vec<String> }
@@ -98,8 +98,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Type`] if there is a value that is no `T`, and [`Error::Json`] if the new one cannot
-    /// be serialised; the session is as it was. A value that is no `T` only when `f` runs again stays, and is
-    /// logged.
+    /// be serialised; the session is as it was. If there is no `T` any more when `f` runs again, the value stays
+    /// as it is, and the log says so.
     pub fn update<T>(
         &mut self,
         key: impl AsRef<str>,
@@ -159,7 +159,7 @@ impl Session {
         });
     }
 
-    /// Removes `key`, and gives the value it had.
+    /// Removes `key`, and returns the value it had.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         self.forget_updates(key);
         if !self.current.data.contains_key(key) {
@@ -168,7 +168,7 @@ impl Session {
         self.contents_mut().data.remove(key)
     }
 
-    /// Removes `key`, and gives the value it had as a `T`; `None` if it is missing or Null.
+    /// Removes `key`, and returns the value it had as a `T`; `None` if it is missing or Null.
     ///
     /// Two requests at once may both take it; see [`claim`](Session::claim).
     ///
@@ -193,13 +193,13 @@ impl Session {
 
     /// Takes `key` for exactly one of the requests that race for it.
     ///
-    /// The removal is committed before this returns and stands whatever becomes of the request;
-    /// the other changes of the request are saved at its end, as ever. Use it for what must be
+    /// The removal is committed before this returns, and stands whatever becomes of the request;
+    /// the other changes of the request are saved at its end, as always. Use it for what must be
     /// used once: a one-time code, a message to show.
     ///
-    /// A key that this request has set itself is only taken, as by [`take`](Session::take); what it
-    /// made of one by [`update`](Session::update) is made of what is claimed, or of nothing if another
-    /// request was faster.
+    /// A key that this request has set itself is only taken, as by [`take`](Session::take). If it has
+    /// changed the key by [`update`](Session::update), the function is applied to what is claimed, or to nothing if
+    /// another request was faster.
     ///
     /// ```
     /// use actix_web::{HttpResponse, Responder, post, web::Form};

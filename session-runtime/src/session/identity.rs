@@ -17,7 +17,7 @@ impl Session {
         self.renewed = true;
     }
 
-    /// Ends the session: its record goes, and its cookie.
+    /// Ends the session: its record is removed, and its cookie.
     ///
     /// What is put in afterwards begins a new, anonymous session under a new id.
     pub fn purge(&mut self) {
@@ -36,9 +36,9 @@ impl Session {
     /// Logs a user in: the session is theirs from here on, under a new id.
     ///
     /// The old id is dead at once, so that a cookie planted before is worth nothing. What an
-    /// anonymous session holds is kept; nothing of one user reaches another one.
+    /// anonymous session holds is kept; nothing of one user reaches another.
     ///
-    /// `user` is whatever tells one user from another, and is taken as it is, an empty text too.
+    /// `user` is whatever tells one user from another. It is taken as it is, even an empty text.
     ///
     /// ```
     /// # let mut session = bsession::Session::default();
@@ -120,10 +120,10 @@ impl Session {
     /// any more once a login, a [`renew`](Session::renew) or the first change of an anonymous
     /// visitor has brought a new id.
     ///
-    /// It is made without a record: a visitor who has no session is sent a cookie of ours that
-    /// stands for none and ends with the browser. A session that belongs to no request,
-    /// `Session::default()`, gives an empty text, which is never taken; so does an operating system
-    /// that has no random bytes, with a line in the log.
+    /// It needs no record: a visitor who has no session is sent a cookie that stands for none and
+    /// ends with the browser. A session that belongs to no request, `Session::default()`, gives an
+    /// empty text, which is never accepted; so it is if the operating system has no random bytes, with a
+    /// line in the log.
     #[must_use]
     pub fn csrf_token(&self) -> String {
         let Some(backing) = &self.backing else {
@@ -138,9 +138,9 @@ impl Session {
     /// Notes what the application wants to see in a list of the user's sessions, such as the user
     /// agent: [`SessionInfo::note`](crate::SessionInfo::note).
     ///
-    /// Longer than 256 bytes, it is cut; an empty one is none. It goes with what the session holds,
-    /// at a purge or when another user logs in. It is shown while a user is logged in, and is sealed
-    /// at rest, but without the visitor's cookie: whoever has the secret can read it.
+    /// A note longer than 256 bytes is cut; an empty one is none. It is removed with what the session holds,
+    /// at a purge or when another user logs in. It is listed while a user is logged in. At rest it is sealed
+    /// under the secret alone: whoever has that can read it without the visitor's cookie.
     ///
     /// ```
     /// # use actix_web::{HttpRequest, http::header};
@@ -170,15 +170,15 @@ impl Session {
         self.facts().handle.is_none()
     }
 
-    /// Gives this session an idle expiry of its own, in days, in place of the service's: between
-    /// 1 and 400, nearer values taken for others. With [`browser_session`](crate::Builder::browser_session), or a
+    /// Gives this session an idle expiry of its own, in days, in place of the service's: from
+    /// 1 to 400; other values are brought into that range. With [`browser_session`](crate::Builder::browser_session), or a
     /// short expiry for all, `session.set_days(30)` is a "remember me".
     pub fn set_days(&mut self, days: u32) {
         self.set_idle(Duration::from_secs(u64::from(days.max(1)) * 24 * 60 * 60));
     }
 
-    /// Gives this session an idle expiry of its own in place of the service's: between a second
-    /// and 400 days, nearer values taken for others.
+    /// Gives this session an idle expiry of its own in place of the service's: from a second to
+    /// 400 days; other values are brought into that range.
     pub fn set_idle(&mut self, idle: Duration) {
         let idle = Some(idle.clamp(SHORTEST, LONGEST));
         if self.current.idle != idle {
@@ -200,7 +200,7 @@ impl Session {
 
     /// The session's public name, for lists and logs; `None` for a new one.
     ///
-    /// It is not secret, opens nothing and stays the same through every renewal.
+    /// It is not secret, opens nothing, and stays the same through every renewal.
     #[must_use]
     pub fn handle(&self) -> Option<Handle> {
         self.facts().handle

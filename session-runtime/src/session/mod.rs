@@ -24,8 +24,8 @@ pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 
 /// A visitor's session, for the length of one request: a dictionary of JSON values.
 ///
-/// Reading never changes anything; what is changed is saved when the handler is over. Setting an
-/// equal value, removing a missing key or a failed [`insert`](Session::insert) is no change.
+/// Reading never changes anything; what is changed is saved after the handler. Setting an
+/// equal value, removing a missing key, and a failed [`insert`](Session::insert) are no changes.
 ///
 /// ```
 /// # use bsession::Session;

@@ -105,7 +105,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// The live sessions of a user, in no order.
     ///
-    /// One that is renewed meanwhile is not missed; it may be listed twice, under both keys.
+    /// One that is renewed meanwhile is not missed, but may be listed twice, under both keys.
     fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>>;
 
     /// Removes those sessions of a user that are [included](Which::includes), as

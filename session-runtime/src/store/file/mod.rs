@@ -56,7 +56,7 @@ use super::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Wh
 use crate::clock::Timestamp;
 use crate::record::{Key, Record, Revision, UserKey};
 
-/// What a save outlives in the file store.
+/// What a save survives in the file store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
@@ -64,11 +64,11 @@ pub enum Durability {
     /// last seconds, a logout among them. The default.
     #[default]
     Process,
-    /// The machine: a save, a login or a logout that was answered is on disk. Every one of them
-    /// waits for the disk, on a thread of its own: 0.4 to 1.3 ms on the disks that this was measured
+    /// The machine: a save, a login or a logout that was answered is on disk. Each of them
+    /// waits for the disk, on a thread that may block: 0.4 to 1.3 ms on the disks that this was measured
     /// on, where [`Process`](Self::Process) takes some microseconds.
     ///
-    /// That a visit was the last one, and so when a session expires, may still be lost.
+    /// The time of the last visit, and so the expiry, may still be lost.
     Disk,
 }
 
