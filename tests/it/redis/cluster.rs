@@ -214,6 +214,22 @@ fn a_master_that_says_nothing_delays_its_own_sessions_alone() {
     kept(&writers, moment, taken);
 }
 
+/// As before the restart of a master: it hands over when the replica has everything.
+#[test]
+fn a_master_that_hands_over_loses_nothing() {
+    if !redis_is_there() {
+        return;
+    }
+    let cluster = Cluster::start(MASTERS, 1);
+    let (_site, traffic) = begin(&cluster, cluster.url());
+    cluster.hand_over(cluster.replica_of(0));
+    traffic.all_go_on(10);
+    // Nobody is refused, either, on a machine that has the time.
+    for writer in traffic.end() {
+        assert_eq!(writer.missing(), 0);
+    }
+}
+
 /// Replication is asynchronous: what the replica did not have when its master died is lost, and that
 /// is what `redis_replicas` is for.
 #[test]

@@ -1,5 +1,7 @@
 //! A cluster: masters, each with replicas.
 
+use std::time::{Duration, Instant};
+
 use redis::Value;
 
 use crate::{Server, wait_until};
@@ -174,6 +176,22 @@ impl Cluster {
         };
         let replica = self.nodes.iter().position(follows);
         replica.unwrap_or_else(|| panic!("no replica of {master}"))
+    }
+
+    /// Has a master hand over to this replica.
+    ///
+    /// # Panics
+    /// It does not come to that.
+    pub fn hand_over(&self, replica: usize) {
+        // It is given up after five seconds, as when the others have just voted for another.
+        let mut asked: Option<Instant> = None;
+        wait_until("the replica takes over", || {
+            if asked.is_none_or(|asked| asked.elapsed() > Duration::from_secs(6)) {
+                self.nodes[replica].command(&["CLUSTER", "FAILOVER"]);
+                asked = Some(Instant::now());
+            }
+            self.masters().contains(&replica)
+        });
     }
 
     /// Begins to move a slot: keys that are there are still served by `from`, new ones by `to`.
