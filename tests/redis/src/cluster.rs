@@ -4,13 +4,16 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 
-use crate::{Server, wait_until};
+use crate::tls::Authority;
+use crate::{Server, ports, wait_until};
 
 const SLOTS: usize = 16_384;
 
 /// A cluster that ends with this.
 pub struct Cluster {
     nodes: Vec<Server>,
+    /// Where they are spoken to by those who speak as they do among themselves.
+    ports: Vec<u16>,
 }
 
 impl Cluster {
@@ -20,6 +23,11 @@ impl Cluster {
     /// It does not start.
     #[must_use]
     pub fn start(masters: usize, replicas: usize) -> Self {
+        Self::start_in(masters, replicas, None)
+    }
+
+    /// The same, of nodes that speak TLS to each other, if they have an authority.
+    pub(crate) fn start_in(masters: usize, replicas: usize, tls: Option<&Authority>) -> Self {
         // Down for a second is down. While one master is, the slots of the others are served.
         let args = [
             "--cluster-enabled",
@@ -31,16 +39,26 @@ impl Cluster {
             "--cluster-replica-validity-factor",
             "0",
         ];
-        let nodes: Vec<_> = (0..masters * (1 + replicas))
-            .map(|_| Server::start_with(&args))
-            .collect();
-        let cluster = Self { nodes };
-        let (first, others) = cluster.nodes.split_at(1);
+        let node = |_| {
+            let tls_port = ports::free();
+            let more = tls.map(|tls| tls.args(tls_port)).unwrap_or_default();
+            let more = more.iter().map(String::as_str);
+            let node = Server::start_with(&args.into_iter().chain(more).collect::<Vec<_>>());
+            let port = tls.map_or(node.port(), |_| tls_port);
+            (node, port)
+        };
+        let (nodes, ports) = (0..masters * (1 + replicas)).map(node).unzip();
+        let cluster = Self { nodes, ports };
         for (number, node) in cluster.nodes.iter().enumerate() {
             node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
         }
-        for node in others {
-            node.command(&["CLUSTER", "MEET", "127.0.0.1", &first[0].port().to_string()]);
+        for node in &cluster.nodes[1..] {
+            node.command(&[
+                "CLUSTER",
+                "MEET",
+                "127.0.0.1",
+                &cluster.ports[0].to_string(),
+            ]);
         }
         for (number, node) in cluster.nodes[..masters].iter().enumerate() {
             let from = SLOTS * number / masters;
@@ -91,12 +109,14 @@ impl Cluster {
     /// Its address: that of every node.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<_> = self
-            .nodes
-            .iter()
-            .map(|node| format!("127.0.0.1:{}", node.port()))
-            .collect();
+        let host = |port| format!("127.0.0.1:{port}");
+        let hosts: Vec<_> = self.ports.iter().map(host).collect();
         format!("redis-cluster://{}", hosts.join(","))
+    }
+
+    /// The port at which its first node is spoken to.
+    pub(crate) fn port(&self) -> u16 {
+        self.ports[0]
     }
 
     /// The nodes: the masters first, as they were at the start.

@@ -1,47 +1,35 @@
-//! A server that speaks TLS beside the plain text by which tests look into it.
+//! Servers that speak TLS beside the plain text by which tests look into them.
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::{Server, ports};
+use crate::{Cluster, Server, ports};
 
 /// A server with a certificate of an authority that nobody trusts who is not told to.
 pub struct TlsServer {
     /// The server, as it is without.
     pub server: Server,
     tls_port: u16,
-    dir: TempDir,
+    authority: Authority,
 }
 
 impl TlsServer {
-    /// Starts one, with a new authority and a certificate for `localhost`.
+    /// Starts one, with a new authority.
     ///
     /// # Panics
     /// It does not start.
     #[must_use]
     pub fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("a directory: {error}"));
-        certify(dir.path()).unwrap_or_else(|error| panic!("a certificate: {error}"));
-        let file = |name: &str| dir.path().join(name).display().to_string();
+        let authority = Authority::new();
         let tls_port = ports::free();
-        let server = Server::start_with(&[
-            "--tls-port",
-            &tls_port.to_string(),
-            "--tls-cert-file",
-            &file("server.pem"),
-            "--tls-key-file",
-            &file("key.pem"),
-            "--tls-ca-cert-file",
-            &file("authority.pem"),
-            "--tls-auth-clients",
-            "no",
-        ]);
+        let args = authority.args(tls_port);
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
         Self {
-            server,
+            server: Server::start_with(&args),
             tls_port,
-            dir,
+            authority,
         }
     }
 
@@ -54,16 +42,86 @@ impl TlsServer {
     /// The certificate of the authority, for `SSL_CERT_FILE`.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
-        self.dir.path().join("authority.pem")
+        self.authority.path()
+    }
+}
+
+/// A cluster whose nodes speak TLS among themselves, too.
+pub struct TlsCluster {
+    /// The cluster, as it is without.
+    pub cluster: Cluster,
+    authority: Authority,
+}
+
+impl TlsCluster {
+    /// Starts as many masters.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start(masters: usize) -> Self {
+        let authority = Authority::new();
+        Self {
+            cluster: Cluster::start_in(masters, 0, Some(&authority)),
+            authority,
+        }
+    }
+
+    /// The address of its first node, which knows of the others.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("rediss-cluster://localhost:{}", self.cluster.port())
+    }
+
+    /// The certificate of the authority, for `SSL_CERT_FILE`.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.authority.path()
+    }
+}
+
+/// A new authority, and a certificate of it for this host.
+pub(crate) struct Authority(TempDir);
+
+impl Authority {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("a directory: {error}"));
+        certify(dir.path()).unwrap_or_else(|error| panic!("a certificate: {error}"));
+        Self(dir)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("authority.pem")
+    }
+
+    /// What a server is started with; one of a cluster uses it among its like, too.
+    pub(crate) fn args(&self, tls_port: u16) -> Vec<String> {
+        let file = |name: &str| self.0.path().join(name).display().to_string();
+        [
+            ("--tls-port", tls_port.to_string()),
+            ("--tls-cert-file", file("server.pem")),
+            ("--tls-key-file", file("key.pem")),
+            ("--tls-ca-cert-file", file("authority.pem")),
+            ("--tls-auth-clients", "no".to_owned()),
+            ("--tls-cluster", "yes".to_owned()),
+        ]
+        .into_iter()
+        .flat_map(|(name, value)| [name.to_owned(), value])
+        .collect()
     }
 }
 
 fn certify(dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut authority = CertificateParams::new(vec![])?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Redis takes who has the name of its authority for the authority itself.
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "authority");
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
     let key = KeyPair::generate()?;
-    let names = CertificateParams::new(vec!["localhost".to_owned()])?;
+    let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+    let names = CertificateParams::new(names)?;
     let certificate = names.signed_by(&key, &authority)?;
     std::fs::write(dir.join("authority.pem"), authority.pem())?;
     std::fs::write(dir.join("server.pem"), certificate.pem())?;
