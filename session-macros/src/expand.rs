@@ -142,7 +142,9 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
     sig.abi = None;
     sig.variadic = None;
 
-    let (call, call_ty) = if args.realm.is_some() {
+    // Without a return type nobody connects.
+    let returns = matches!(sig.output, ReturnType::Type(..));
+    let (call, call_ty) = if args.realm.is_some() && returns {
         (
             quote_spanned!(ours=> __request),
             quote_spanned!(ours=> ::bsession::__private::Request),

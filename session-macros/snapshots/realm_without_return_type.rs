@@ -1,0 +1,4 @@
+#[session(realm = services.admin)]
+async fn admin(services: Data<Services>) {
+    session["n"] = 1.into();
+}
