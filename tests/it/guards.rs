@@ -95,6 +95,12 @@ async fn form_for_users() -> impl Responder {
     "sent"
 }
 
+#[get("/form-for-users")]
+#[session(require, redirect = "/form-for-users#form")]
+async fn part_for_users() -> impl Responder {
+    "log in"
+}
+
 fn routes(config: &mut ServiceConfig) {
     config
         .service(account)
@@ -103,6 +109,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(leave)
         .service(login_for_users)
         .service(form_for_users)
+        .service(part_for_users)
         .service(orders)
         .service(order)
         .service(lounge)
@@ -186,6 +193,7 @@ for_each_store! {
         assert_eq!(ask("GET /orders/7", "Accept: text/html\r\nSec-Fetch-Mode: cors"), refused, "a script");
         assert_eq!(ask("GET /orders/7", "X: y"), refused);
         assert_eq!(ask("GET /login-for-users?next=%2F", page), refused, "not to itself, for ever");
+        assert_eq!(ask("GET /form-for-users", page), refused, "nor to a part of it");
         assert_eq!(ask("POST /login-for-users", page), sent("/login-for-users"), "to the page of the form");
         let visitor = site.visitor();
         visitor.post("/login/joe");

@@ -200,7 +200,7 @@ fn is_navigation(req: &HttpRequest) -> bool {
 /// Whether the page that asks for a login is itself for those who are logged in: it would be asked for
 /// for ever. A form may be sent to the path of a page that is open to all.
 fn is_at(path: &str, req: &HttpRequest) -> bool {
-    let is_there = req.method().is_safe() && path.split('?').next() == Some(req.path());
+    let is_there = req.method().is_safe() && path.split(['?', '#']).next() == Some(req.path());
     if is_there {
         tracing::error!(
             target: "bsession",
