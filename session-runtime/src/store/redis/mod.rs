@@ -51,11 +51,9 @@ mod tests;
 mod url;
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::task::Poll;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -184,14 +182,7 @@ impl Shared {
             wait,
             again,
         };
-        let route = self.route()?;
-        let mut asked = pin!(route.ask(self.patience, errand));
-        // A save whose worker ends is polled once more where nothing can be waited for any longer.
-        let in_runtime = poll_fn(|context| match runtime::Handle::try_current() {
-            Ok(_) => asked.as_mut().poll(context).map(Ok),
-            Err(_) => Poll::Ready(Err(StoreError::Stopped)),
-        });
-        in_runtime.await
+        Ok(self.route()?.ask(self.patience, errand).await)
     }
 
     /// Runs a script whose loss is no loss.

@@ -2,7 +2,6 @@
 //! steps, and what a removal in between comes to; and what outlives the runtime it began on.
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bsession_redis_servers::{Cluster, is_installed};
@@ -172,23 +171,4 @@ fn a_removal_between_its_steps_leaves_no_session() {
             }
         }
     });
-}
-
-#[test]
-fn what_outlives_its_runtime_is_an_error_and_no_panic() {
-    let patience = Duration::from_secs(2);
-    let store = RedisStore::new("redis://127.0.0.1:1", PREFIX, 0, patience).unwrap();
-    let ping = redis::cmd("PING");
-    let mut asked = Box::pin(store.0.ask(&ping));
-    let mut poll = || asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time();
-    let runtime = runtime.build().unwrap();
-    {
-        let _inside = runtime.enter();
-        assert!(poll().is_pending());
-    }
-    // A worker that ends polls once more what it drops, with nothing left to wait on.
-    drop(runtime);
-    assert!(matches!(poll(), Poll::Ready(Err(StoreError::Stopped))));
 }
