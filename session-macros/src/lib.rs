@@ -43,10 +43,10 @@ use crate::handler::Handler;
 ///     Ok(format!("Hello {name}, visit {visits}"))
 /// }
 /// # use actix_web::{App, test};
-/// # use bsession::{Mode, Sessions};
+/// # use bsession::{Mode, Secret, Sessions};
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let sessions = Sessions::builder("a secret of at least thirty-two bytes").mode(Mode::Memory).build()?;
+/// # let sessions = Sessions::builder(Secret::random()?).mode(Mode::Memory).build()?;
 /// # let app = test::init_service(App::new().app_data(sessions).service(greet)).await;
 /// # let request = test::TestRequest::with_uri("/greet/joe").to_request();
 /// # assert_eq!(test::call_and_read_body(&app, request).await, "Hello joe, visit 1");

@@ -54,9 +54,9 @@ impl Sessions {
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use bsession::{Mode, Sessions};
+/// # use bsession::{Mode, Secret, Sessions};
 /// # fn main() -> Result<(), bsession::InitError> {
-/// let sessions = Sessions::builder("kept in the environment, not in the code")
+/// let sessions = Sessions::builder(Secret::random()?)
 ///     .mode(Mode::Memory)
 ///     .cookie_name("__Host-shop")
 ///     .days(14)
@@ -99,6 +99,7 @@ impl Builder {
             trusted_origins: Vec::new(),
             config: Config {
                 cookie: Settings::default(),
+                sessions_dir: None,
                 trusted_origins: Vec::new(),
                 idle: days(30),
                 lifetime: None,
@@ -203,10 +204,11 @@ impl Builder {
     /// previous one, then as the first.
     ///
     /// ```
-    /// # use bsession::Sessions;
+    /// # use bsession::{Secret, Sessions};
     /// # fn main() -> Result<(), bsession::InitError> {
-    /// let sessions = Sessions::builder("the new secret, kept in the environment")
-    ///     .previous_secret("the old secret, kept in the environment")
+    /// # let (new, old) = (Secret::random()?, Secret::random()?);
+    /// let sessions = Sessions::builder(new)
+    ///     .previous_secret(old)
     ///     .build()?;
     /// # Ok(())
     /// # }
@@ -253,11 +255,11 @@ impl Builder {
     /// sessions between two cookie names on purpose.
     ///
     /// ```
-    /// # use bsession::Sessions;
+    /// # use bsession::{Secret, Sessions};
     /// # fn main() -> Result<(), bsession::InitError> {
-    /// # let secret = "kept in the environment, not in the code";
-    /// let visitors = Sessions::builder(secret).cookie_name("shop").build()?;
-    /// let staff = Sessions::builder(secret).cookie_name("staff").build()?; // a token of one is none of the other
+    /// # let secret = Secret::random()?;
+    /// let visitors = Sessions::builder(secret.clone()).cookie_name("shop").build()?;
+    /// let staff = Sessions::builder(secret.clone()).cookie_name("staff").build()?; // a token of one is none of the other
     /// let visitors_too = Sessions::builder(secret).cookie_name("old_shop").realm("shop").build()?;
     /// # Ok(())
     /// # }
@@ -275,9 +277,9 @@ impl Builder {
     /// one: name that here, for `X-Forwarded-Host` is not believed, which anybody may send.
     ///
     /// ```
-    /// # use bsession::Sessions;
+    /// # use bsession::{Secret, Sessions};
     /// # fn main() -> Result<(), bsession::InitError> {
-    /// let sessions = Sessions::builder("kept in the environment, not in the code")
+    /// let sessions = Sessions::builder(Secret::random()?)
     ///     .trusted_origin("https://sso.example")
     ///     .trusted_origin("https://admin.example:8443")
     ///     .build()?;
@@ -299,7 +301,8 @@ impl Builder {
         self
     }
 
-    /// How many sessions [`Mode::Memory`] keeps at most. Default: no limit.
+    /// How many sessions [`Mode::Memory`] keeps, and a few more where many are created in the same moment.
+    /// Default: no limit.
     ///
     /// When it is reached, the anonymous session that would expire first is dropped, which is the longest
     /// idle one unless some have an expiry of their own; when only logged-in ones remain, a new
@@ -324,9 +327,9 @@ impl Builder {
     /// its anonymous session held.
     ///
     /// ```
-    /// # use bsession::{AtLimit, Mode, Sessions};
+    /// # use bsession::{AtLimit, Mode, Secret, Sessions};
     /// # fn main() -> Result<(), bsession::InitError> {
-    /// let sessions = Sessions::builder("kept in the environment, not in the code")
+    /// let sessions = Sessions::builder(Secret::random()?)
     ///     .mode(Mode::Memory)
     ///     .max_per_user(3, AtLimit::EndOldest)
     ///     .build()?;
@@ -387,6 +390,7 @@ impl Builder {
             Mode::File => {
                 let path = self.sessions_dir.unwrap_or_else(|| "sessions".into());
                 let opened = FileStore::open(&path, self.durability.unwrap_or_default());
+                self.config.sessions_dir = Some(path.clone());
                 Arc::new(opened.map_err(|source| InitError::Directory { path, source })?)
             }
             #[cfg(feature = "redis")]

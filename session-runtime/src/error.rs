@@ -131,7 +131,7 @@ pub enum Error {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InitError {
-    /// The secret is too short to be one, or is an example's.
+    /// The secret is too short to be one, or can be guessed.
     #[error(
         "the session secret {problem}: make one with `openssl rand -base64 48` and hand it in from the \
          environment, or use `Secret::load_or_create(\"session.secret\")`"

@@ -21,19 +21,19 @@ use crate::record::{Handle, Key, UserKey};
 /// The shortest secret: as many bytes as the keys that are derived from it.
 const MIN_LEN: usize = 32;
 
-/// What the documentation writes where a secret belongs.
-const PLACEHOLDER: &[u8] = b"at-least-32-bytes-that-nobody-can-guess";
-
 /// What signs the cookies and seals the sessions: at least 32 bytes that nobody can guess.
 ///
 /// Make one with `openssl rand -base64 48` and keep it out of the repository. Whoever has it can
 /// forge cookies. `Debug` does not show it, and the memory is wiped when it is dropped.
 ///
 /// ```
+/// # fn main() -> Result<(), bsession::InitError> {
 /// use bsession::Secret;
 ///
-/// let secret = Secret::from("kept in the environment, not in the code");
+/// let secret = Secret::random()?; // or `Secret::from_env("SESSION_SECRET")?`
 /// assert_eq!(format!("{secret:?}"), "Secret(..)");
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
@@ -152,7 +152,6 @@ impl Secret {
             bytes if bytes.len() < MIN_LEN => {
                 format!("has {} bytes and needs {MIN_LEN}", bytes.len())
             }
-            bytes if bytes == PLACEHOLDER => "is the one that the documentation shows".to_owned(),
             [first, rest @ ..] if rest.iter().all(|byte| byte == first) => {
                 "is one byte again and again".to_owned()
             }

@@ -12,9 +12,9 @@ macro_rules! counters {
         /// What a service did since it was built, in this process.
         ///
         /// ```
-        /// # use bsession::{Mode, Sessions};
+        /// # use bsession::{Mode, Secret, Sessions};
         /// # fn main() -> Result<(), bsession::InitError> {
-        /// let sessions = Sessions::builder("kept in the environment, not in the code").mode(Mode::Memory).build()?;
+        /// let sessions = Sessions::builder(Secret::random()?).mode(Mode::Memory).build()?;
         /// assert_eq!(sessions.stats().loads, 0);
         /// # Ok(())
         /// # }

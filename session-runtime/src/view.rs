@@ -38,10 +38,10 @@ use crate::session::Session;
 ///     format!("{} in your cart", cart.items.len())
 /// }
 /// # use actix_web::{App, test};
-/// # use bsession::{Mode, Sessions};
+/// # use bsession::{Mode, Secret, Sessions};
 /// # #[actix_web::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let sessions = Sessions::builder("a secret of at least thirty-two bytes").mode(Mode::Memory).build()?;
+/// # let sessions = Sessions::builder(Secret::random()?).mode(Mode::Memory).build()?;
 /// # let app = test::init_service(App::new().app_data(sessions).service(add)).await;
 /// # let request = test::TestRequest::post().uri("/cart/7").to_request();
 /// # assert_eq!(test::call_and_read_body(&app, request).await, "1 in your cart");

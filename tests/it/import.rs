@@ -96,3 +96,27 @@ fn a_move_that_cannot_be_says_why() {
     assert!(missing.contains("No such file"), "{missing}");
     assert!(!directory.exists(), "and nothing is made");
 }
+
+#[test]
+fn files_are_not_moved_to_where_they_are() {
+    let files = Setup::new(Kind::File);
+    let site = files.site();
+    let visitor = site.visitor();
+    visitor.post("/login/joe");
+    let directory = files
+        .dir
+        .path()
+        .join("sessions")
+        .join("..")
+        .join("sessions");
+    let error = import(&site.sessions, &directory).expect_err("no move");
+    assert!(
+        error.to_string().contains("leave out `import_files`"),
+        "{error}"
+    );
+    assert_eq!(
+        visitor.session()["user"],
+        json!("joe"),
+        "nobody is logged out"
+    );
+}

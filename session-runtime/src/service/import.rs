@@ -1,5 +1,6 @@
 //! The move of sessions from files to another store.
 
+use std::fs::canonicalize;
 use std::path::Path;
 
 use super::Sessions;
@@ -16,11 +17,11 @@ impl Sessions {
     /// stopped. What is moved is removed from the directory; if it was interrupted, call it again.
     ///
     /// ```no_run
-    /// # use bsession::{Mode, Sessions};
+    /// # use bsession::{Mode, Secret, Sessions};
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let mode = Mode::Memory;
-    /// let sessions = Sessions::builder(std::env::var("SESSION_SECRET")?).mode(mode).build()?;
+    /// let sessions = Sessions::builder(Secret::from_env("SESSION_SECRET")?).mode(mode).build()?;
     /// let moved = sessions.import_files("sessions").await?;
     /// println!("{moved} sessions moved");
     /// # Ok(())
@@ -28,7 +29,7 @@ impl Sessions {
     /// ```
     ///
     /// # Errors
-    /// The directory or the store fails; or the mode is [`Mode::Memory`](crate::Mode::Memory), which keeps
+    /// The directory or the store fails; it is this service's own directory; or the mode is [`Mode::Memory`](crate::Mode::Memory), which keeps
     /// sessions open, while those in files open only with the visitors' cookies.
     pub async fn import_files(&self, directory: impl AsRef<Path>) -> Result<usize> {
         let service = &*self.0;
@@ -36,7 +37,16 @@ impl Sessions {
             let text = "sessions in files cannot be moved to `Mode::Memory`: give the builder another mode";
             return Err(StoreError::Other(text.into()).into());
         }
-        let mut files = Export::open(directory.as_ref())?;
+        let directory = directory.as_ref();
+        let is_own = |own| Ok::<_, std::io::Error>(canonicalize(own)? == canonicalize(directory)?);
+        if let Some(own) = &service.config.sessions_dir
+            && is_own(own).map_err(StoreError::from)?
+        {
+            // All that is moved from there is gone from there.
+            let text = "the sessions are in that directory already: leave out `import_files`";
+            return Err(StoreError::Other(text.into()).into());
+        }
+        let mut files = Export::open(directory)?;
         let mut moved = 0;
         while let Some((key, record)) = files.next()? {
             let now = service.now();

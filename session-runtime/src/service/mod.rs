@@ -12,6 +12,7 @@ mod sweeper;
 mod users;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -72,6 +73,8 @@ pub(crate) struct Service {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) cookie: Settings,
+    /// Where the files are, in file mode.
+    pub(crate) sessions_dir: Option<PathBuf>,
     pub(crate) trusted_origins: Vec<Origin>,
     pub(crate) idle: Duration,
     pub(crate) lifetime: Option<Duration>,
@@ -191,10 +194,10 @@ impl Sessions {
     /// Makes a session and returns its cookie: for tests of applications that begin logged in.
     ///
     /// ```
-    /// # use bsession::{Mode, Sessions};
+    /// # use bsession::{Mode, Secret, Sessions};
     /// # #[actix_web::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let sessions = Sessions::builder("kept in the environment, not in the code").mode(Mode::Memory).build()?;
+    /// let sessions = Sessions::builder(Secret::random()?).mode(Mode::Memory).build()?;
     /// let cookie = sessions.cookie_for(|session| session.login("joe")).await?;
     /// let request = actix_web::test::TestRequest::get().uri("/").cookie(cookie);
     /// # Ok(())

@@ -35,13 +35,13 @@ pub enum Fault {
 /// ```
 /// # use std::sync::Arc;
 /// # use bsession::testing::{Fault, FaultyStore, memory_store};
-/// # use bsession::{Mode, Sessions};
+/// # use bsession::{Mode, Secret, Sessions};
 /// # fn main() -> Result<(), bsession::InitError> {
 /// let store = FaultyStore::new(memory_store(), |operation, _| match operation {
 ///     "commit" => Fault::Fails,
 ///     _ => Fault::None,
 /// });
-/// let sessions = Sessions::builder("kept in the environment, not in the code")
+/// let sessions = Sessions::builder(Secret::random()?)
 ///     .mode(Mode::Custom(Arc::new(store)))
 ///     .build()?;
 /// # Ok(())
