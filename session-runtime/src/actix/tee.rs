@@ -24,7 +24,8 @@ pub(super) struct Tee(Rc<RefCell<Body>>);
 struct Body {
     source: Payload,
     has_ended: bool,
-    seen: Vec<u8>,
+    /// Its beginning, until somebody has looked at it.
+    seen: Option<Vec<u8>>,
     /// What was looked at before the reader came to it.
     ahead: VecDeque<Chunk>,
 }
@@ -38,7 +39,7 @@ impl Tee {
         let body = Rc::new(RefCell::new(Body {
             source: payload.take(),
             has_ended: false,
-            seen: Vec::new(),
+            seen: Some(Vec::new()),
             ahead: VecDeque::new(),
         }));
         *payload = Payload::Stream {
@@ -52,12 +53,13 @@ impl Tee {
     pub(super) async fn read(self) -> (Vec<u8>, bool) {
         poll_fn(|cx| {
             let mut body = self.0.borrow_mut();
-            while !body.has_ended && body.seen.len() <= MOST {
+            while !body.has_ended && body.room() > 0 {
                 if let Some(chunk) = ready!(body.poll_source(cx)) {
                     body.ahead.push_back(chunk);
                 }
             }
-            let mut seen = std::mem::take(&mut body.seen);
+            // Nobody looks at the rest.
+            let mut seen = body.seen.take().unwrap_or_default();
             let is_whole = body.has_ended && seen.len() <= MOST;
             seen.truncate(MOST);
             Poll::Ready((seen, is_whole))
@@ -67,16 +69,23 @@ impl Tee {
 }
 
 impl Body {
+    /// How much is still to be remembered. One byte more than is shown tells that there is more.
+    fn room(&self) -> usize {
+        let seen = self.seen.as_ref().map_or(MOST + 1, Vec::len);
+        (MOST + 1).saturating_sub(seen)
+    }
+
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
         if self.has_ended {
             return Poll::Ready(None);
         }
         let chunk = ready!(Pin::new(&mut self.source).poll_next(cx));
         match &chunk {
-            // One byte more than is remembered tells that there is more.
             Some(Ok(bytes)) => {
-                let room = (MOST + 1).saturating_sub(self.seen.len());
-                self.seen.extend_from_slice(&bytes[..room.min(bytes.len())]);
+                let room = self.room().min(bytes.len());
+                if let Some(seen) = &mut self.seen {
+                    seen.extend_from_slice(&bytes[..room]);
+                }
             }
             Some(Err(_)) | None => self.has_ended = true,
         }

@@ -63,14 +63,11 @@ impl Service {
         let expires = self.expiry(&contents, now);
         let user = self.user_key(&contents);
         let next = Live {
-            revision: live.revision.next(),
-            expires,
-            seen: now,
             user,
             summary: self.summary(Some((live, &contents)), live.handle, user, &contents)?,
             previous: false,
             due: false,
-            ..live.clone()
+            ..live.rewritten(expires, now)
         };
         let record = self.record(&next, &contents)?;
         let answer = self.store.commit(live.key, live.revision, record, now);

@@ -3,12 +3,24 @@
 use std::sync::Arc;
 
 use super::{Live, Service};
+use crate::clock::Timestamp;
 use crate::contents::Contents;
 use crate::error::Result;
 use crate::record::{Body, Handle, Inner, Record, Summary, UserKey};
 use crate::seal;
 
 impl Live {
+    /// The session as it is when it is written once more, now.
+    pub(super) fn rewritten(&self, expires: Timestamp, now: Timestamp) -> Self {
+        Self {
+            revision: self.revision.next(),
+            expires,
+            ends: expires,
+            seen: now,
+            ..self.clone()
+        }
+    }
+
     /// Where its record stands.
     pub(super) fn place(&self) -> seal::Place {
         let &Self {

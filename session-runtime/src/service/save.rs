@@ -13,7 +13,7 @@ use crate::id::Id;
 use crate::random;
 use crate::record::{Handle, Key, Record, Revision};
 use crate::secret;
-use crate::store::Commit;
+use crate::store::{Commit, StoreError};
 
 /// How often a new session tries another id: a second time is a broken generator already.
 const TRIES: usize = 4;
@@ -178,9 +178,8 @@ impl Service {
                 return Ok(());
             }
         }
-        Err(Error::Random(std::io::Error::other(
-            "every new id is taken",
-        )))
+        let text = "the store has something under every new id";
+        Err(StoreError::Other(text.into()).into())
     }
 
     /// Saves a session that is there, put on top of whatever others saved meanwhile; answers whether
@@ -281,16 +280,11 @@ impl Service {
         let live = Live {
             id,
             key,
-            revision: live.revision.next(),
-            expires,
-            ends: expires,
-            seen: now,
-            created: live.created,
-            handle: live.handle,
             user,
             summary,
             previous: false,
             due: false,
+            ..live.rewritten(expires, now)
         };
         Ok(Next {
             live,
@@ -311,13 +305,7 @@ impl Service {
             };
             let claimed = Arc::new(claimed);
             let expires = self.expiry(&claimed, now);
-            let next = Live {
-                revision: live.revision.next(),
-                expires,
-                ends: expires,
-                seen: now,
-                ..live.clone()
-            };
+            let next = live.rewritten(expires, now);
             let record = self.record(&next, &claimed)?;
             let answer = self.store.commit(live.key, live.revision, record, now);
             match deadline.wait(answer).await? {

@@ -149,7 +149,7 @@ impl MemoryStore {
         }
     }
 
-    /// Replaces a live record at a revision; `None` is a key that is not live.
+    /// Replaces a live record at a revision.
     fn replace(&self, key: Key, over: Revision, now: Timestamp, entry: Entry) -> Commit {
         let mut shard = self.shard(key);
         let Some(current) = shard.entries.get(&key).and_then(|entry| entry.live(now)) else {
