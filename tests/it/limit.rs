@@ -69,6 +69,19 @@ for_each_store! {
         });
     }
 
+    /// Or each later login would end itself, until that clock would have come to it again.
+    fn a_login_by_a_clock_that_was_set_back_is_the_oldest(setup) {
+        let site = site(setup, 1, AtLimit::EndOldest);
+        let [ahead, first, second] = visitors(&site);
+        setup.clock.advance(DAY);
+        login(&ahead);
+        setup.clock.rewind(DAY);
+        login(&first);
+        assert_eq!([&ahead, &first].map(is_in), [false, true]);
+        login(&second);
+        assert_eq!([&first, &second].map(is_in), [false, true]);
+    }
+
     fn a_login_too_many_is_refused_and_changes_nothing(setup) {
         let site = site(setup, 2, AtLimit::RefuseNewest);
         let [first, second, third] = visitors(&site);

@@ -118,6 +118,7 @@ impl Service {
         deadline: &mut Deadline<'_>,
     ) -> Result<Vec<(Timestamp, Handle)>> {
         let listed = self.list(user, deadline).await?;
+        let now = self.now();
         let mut logins: Vec<_> = listed
             .iter()
             .map(|(key, listing)| {
@@ -126,7 +127,11 @@ impl Service {
                 (login.unwrap_or(listing.created), listing.handle)
             })
             .collect();
-        logins.sort_unstable();
+        // One from the future is of a clock that was set back: as the newest it would end all that come.
+        logins.sort_unstable_by_key(|&(login, handle)| {
+            let is_past = login.since(now) <= APART;
+            (is_past, login, handle)
+        });
         Ok(logins)
     }
 }
