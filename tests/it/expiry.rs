@@ -170,6 +170,18 @@ for_each_store! {
         assert!(!is_alive(&site, &token));
     }
 
+    fn a_clock_that_is_set_back_keeps_the_cookie_as_long_as_the_session(setup) {
+        let site = setup.site();
+        let visitor = site.visitor();
+        visitor.post("/set/name/joe");
+        setup.clock.rewind(3650 * DAY);
+        assert_eq!(visitor.get("/get/name").set_cookies().len(), 1);
+        assert_eq!(visitor.get("/get/name").set_cookies(), Vec::<&str>::new(), "once");
+        // A clock that is hardly behind another host's is none that was wrong.
+        setup.clock.rewind(2 * MINUTE);
+        assert_eq!(visitor.get("/get/name").set_cookies(), Vec::<&str>::new());
+    }
+
     fn what_has_expired_is_swept(setup) {
         if setup.kind == crate::support::Kind::Redis {
             return; // which expires by itself, by a clock that nobody turns

@@ -333,7 +333,9 @@ impl Service {
     /// Whether the cookie's `Max-Age` must move.
     fn is_cookie_due(&self, contents: &Contents, now: Timestamp) -> bool {
         let lasting = !self.config.browser_session || contents.idle.is_some();
-        lasting && now.since(contents.cookie_sent) >= self.idle(contents) / 10
+        let sent = contents.cookie_sent;
+        // Backwards too: by a clock that was ahead it would not be sent again in time.
+        lasting && now.since(sent).max(sent.since(now)) >= self.idle(contents) / 10
     }
 }
 
