@@ -7,7 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderName;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Form, Html, Path, Query, ServiceConfig};
-use bsession::{Connection, Hooks, Session, connect, session};
+use bsession::{Connection, Hooks, Session, Sessions, connect, session};
 
 use crate::support::{Kind, Reply, SECRET, Setup, Site, Visitor, for_each_store, secret};
 
@@ -69,6 +69,14 @@ async fn logout() -> &'static str {
     "out"
 }
 
+/// A page of a login while the session that was there ends.
+#[session]
+async fn form_too_late(sessions: Sessions) -> bsession::Result<Html> {
+    sessions.revoke_user("ann", None).await?;
+    session.login("joe");
+    Ok(Html::new(session.csrf_token()))
+}
+
 async fn form_under_hooks(mut connection: Connection) -> String {
     connection.session().csrf_token()
 }
@@ -108,6 +116,7 @@ const X_TOKEN: HeaderName = HeaderName::from_static("x-token");
 fn routes(config: &mut ServiceConfig) {
     config
         .route("/form/{before}/{after}", web::get().to(form))
+        .route("/form-too-late", web::get().to(form_too_late))
         .route("/transfer", web::post().to(transfer))
         .route("/press", web::post().to(press))
         .route("/sign", web::post().to(sign))
@@ -196,6 +205,15 @@ for_each_store! {
                 }
             }
         }
+    }
+
+    fn a_token_fits_the_session_that_a_login_begins_where_the_old_one_ended(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        visitor.post("/login/ann");
+        let page = visitor.get("/form-too-late");
+        assert_eq!(visitor.session()["user"], "joe");
+        assert_eq!(press_with(&visitor, &page.body), 200);
     }
 
     /// A logout's page may have a form, for the next login: the old cookie goes as ever.

@@ -240,10 +240,12 @@ impl Service {
                     self.take_turn(&mut turn, live.key, &mut deadline).await?;
                     self.reopen(outcome, latest);
                 }
-                Commit::Gone => return Ok(false),
+                Commit::Gone => break,
             }
             deadline.check()?;
         }
+        // Nobody has it: a login begins another session under it, for which a page may have CSRF tokens.
+        outcome.next = new_id;
         Ok(false)
     }
 
