@@ -250,6 +250,38 @@ for_each_store! {
     }
 }
 
+/// Servers with the two orders of a rotation move a session to and fro; a claim of a request that saves nothing
+/// else moves all of it.
+#[test]
+fn a_claim_in_a_rotation_leaves_the_session_on_its_users_list() {
+    use crate::support::{Kind, Setup, Site, secret};
+    let setup = Setup::new(Kind::File);
+    let service = |first: usize, previous: Option<usize>| {
+        let builder = setup.builder_with(&secret(first));
+        let builder = previous.into_iter().fold(builder, |builder, number| {
+            builder.previous_secret(secret(number))
+        });
+        builder.build().expect("a service")
+    };
+    let rotated = Site::open_with(service(2, Some(1)), routes);
+    let visitor = rotated.visitor();
+    visitor.post("/login/joe");
+    visitor.post("/set/code/once");
+    // An answer that did not arrive: the cookie stays under the new secret, the record is under the old one.
+    let prepared = Site::open(service(1, Some(2)));
+    let token = visitor.token().expect("a cookie");
+    assert_eq!(
+        prepared
+            .with_token("GET", "/get/code", &token)
+            .set_cookies()
+            .len(),
+        1
+    );
+    assert_eq!(visitor.post("/claim-alone").body, "once");
+    assert_eq!(visitor.session()["user"], json!("joe"));
+    assert_eq!(list(&service(2, None), "joe").len(), 1);
+}
+
 #[test]
 fn the_name_of_a_user_counts_for_the_size() {
     let setup = crate::support::Setup::new(crate::support::Kind::Memory);
@@ -291,5 +323,15 @@ fn routes(config: &mut actix_web::web::ServiceConfig) {
             .to_string())
     }
 
-    config.service(elsewhere).service(alone);
+    /// Nobody saves at its end.
+    #[post("/claim-alone")]
+    async fn claim_alone(mut connection: bsession::Connection) -> bsession::Result<String> {
+        let code = connection.session().claim("code").await?;
+        Ok(code.unwrap_or_default())
+    }
+
+    config
+        .service(elsewhere)
+        .service(alone)
+        .service(claim_alone);
 }

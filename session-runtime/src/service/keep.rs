@@ -60,14 +60,10 @@ impl Service {
         let mut contents = Contents::clone(&outcome.stored.contents);
         contents.cookie_sent = now;
         let contents = Arc::new(contents);
-        let expires = self.expiry(&contents, now);
-        let user = self.user_key(&contents);
         let next = Live {
-            user,
-            summary: self.summary(Some((live, &contents)), live.handle, user, &contents)?,
             previous: false,
             due: false,
-            ..live.rewritten(expires, now)
+            ..self.rewritten(live, &outcome.stored.contents, &contents, now)?
         };
         let record = self.record(&next, &contents)?;
         let answer = self.store.commit(live.key, live.revision, record, now);

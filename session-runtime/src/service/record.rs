@@ -10,17 +10,6 @@ use crate::record::{Body, Handle, Inner, Record, Summary, UserKey};
 use crate::seal;
 
 impl Live {
-    /// The session as it is when it is written once more, now.
-    pub(super) fn rewritten(&self, expires: Timestamp, now: Timestamp) -> Self {
-        Self {
-            revision: self.revision.next(),
-            expires,
-            ends: expires,
-            seen: now,
-            ..self.clone()
-        }
-    }
-
     /// Where its record stands.
     pub(super) fn place(&self) -> seal::Place {
         let &Self {
@@ -70,6 +59,33 @@ impl Service {
         }
         let sealed = seal::seal_summary(&self.ring, handle, user, contents)?;
         Ok(Some(Summary(Inner::Sealed(sealed))))
+    }
+
+    /// A session that held `base` as it is when it is written once more, now.
+    pub(super) fn rewritten(
+        &self,
+        live: &Live,
+        base: &Contents,
+        contents: &Contents,
+        now: Timestamp,
+    ) -> Result<Live> {
+        let expires = self.expiry(contents, now);
+        // Under another secret it is on another list.
+        let user = if contents.user == base.user && !live.previous {
+            live.user
+        } else {
+            self.user_key(contents)
+        };
+        let summary = self.summary(Some((live, base)), live.handle, user, contents)?;
+        Ok(Live {
+            revision: live.revision.next(),
+            expires,
+            ends: expires,
+            seen: now,
+            user,
+            summary,
+            ..live.clone()
+        })
     }
 
     pub(super) fn record(&self, live: &Live, contents: &Arc<Contents>) -> Result<Record> {

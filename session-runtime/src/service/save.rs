@@ -268,25 +268,16 @@ impl Service {
             Arc::make_mut(&mut contents).cookie_sent = now;
         }
         self.check(&contents)?;
-        let user = if contents.user == base.user && !live.previous {
-            live.user
-        } else {
-            self.user_key(&contents)
-        };
-        let summary = self.summary(Some((live, base)), live.handle, user, &contents)?;
         let (id, key) = match new_id {
             Some(id) => (id.clone(), self.ring.store_key(id)),
             None => (live.id.clone(), live.key),
         };
-        let expires = self.expiry(&contents, now);
         let live = Live {
             id,
             key,
-            user,
-            summary,
             previous: false,
             due: false,
-            ..live.rewritten(expires, now)
+            ..self.rewritten(live, base, &contents, now)?
         };
         Ok(Next {
             live,
@@ -306,8 +297,7 @@ impl Service {
                 return Ok(None);
             };
             let claimed = Arc::new(claimed);
-            let expires = self.expiry(&claimed, now);
-            let next = live.rewritten(expires, now);
+            let next = self.rewritten(live, &outcome.stored.contents, &claimed, now)?;
             let record = self.record(&next, &claimed)?;
             let answer = self.store.commit(live.key, live.revision, record, now);
             match deadline.wait(answer).await? {
