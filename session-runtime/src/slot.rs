@@ -331,8 +331,11 @@ impl Backing for Slot {
                 let mut pending = state.pending.clone();
                 take_updates(&mut pending, key);
                 let rest = self.put(&pending, Arc::clone(stored));
-                if rest.data.get(key) != stored.data.get(key) {
-                    // Set or taken away by another connection of this request: nobody else can have it.
+                let is_set =
+                    |changes: &Changes| changes.before.data.get(key) != changes.after.data.get(key);
+                if pending.iter().any(is_set) || rest.data.get(key) != stored.data.get(key) {
+                    // Set or taken away by another connection of this request, be it back to what is stored:
+                    // nobody else can have it.
                     return Ok(state.take_pending(key));
                 }
                 state.start()

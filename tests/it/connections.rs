@@ -389,6 +389,23 @@ for_each_store! {
         });
     }
 
+    fn a_claim_of_what_another_part_has_set_back_gives_it_once(setup) {
+        in_system(async {
+            let (sessions, request) = begun(setup, |session| session["code"] = "once".into()).await;
+            let request = request.to_http_request();
+            let mut part = connect(&request).await.expect("a session");
+            part.session().update("code", |code: String| code + " more").expect("text");
+            drop(part);
+            let mut part = connect(&request).await.expect("a session");
+            part.session()["code"] = "once".into();
+            drop(part);
+            let mut handler = connect(&request).await.expect("a session");
+            assert_eq!(handler.session().claim::<String>("code").await.expect("a claim").as_deref(), Some("once"));
+            drop(handler.save(&request, "claimed").await);
+            assert_eq!(stored(&sessions, &request).await["data"], json!({}));
+        });
+    }
+
     fn a_claim_is_a_visit_and_the_session_tells_so(setup) {
         in_system(async {
             const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
