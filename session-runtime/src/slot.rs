@@ -55,6 +55,8 @@ struct State {
     /// The id that a session has if this request creates or renews it: CSRF tokens stand for it
     /// beside the one that was shown, from the first token on.
     next: Option<Id>,
+    /// What a response was given to tell last: another one may take its place.
+    told: Option<CookieChange>,
 }
 
 /// What a connection knew of the others when it began.
@@ -76,6 +78,7 @@ impl Slot {
             logins: 0,
             clash: false,
             next: None,
+            told: None,
         };
         Self {
             sessions,
@@ -282,7 +285,16 @@ impl Slot {
             .await?;
         let next = outcome.next.take();
         let cookie = self.go_on(outcome);
-        Ok(self.tell_an_id(next).or(cookie))
+        let change = self.tell_an_id(next).or(cookie);
+        if change.is_some() {
+            self.state().told.clone_from(&change);
+        }
+        Ok(change)
+    }
+
+    /// What a response was given to tell last, for the one that leaves in its place.
+    pub(crate) fn told(&self) -> Option<CookieChange> {
+        self.state().told.clone()
     }
 
     /// Gives a visitor for whom a CSRF token was made an id to show with it, if there is none: no

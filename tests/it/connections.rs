@@ -319,6 +319,31 @@ for_each_store! {
         });
     }
 
+    /// The handler saved its login: the visitor's old cookie is dead.
+    fn an_inner_middleware_that_fails_takes_no_cookie_away(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let failing = from_fn(|request, next: Next<actix_web::body::BoxBody>| async move {
+                let response: ServiceResponse<_> = next.call(request).await?;
+                if response.request().path() == "/all" {
+                    return Ok(response);
+                }
+                Err(actix_web::error::ErrorImATeapot("no"))
+            });
+            let app = init_service(
+                App::new().app_data(sessions.clone()).wrap(failing).wrap(Hooks).configure(routes),
+            ).await;
+            let cookie = sessions.cookie_for(|session| session["k"] = 1.into()).await.expect("a session");
+            let login = TestRequest::post().uri("/login/joe").cookie(cookie).to_request();
+            let Err(error) = try_call_service(&app, login).await else { panic!("an error") };
+            let response = error.error_response();
+            let cookie = response.cookies().next().expect("the new one").into_owned();
+            let seen = TestRequest::get().uri("/all").cookie(cookie).to_request();
+            let seen = read_body(call_service(&app, seen).await).await;
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&seen).expect("JSON")["user"], json!("joe"));
+        });
+    }
+
     fn a_connection_that_outlives_its_response_saves_nothing(setup) {
         let sessions = setup.sessions();
         in_system(async {
@@ -551,6 +576,46 @@ for_each_store! {
             assert_eq!(told, ["bsession"], "the renewed cookie is not lost");
         });
     }
+}
+
+/// Nor does a save that comes after the handler's, and fails.
+#[test]
+fn a_later_save_that_fails_takes_no_cookie_away() {
+    let (mode, faults) = crate::support::Faults::mode();
+    let sessions = Sessions::builder(crate::support::SECRET).mode(mode).build();
+    let sessions = sessions.expect("a service");
+    in_system(async {
+        let late = from_fn(|request, next: Next<actix_web::body::BoxBody>| async move {
+            let response: ServiceResponse<_> = next.call(request).await?;
+            let mut connection = connect(response.request()).await?;
+            connection.session()["late"] = true.into();
+            drop(connection);
+            Ok(response)
+        });
+        let app = App::new()
+            .app_data(sessions.clone())
+            .wrap(late)
+            .wrap(Hooks)
+            .configure(routes);
+        let app = init_service(app).await;
+        let cookie = sessions
+            .cookie_for(|session| session["k"] = 1.into())
+            .await
+            .expect("a session");
+        faults.say(|operation| match operation {
+            "commit" => bsession::testing::Fault::Fails,
+            _ => bsession::testing::Fault::None,
+        });
+        let login = TestRequest::post().uri("/login/joe").cookie(cookie);
+        let response = call_service(&app, login.to_request()).await;
+        assert_eq!(response.status(), 503);
+        let cookie = response.response().cookies().next().expect("the new one");
+        let request = TestRequest::default().app_data(sessions.clone());
+        let mut connection = connect(&request.cookie(cookie.into_owned()).to_http_request())
+            .await
+            .expect("a session");
+        assert_eq!(connection.session().user(), Some("joe"));
+    });
 }
 
 /// A logout that is dropped where nothing can wait is an error in the log, and no panic.

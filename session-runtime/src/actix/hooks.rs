@@ -16,7 +16,6 @@ use super::headers::{set_cookie, tell, vary};
 use super::host::is_plain_loopback;
 use super::saved::{failure, settle};
 use crate::error::Error;
-use crate::service::CookieChange;
 use crate::slot::Slot;
 
 /// Middleware that saves what connections leave: the original's `before_request` and
@@ -99,14 +98,14 @@ async fn save_after<B: MessageBody>(
     response: ServiceResponse<B>,
 ) -> ServiceResponse<EitherBody<B>> {
     let status = failure(response.status());
-    let (told, error) = settle_all(slots, status).await;
+    let error = settle_all(slots, status).await;
     let mut response = match error {
         None => response.map_into_left_body(),
         Some(error) => response.into_response(failed(error)),
     };
     let request = response.request().clone();
-    for (slot, change) in told {
-        tell(&slot, change, &request, response.headers_mut());
+    for slot in slots.all() {
+        tell(&slot, slot.told(), &request, response.headers_mut());
     }
     response
 }
@@ -123,12 +122,10 @@ fn failed<B: MessageBody>(error: Error) -> HttpResponse<EitherBody<B>> {
 async fn end_after(slots: &Followed, error: actix_web::Error, loopback: bool) -> actix_web::Error {
     // Whatever its status: the response that the changes belonged to is not the one that leaves.
     let status = error.as_response_error().status_code().as_u16();
-    let (told, failed) = settle_all(slots, Some(status)).await;
+    let failed = settle_all(slots, Some(status)).await;
     let error = failed.map_or(error, Into::into);
-    let cookie = |(slot, change): (Arc<Slot>, Option<CookieChange>)| {
-        Some(slot.sessions.0.cookie(change?, loopback))
-    };
-    let cookies: Vec<_> = told.into_iter().filter_map(cookie).collect();
+    let cookie = |slot: Arc<Slot>| Some(slot.sessions.0.cookie(slot.told()?, loopback));
+    let cookies: Vec<_> = slots.all().into_iter().filter_map(cookie).collect();
     if cookies.is_empty() {
         error
     } else {
@@ -136,20 +133,17 @@ async fn end_after(slots: &Followed, error: actix_web::Error, loopback: bool) ->
     }
 }
 
-/// Saves all sessions of a request, each whatever became of the others: what one has to tell must
-/// be told, or its visitor is left with a dead cookie.
-async fn settle_all(
-    slots: &Followed,
-    failed: Option<u16>,
-) -> (Vec<(Arc<Slot>, Option<CookieChange>)>, Option<Error>) {
-    let (mut told, mut failure) = (Vec::new(), None);
+/// Saves all sessions of a request, each whatever became of the others. What they have to tell must
+/// be told then, and what the handler's response told that does not leave: or a visitor is left with
+/// a dead cookie.
+async fn settle_all(slots: &Followed, failed: Option<u16>) -> Option<Error> {
+    let mut failure = None;
     for slot in slots.all() {
-        match settle(&slot, failed).await {
-            Ok(change) => told.push((slot, change)),
-            Err(error) => failure = failure.or(Some(error)),
+        if let Err(error) = settle(&slot, failed).await {
+            failure = failure.or(Some(error));
         }
     }
-    (told, failure)
+    failure
 }
 
 /// An error that answers as it did, and sets cookies.

@@ -139,11 +139,11 @@ fn save(slot: &Arc<Slot>, failed: Option<u16>) -> Save {
 }
 
 /// The same, if there is anything to save.
-pub(super) async fn settle(slot: &Arc<Slot>, failed: Option<u16>) -> Result<Option<CookieChange>> {
+pub(super) async fn settle(slot: &Arc<Slot>, failed: Option<u16>) -> Result<()> {
     if slot.is_settled() {
-        return Ok(None);
+        return Ok(());
     }
-    save(slot, failed).await
+    save(slot, failed).await.map(drop)
 }
 
 /// A future that goes on as a task when it is dropped before its end.
