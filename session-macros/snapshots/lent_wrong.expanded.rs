@@ -34,7 +34,7 @@ async fn lent_wrong<'a>(
     "expected a span of time such as \"15m\": a whole number, and `s`, `m`, `h` or `d`"
 }
 ::core::compile_error! {
-    "expected `require` for who is logged in, or `require = \"key\"` for whose session has that key"
+    "expected `require` (who is logged in) or `require = \"key\"` (whose session has that key)"
 }
 ::core::compile_error! {
     "expected `realm = EXPR`, where `EXPR` gives a `bsession::Sessions`"

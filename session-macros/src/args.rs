@@ -8,7 +8,8 @@ use syn::{Error, Expr, LitStr, Token};
 use crate::guess::{WORDS, meant};
 use crate::span_of_time::milliseconds;
 
-const EXPECTED_OF_REQUIRE: &str = "expected `require` for who is logged in, or `require = \"key\"` for whose session has that key";
+const EXPECTED_OF_REQUIRE: &str =
+    "expected `require` (who is logged in) or `require = \"key\"` (whose session has that key)";
 const EXAMPLE_OF_REDIRECT: &str = "redirect = \"/login\"";
 
 /// The arguments, as far as they could be read. A word that was given has the place where it stands.

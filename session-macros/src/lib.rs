@@ -134,7 +134,7 @@ use crate::handler::Handler;
 /// Nothing is written if nothing has changed, and a visitor who only reads does not get a session.
 /// If the store does not answer, the response is a 503; it never looks as if there were no session.
 ///
-/// # The words
+/// # The arguments
 ///
 /// They stand in the parentheses, in any order, each at most once. Whatever the order, `csrf` is checked first, then
 /// `lock` is taken, then `require` and `fresh` are checked; a request that is refused does not reach the body.

@@ -322,8 +322,8 @@ impl Builder {
     /// their responses have left. The hosts' clocks, which have to agree to a minute, tell which login is the
     /// older one.
     ///
-    /// With [`RefuseNewest`](AtLimit::RefuseNewest) no response with a cookie goes beyond `count`. Of two parallel
-    /// logins for the last place both may be refused, and one that is refused so late has lost what
+    /// With [`RefuseNewest`](AtLimit::RefuseNewest) no response sets a cookie for a session beyond `count`. If two
+    /// logins race for the last place, both may be refused, and a login that is refused so late loses what
     /// its anonymous session held.
     ///
     /// ```

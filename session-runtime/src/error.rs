@@ -63,8 +63,8 @@ pub enum Error {
     LoginTooOld,
     /// The session does not have a key that is required.
     #[error(
-        "there is no session key `{key}`, and the handler says `require = \"{key}\"`: for who is logged in it is \
-         `require` alone"
+        "there is no session key `{key}`, and the handler says `require = \"{key}\"`: to require a login, \
+         write `require` alone"
     )]
     KeyRequired {
         /// Which key.

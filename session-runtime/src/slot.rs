@@ -246,7 +246,8 @@ impl Slot {
     }
 
     /// Saves what is pending, and says what the response has to tell. Of a request that failed,
-    /// with this status, only a purge and a renewal remain.
+    /// with this status, only a purge and a renewal remain. What is being saved is not seen by a
+    /// connection that begins meanwhile, and is lost if the save fails.
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;

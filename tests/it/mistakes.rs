@@ -159,7 +159,7 @@ fn what_a_handler_does_wrong_is_told_with_its_remedy() {
         (
             "/account",
             401,
-            "for who is logged in it is `require` alone",
+            "to require a login, write `require` alone",
         ),
     ];
     let sessions = service();

@@ -21,7 +21,8 @@ use crate::view::{View, Viewed};
 pub struct Call {
     pub(super) request: HttpRequest,
     pub(super) connection: Connection,
-    /// Why the answer will be another one than the body gives.
+    /// Why the answer will be another one than the body gives: a view that could not be read. The body
+    /// runs on its default all the same, since it has to have something to run on.
     failed: Option<Error>,
 }
 

@@ -47,7 +47,8 @@ struct Slots {
 }
 
 /// The same slots for the hooks around a request: reachable without it, for an inner error comes
-/// back alone, and actix panics while a middleware keeps a clone of the request.
+/// back alone, and actix panics while a middleware keeps a clone of the request. A list of its own, so
+/// that a request without hooks allocates none.
 #[derive(Clone)]
 pub(super) struct Followed(Rc<RefCell<Few<Arc<Slot>>>>);
 

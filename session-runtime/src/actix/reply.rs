@@ -63,7 +63,7 @@ impl Reply {
     /// The body as text.
     ///
     /// # Panics
-    /// It is no UTF-8.
+    /// The body is not UTF-8.
     #[must_use]
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body)
@@ -73,7 +73,7 @@ impl Reply {
     /// The body, read as JSON.
     ///
     /// # Panics
-    /// It is no JSON, or no `T`.
+    /// The body is not JSON, or not a `T`.
     #[must_use]
     pub fn json<T: DeserializeOwned>(&self) -> T {
         serde_json::from_slice(&self.body)

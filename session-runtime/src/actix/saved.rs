@@ -146,7 +146,8 @@ pub(super) async fn settle(slot: &Arc<Slot>, failed: Option<u16>) -> Result<()> 
     save(slot, failed).await.map(drop)
 }
 
-/// A future that goes on as a task when it is dropped before its end.
+/// A future that goes on as a task when it is dropped before its end, but not by a panic, which leaves
+/// nothing that could be relied upon.
 struct Lasting<T: 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
 
 impl<T> Future for Lasting<T> {

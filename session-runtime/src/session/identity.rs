@@ -95,8 +95,8 @@ impl Session {
     ///
     /// `#[session(csrf)]` takes it from the header `X-CSRF-Token`, which a script sends, else from the
     /// form's field `csrf_token`: `application/x-www-form-urlencoded`, within the first 64 KiB, so
-    /// put it first. Nothing is read from a multipart form. It is asked for only where a request has
-    /// neither `Sec-Fetch-Site` nor `Origin`: by old browsers, and by clients that are none. A test
+    /// put it first. Nothing is read from a multipart form. It is needed only for requests with
+    /// neither `Sec-Fetch-Site` nor `Origin`, that is, from old browsers and from other clients. A test
     /// may as well send `Sec-Fetch-Site: same-origin`.
     ///
     /// ```

@@ -72,7 +72,7 @@ pub(crate) struct Facts {
     pub(crate) expires: Option<Timestamp>,
 }
 
-/// What stands behind a connected session.
+/// What stands behind a connected session: the slot, which knows the session, and not the other way round.
 pub(crate) trait Backing: Send + Sync {
     fn facts(&self) -> Facts;
 

@@ -121,9 +121,9 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// It keeps nobody from the record under `key`, which need not be there. The requests of one
     /// service come here one at a time, and ask again while the answer is `None`, for as long as
-    /// [`lock_timeout`](crate::Builder::lock_timeout) says: so a store that is not shared between
-    /// processes has nothing to do, and nothing is what this does unless it is written anew. A store
-    /// that is shared gives a lease to one of all who ask, until it is dropped. It must come back from
+    /// [`lock_timeout`](crate::Builder::lock_timeout) says. So the default, which always gives the lock,
+    /// is right for a store that processes do not share. A store that is shared has to override it: it
+    /// gives a lease to one of all who ask, until that is dropped. The lock must come back from
     /// a holder that was killed: by the operating system, or by an expiry that the holder moves.
     fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
         let _ = key;

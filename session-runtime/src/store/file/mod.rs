@@ -2,8 +2,8 @@
 //!
 //! `layout` says what is in a file and why a reader needs no lock, `session` how one is locked
 //! and written, `operations` what the store does, `index` and `listing` who has which sessions,
-//! `lease` how requests go one after the other, `sweep` what is deleted, and `dir` how everything
-//! is opened.
+//! `lease` how requests go one after the other, `sweep` what is deleted, `export` how all of it is read,
+//! `name` what files are called, `stop` why an operation ends early, and `dir` how everything is opened.
 //!
 //! What it costs, in system calls, each with its reason; a directory entry for the user comes on
 //! top where it changes:

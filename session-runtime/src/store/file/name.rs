@@ -67,7 +67,7 @@ impl Name {
     }
 
     pub(super) fn as_str(&self) -> &str {
-        // Hexadecimal digits, dots and slashes: never the empty name, which no file has.
+        // ASCII: never the empty name, which no file has.
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
 
