@@ -15,6 +15,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use redis::{Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisResult, ServerErrorKind};
 use tokio::time::Instant;
 
+use super::attempt::Attempt;
 use super::route::Node;
 use super::servers::{Errand, Replies, Server};
 use super::slots::{self, Place, Range};
@@ -34,8 +35,7 @@ const HOPS: usize = 16;
 pub(super) struct Nodes {
     seeds: Arc<[ConnectionInfo]>,
     map: sync::Mutex<Arc<Map>>,
-    /// Held by the one that asks who has which slot.
-    turn: tokio::sync::Mutex<()>,
+    looking: Attempt<RedisResult<()>>,
 }
 
 /// Who has which slot.
@@ -55,12 +55,12 @@ impl Map {
 }
 
 impl Nodes {
-    pub(super) fn new(seeds: Arc<[ConnectionInfo]>) -> Self {
-        Self {
+    pub(super) fn new(seeds: Arc<[ConnectionInfo]>) -> Arc<Self> {
+        Arc::new(Self {
             seeds,
             map: sync::Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
-        }
+            looking: Attempt::none(),
+        })
     }
 
     /// Nothing that can panic comes between two changes of the map.
@@ -74,7 +74,11 @@ impl Nodes {
     }
 
     /// Asks the node that has the slot.
-    pub(super) async fn ask(&self, patience: Duration, errand: Errand<'_>) -> RedisResult<Replies> {
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        patience: Duration,
+        errand: Errand<'_>,
+    ) -> RedisResult<Replies> {
         let slot = slots::slot_of(errand.cmd);
         let begin = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -135,7 +139,7 @@ impl Nodes {
     }
 
     /// Comes to an end when a slot is no longer where it was asked for.
-    async fn watch(&self, patience: Duration, slot: u16, asked: &Place) {
+    async fn watch(self: &Arc<Self>, patience: Duration, slot: u16, asked: &Place) {
         loop {
             tokio::time::sleep(patience / 8).await;
             if let Ok(map) = self.look(patience, Some(asked)).await
@@ -187,17 +191,30 @@ impl Nodes {
         Ok(Arc::new(Node::new(Arc::new(Server::At(client)))))
     }
 
-    /// Asks who has which slot: all but the one in doubt at once, and believes the first.
-    async fn look(&self, patience: Duration, doubted: Option<&Place>) -> RedisResult<Arc<Map>> {
-        let _turn = self.turn.lock().await;
+    /// Waits for a look at who has which slot that is under way, or a new one.
+    async fn look(
+        self: &Arc<Self>,
+        patience: Duration,
+        doubted: Option<&Place>,
+    ) -> RedisResult<Arc<Map>> {
         let map = Arc::clone(&self.map());
         if map.since.is_some_and(|since| since.elapsed() < FRESH) {
             return Ok(map);
         }
-        let known = map
-            .nodes
-            .iter()
-            .filter(|(place, _)| Some(*place) != doubted);
+        let (nodes, doubted) = (Arc::clone(self), doubted.cloned());
+        let ask = || async move { nodes.ask_for_map(patience, doubted).await };
+        self.looking
+            .join(ask)
+            .await
+            .unwrap_or_else(|| Err(nobody()))?;
+        Ok(Arc::clone(&self.map()))
+    }
+
+    /// Asks who has which slot: all but the one in doubt at once, and believes the first.
+    async fn ask_for_map(&self, patience: Duration, doubted: Option<Place>) -> RedisResult<()> {
+        let map = Arc::clone(&self.map());
+        let known = map.nodes.iter();
+        let known = known.filter(|(place, _)| Some(*place) != doubted.as_ref());
         let known = known.map(|(place, node)| (place.clone(), Arc::clone(node)));
         let ranges = match first(patience, known).await {
             Ok(ranges) => ranges,
@@ -216,13 +233,12 @@ impl Nodes {
         for (_, _, place) in &ranges {
             nodes.insert(place.clone(), self.node(&map, place)?);
         }
-        let map = Arc::new(Map {
+        *self.map() = Arc::new(Map {
             ranges,
             nodes,
             since: Some(Instant::now()),
         });
-        *self.map() = Arc::clone(&map);
-        Ok(map)
+        Ok(())
     }
 }
 

@@ -12,9 +12,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::attempt::Attempt;
 use super::servers::{Connection, Errand, Replies, Server};
 use crate::random;
 
@@ -31,14 +31,13 @@ const READ_ONLY_FOR: Duration = Duration::from_secs(1);
 pub(super) struct Link {
     server: Arc<Server>,
     state: sync::Mutex<State>,
+    connecting: Attempt<()>,
 }
 
 struct State {
     used: Instant,
     open: Option<Open>,
     outage: Option<Outage>,
-    /// An attempt to connect, which comes to an end when the other side of this is gone.
-    attempt: Option<watch::Receiver<()>>,
 }
 
 /// A connection that was opened, and what is known of it.
@@ -94,8 +93,8 @@ impl Link {
                 used: Instant::now(),
                 open: None,
                 outage: None,
-                attempt: None,
             }),
+            connecting: Attempt::none(),
         })
     }
 
@@ -158,51 +157,37 @@ impl Link {
     }
 
     /// Waits for a connection.
+    ///
+    /// # Errors
+    /// Why there is none, if that has been so for longer than anybody waits and it is not yet time to
+    /// try again. Whoever comes early in an outage waits for its end, which may be near.
     async fn open(self: &Arc<Self>, patience: Duration) -> RedisResult<Open> {
         loop {
             if let Some(open) = self.is_open() {
                 return Ok(open);
             }
-            let mut attempt = self.attempt(patience)?;
-            // Nothing is ever sent: this is its end, whatever came of it.
-            drop(attempt.changed().await);
-        }
-    }
-
-    /// The attempt to connect that is under way, or a new one. It is nobody's own: whoever waits for it
-    /// may leave, and those who come later do not begin anew.
-    ///
-    /// # Errors
-    /// Why there is no connection, if that has been so for longer than anybody waits and it is not
-    /// yet time to try again. Whoever comes early in an outage waits for its end, which may be near.
-    fn attempt(self: &Arc<Self>, patience: Duration) -> RedisResult<watch::Receiver<()>> {
-        let mut state = self.state();
-        let now = Instant::now();
-        if let Some(outage) = &state.outage
-            && now < outage.again
-            && now - outage.since >= patience
-        {
-            return Err(outage.error.clone());
-        }
-        let is_under_way = |attempt: &&watch::Receiver<()>| attempt.has_changed().is_ok();
-        if let Some(attempt) = state.attempt.as_ref().filter(is_under_way) {
-            return Ok(attempt.clone());
-        }
-        let again = state.outage.as_ref().map_or(now, |outage| outage.again);
-        let (under_way, attempt) = watch::channel(());
-        state.attempt = Some(attempt.clone());
-        let link = Arc::clone(self);
-        tokio::spawn(async move {
-            tokio::time::sleep_until(again).await;
-            if link.is_open().is_none() {
-                link.connect(patience).await;
+            let now = Instant::now();
+            if let Some(outage) = &self.state().outage
+                && now < outage.again
+                && now - outage.since >= patience
+            {
+                return Err(outage.error.clone());
             }
-            drop(under_way);
-        });
-        Ok(attempt)
+            let link = Arc::clone(self);
+            let connect = || async move { link.connect(patience).await };
+            self.connecting.join(connect).await;
+        }
     }
 
+    /// Connects when it is time, unless somebody else has.
     async fn connect(&self, patience: Duration) {
+        let again = self.state().outage.as_ref().map(|outage| outage.again);
+        if let Some(again) = again {
+            tokio::time::sleep_until(again).await;
+        }
+        if self.is_open().is_some() {
+            return;
+        }
         let begin = Instant::now();
         // Shorter than anybody waits, so that an attempt that hangs has an end that is seen.
         let limit = patience / 4 * 3;

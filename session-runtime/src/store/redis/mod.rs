@@ -35,6 +35,7 @@
 //! the record, and what is not so is not shown. To be on it for twice as long as it would last
 //! without a visit costs one score, and no visit has to move it until that time is half over.
 
+mod attempt;
 mod cluster;
 mod keys;
 mod layout;

@@ -11,7 +11,7 @@ use super::servers::{Errand, Replies, Server, Servers};
 
 pub(super) enum Route {
     One(Box<Node>),
-    Cluster(Nodes),
+    Cluster(Arc<Nodes>),
 }
 
 /// A server, as a runtime reaches it.

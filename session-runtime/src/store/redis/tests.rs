@@ -1,10 +1,10 @@
 //! A renewal in a cluster, where the two keys are on two servers: what is there if it stops between its
-//! steps, and what a removal in between comes to; and what outlives the runtime it began on.
+//! steps, and what a removal in between comes to; and what outlives the request that it began with.
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
 use std::time::Duration;
 
-use bsession_redis_servers::{Cluster, is_installed};
+use bsession_redis_servers::{Cluster, Proxy, is_installed};
 
 use super::*;
 use crate::record::{Body, Handle};
@@ -30,14 +30,21 @@ fn record(number: u64) -> Record {
     }
 }
 
-/// A cluster, with a session under the old key.
-async fn begun() -> Option<(Cluster, Arc<Shared>)> {
-    if !is_installed() {
+fn redis_is_there() -> bool {
+    let is_there = is_installed();
+    if !is_there {
         assert!(
             std::env::var_os("CI").is_none(),
             "CI has to have redis-server"
         );
         eprintln!("SKIPPED: there is no redis-server, which Debian has as a package");
+    }
+    is_there
+}
+
+/// A cluster, with a session under the old key.
+async fn begun() -> Option<(Cluster, Arc<Shared>)> {
+    if !redis_is_there() {
         return None;
     }
     let cluster = Cluster::start(3, 0);
@@ -170,5 +177,30 @@ fn a_removal_between_its_steps_leaves_no_session() {
                 assert!(shared.is_retired(OLD).await, "{which} at {step}");
             }
         }
+    });
+}
+
+/// None of whom waits for as long as the way to it takes; once it is known who has which slot, they
+/// are served.
+#[test]
+fn those_who_hang_up_early_do_not_keep_a_worker_from_knowing_its_cluster() {
+    if !redis_is_there() {
+        return;
+    }
+    let cluster = Cluster::start(1, 0);
+    let proxy = Proxy::before(cluster.nodes()[0].port());
+    proxy.delay(Duration::from_millis(100));
+    let url = format!("redis-cluster://127.0.0.1:{}", proxy.port());
+    let store = RedisStore::new(&url, PREFIX, 0, Duration::from_secs(10)).unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let end = tokio::time::Instant::now() + Duration::from_secs(20);
+        let wait = Duration::from_millis(50);
+        let loaded = loop {
+            if let Ok(loaded) = tokio::time::timeout(wait, store.0.load(NEW, NOW)).await {
+                break loaded;
+            }
+            assert!(tokio::time::Instant::now() < end, "nobody is ever served");
+        };
+        assert!(matches!(loaded, Ok(Loaded::Nothing)), "{loaded:?}");
     });
 }
