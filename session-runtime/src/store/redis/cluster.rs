@@ -34,7 +34,7 @@ const HOPS: usize = 16;
 /// The nodes that are known to one runtime.
 pub(super) struct Nodes {
     seeds: Arc<[ConnectionInfo]>,
-    map: sync::Mutex<Arc<Map>>,
+    map: sync::Mutex<Map>,
     looking: Attempt<RedisResult<()>>,
 }
 
@@ -42,16 +42,10 @@ pub(super) struct Nodes {
 #[derive(Default)]
 struct Map {
     ranges: Vec<Range>,
+    /// Those that have slots, and others that were spoken of or are seeds.
     nodes: HashMap<Place, Arc<Node>>,
     /// When this was answered.
     since: Option<Instant>,
-}
-
-impl Map {
-    fn place(&self, slot: u16) -> Option<&Place> {
-        let has = |(first, last, _): &&Range| (*first..=*last).contains(&slot);
-        self.ranges.iter().find(has).map(|(_, _, place)| place)
-    }
 }
 
 impl Nodes {
@@ -64,13 +58,23 @@ impl Nodes {
     }
 
     /// Nothing that can panic comes between two changes of the map.
-    fn map(&self) -> MutexGuard<'_, Arc<Map>> {
+    fn map(&self) -> MutexGuard<'_, Map> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn are_in_use(&self, span: Duration) -> bool {
-        let map = Arc::clone(&self.map());
+        let map = self.map();
         map.nodes.values().any(|node| node.is_in_use(span))
+    }
+
+    /// Where a slot is, as far as is known.
+    fn place(&self, slot: u16) -> Option<Place> {
+        let map = self.map();
+        let has = |(first, last, _): &&Range| (*first..=*last).contains(&slot);
+        map.ranges
+            .iter()
+            .find(has)
+            .map(|(_, _, place)| place.clone())
     }
 
     /// Asks the node that has the slot.
@@ -85,13 +89,12 @@ impl Nodes {
         let mut hops = 0;
         let mut sent: Option<(Place, bool)> = None;
         loop {
-            let mut map = Arc::clone(&self.map());
-            if map.place(slot).is_none() {
-                map = self.look(patience, None).await?;
+            if sent.is_none() && self.place(slot).is_none() {
+                self.look(patience, None).await?;
             }
-            let by_map = || map.place(slot).map(|place| (place.clone(), false));
+            let by_map = || self.place(slot).map(|place| (place, false));
             let (place, asking) = sent.take().or_else(by_map).ok_or_else(nobody)?;
-            let node = self.node(&map, &place)?;
+            let node = self.node(&place)?;
             let asked = node.ask(patience, Errand { asking, ..errand });
             let moved = self.watch(patience, slot, &place);
             let result = match select(pin!(asked), pin!(moved)).await {
@@ -127,8 +130,8 @@ impl Nodes {
                     drop(self.look(patience, Some(&place)).await);
                 }
                 _ if error.is_unrecoverable_error() && begin.elapsed() < patience => {
-                    let map = self.look(patience, Some(&place)).await?;
-                    if map.place(slot).is_none_or(|now| *now == place) {
+                    self.look(patience, Some(&place)).await?;
+                    if self.place(slot).is_none_or(|now| now == place) {
                         return Err(error);
                     }
                     errand.again.store(true, Ordering::Relaxed);
@@ -142,31 +145,22 @@ impl Nodes {
     async fn watch(self: &Arc<Self>, patience: Duration, slot: u16, asked: &Place) {
         loop {
             tokio::time::sleep(patience / 8).await;
-            if let Ok(map) = self.look(patience, Some(asked)).await
-                && map.place(slot).is_some_and(|place| place != asked)
+            if self.look(patience, Some(asked)).await.is_ok()
+                && self.place(slot).is_some_and(|place| place != *asked)
             {
                 return;
             }
         }
     }
 
-    /// A node that is on the map, or that another one spoke of.
-    fn node(&self, map: &Map, place: &Place) -> RedisResult<Arc<Node>> {
+    /// The node at a place, which is made known if it is not.
+    fn node(&self, place: &Place) -> RedisResult<Arc<Node>> {
+        let mut map = self.map();
         if let Some(node) = map.nodes.get(place) {
             return Ok(Arc::clone(node));
         }
-        let mut current = self.map();
-        if let Some(node) = current.nodes.get(place) {
-            return Ok(Arc::clone(node));
-        }
         let node = self.new_node(place)?;
-        let mut nodes = current.nodes.clone();
-        nodes.insert(place.clone(), Arc::clone(&node));
-        *current = Arc::new(Map {
-            ranges: current.ranges.clone(),
-            nodes,
-            since: current.since,
-        });
+        map.nodes.insert(place.clone(), Arc::clone(&node));
         Ok(node)
     }
 
@@ -191,32 +185,27 @@ impl Nodes {
         Ok(Arc::new(Node::new(Arc::new(Server::At(client)))))
     }
 
-    /// Waits for a look at who has which slot that is under way, or a new one.
+    /// Waits for a look at who has which slot: the one that is under way, or a new one.
     async fn look(
         self: &Arc<Self>,
         patience: Duration,
         doubted: Option<&Place>,
-    ) -> RedisResult<Arc<Map>> {
-        let map = Arc::clone(&self.map());
-        if map.since.is_some_and(|since| since.elapsed() < FRESH) {
-            return Ok(map);
+    ) -> RedisResult<()> {
+        let since = self.map().since;
+        if since.is_some_and(|since| since.elapsed() < FRESH) {
+            return Ok(());
         }
         let (nodes, doubted) = (Arc::clone(self), doubted.cloned());
         let ask = || async move { nodes.ask_for_map(patience, doubted).await };
-        self.looking
-            .join(ask)
-            .await
-            .unwrap_or_else(|| Err(nobody()))?;
-        Ok(Arc::clone(&self.map()))
+        let asked = self.looking.join(ask).await;
+        asked.unwrap_or_else(|| Err(nobody()))
     }
 
     /// Asks who has which slot: all but the one in doubt at once, and believes the first.
     async fn ask_for_map(&self, patience: Duration, doubted: Option<Place>) -> RedisResult<()> {
-        let map = Arc::clone(&self.map());
-        let known = map.nodes.iter();
-        let known = known.filter(|(place, _)| Some(*place) != doubted.as_ref());
-        let known = known.map(|(place, node)| (place.clone(), Arc::clone(node)));
-        let ranges = match first(patience, known).await {
+        let mut known: Vec<_> = self.map().nodes.keys().cloned().collect();
+        known.retain(|place| Some(place) != doubted.as_ref());
+        let ranges = match self.first_answer(patience, known).await {
             Ok(ranges) => ranges,
             Err(_) => {
                 let seeds = self.seeds.iter().filter_map(|info| match info.addr() {
@@ -225,54 +214,53 @@ impl Nodes {
                     }
                     _ => None,
                 });
-                let node = |place| Some((Place::clone(&place), self.node(&map, &place).ok()?));
-                first(patience, seeds.filter_map(node)).await?
+                self.first_answer(patience, seeds.collect()).await?
             }
         };
-        let mut nodes = HashMap::new();
         for (_, _, place) in &ranges {
-            nodes.insert(place.clone(), self.node(&map, place)?);
+            self.node(place)?;
         }
-        *self.map() = Arc::new(Map {
-            ranges,
-            nodes,
-            since: Some(Instant::now()),
-        });
+        let mut map = self.map();
+        let has_slots = |place: &Place| ranges.iter().any(|(_, _, of)| of == place);
+        map.nodes.retain(|place, _| has_slots(place));
+        map.ranges = ranges;
+        map.since = Some(Instant::now());
         Ok(())
     }
-}
 
-/// The first answer of some nodes to who has which slot.
-async fn first(
-    patience: Duration,
-    nodes: impl Iterator<Item = (Place, Arc<Node>)>,
-) -> RedisResult<Vec<Range>> {
-    let mut slots = redis::cmd("CLUSTER");
-    slots.arg("SLOTS");
-    let errand = Errand {
-        asking: false,
-        cmd: &slots,
-        wait: None,
-        again: &AtomicBool::new(false),
-    };
-    let ask = async |(place, node): (Place, Arc<Node>)| {
-        let (reply, _) = node.ask(patience, errand).await?;
-        slots::read(reply, &place.0).ok_or_else(nobody)
-    };
-    let mut answers: FuturesUnordered<_> = nodes.map(ask).collect();
-    let all = async {
-        let mut result = Err(nobody());
-        while let Some(answer) = answers.next().await {
-            result = answer;
-            if result.is_ok() {
-                break;
+    /// The first answer of some nodes to who has which slot.
+    async fn first_answer(
+        &self,
+        patience: Duration,
+        places: Vec<Place>,
+    ) -> RedisResult<Vec<Range>> {
+        let mut slots = redis::cmd("CLUSTER");
+        slots.arg("SLOTS");
+        let errand = Errand {
+            asking: false,
+            cmd: &slots,
+            wait: None,
+            again: &AtomicBool::new(false),
+        };
+        let ask = async |place: Place| {
+            let (reply, _) = self.node(&place)?.ask(patience, errand).await?;
+            slots::read(reply, &place.0).ok_or_else(nobody)
+        };
+        let mut answers: FuturesUnordered<_> = places.into_iter().map(ask).collect();
+        let first = async {
+            let mut result = Err(nobody());
+            while let Some(answer) = answers.next().await {
+                result = answer;
+                if result.is_ok() {
+                    break;
+                }
             }
-        }
-        result
-    };
-    let silence = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
-    let limit = tokio::time::timeout(patience / 4 * 3, all);
-    limit.await.unwrap_or_else(silence)
+            result
+        };
+        let silence = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+        let limit = tokio::time::timeout(patience / 4 * 3, first);
+        limit.await.unwrap_or_else(silence)
+    }
 }
 
 fn nobody() -> redis::RedisError {
