@@ -34,6 +34,8 @@ const HOPS: usize = 16;
 /// The nodes that are known to one runtime.
 pub(super) struct Nodes {
     seeds: Arc<[ConnectionInfo]>,
+    /// How long a request waits.
+    patience: Duration,
     map: sync::Mutex<Map>,
     looking: Attempt<RedisResult<()>>,
 }
@@ -49,9 +51,10 @@ struct Map {
 }
 
 impl Nodes {
-    pub(super) fn new(seeds: Arc<[ConnectionInfo]>) -> Arc<Self> {
+    pub(super) fn new(seeds: Arc<[ConnectionInfo]>, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             seeds,
+            patience,
             map: sync::Mutex::default(),
             looking: Attempt::none(),
         })
@@ -78,11 +81,7 @@ impl Nodes {
     }
 
     /// Asks the node that has the slot.
-    pub(super) async fn ask(
-        self: &Arc<Self>,
-        patience: Duration,
-        errand: Errand<'_>,
-    ) -> RedisResult<Replies> {
+    pub(super) async fn ask(self: &Arc<Self>, errand: Errand<'_>) -> RedisResult<Replies> {
         let slot = slots::slot_of(errand.cmd);
         let begin = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -90,13 +89,13 @@ impl Nodes {
         let mut sent: Option<(Place, bool)> = None;
         loop {
             if sent.is_none() && self.place(slot).is_none() {
-                self.look(patience, None).await?;
+                self.look(None).await?;
             }
             let by_map = || self.place(slot).map(|place| (place, false));
             let (place, asking) = sent.take().or_else(by_map).ok_or_else(nobody)?;
             let node = self.node(&place)?;
-            let asked = node.ask(patience, Errand { asking, ..errand });
-            let moved = self.watch(patience, slot, &place);
+            let asked = node.ask(Errand { asking, ..errand });
+            let moved = self.watch(slot, &place);
             let result = match select(pin!(asked), pin!(moved)).await {
                 Either::Left((result, _)) => result,
                 Either::Right(_) => {
@@ -115,7 +114,7 @@ impl Nodes {
                     let is_moved = kind == ServerErrorKind::Moved;
                     if is_moved {
                         // Of all slots at once. Whoever moved last may be known to few.
-                        drop(self.look(patience, Some(&place)).await);
+                        drop(self.look(Some(&place)).await);
                     }
                     sent = slots::named(&error, &place.0).map(|place| (place, !is_moved));
                 }
@@ -124,13 +123,13 @@ impl Nodes {
                     | ServerErrorKind::ClusterDown
                     | ServerErrorKind::MasterDown
                     | ServerErrorKind::BusyLoading,
-                ) if begin.elapsed() + pause < patience => {
+                ) if begin.elapsed() + pause < self.patience => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    drop(self.look(patience, Some(&place)).await);
+                    drop(self.look(Some(&place)).await);
                 }
-                _ if error.is_unrecoverable_error() && begin.elapsed() < patience => {
-                    self.look(patience, Some(&place)).await?;
+                _ if error.is_unrecoverable_error() && begin.elapsed() < self.patience => {
+                    self.look(Some(&place)).await?;
                     if self.place(slot).is_none_or(|now| now == place) {
                         return Err(error);
                     }
@@ -142,10 +141,10 @@ impl Nodes {
     }
 
     /// Comes to an end when a slot is no longer where it was asked for.
-    async fn watch(self: &Arc<Self>, patience: Duration, slot: u16, asked: &Place) {
+    async fn watch(self: &Arc<Self>, slot: u16, asked: &Place) {
         loop {
-            tokio::time::sleep(patience / 8).await;
-            if self.look(patience, Some(asked)).await.is_ok()
+            tokio::time::sleep(self.patience / 8).await;
+            if self.look(Some(asked)).await.is_ok()
                 && self.place(slot).is_some_and(|place| place != *asked)
             {
                 return;
@@ -182,30 +181,29 @@ impl Nodes {
             _ => ConnectionAddr::Tcp(host, port),
         };
         let client = Client::open(info.set_addr(addr))?;
-        Ok(Arc::new(Node::new(Arc::new(Server::At(client)))))
+        Ok(Arc::new(Node::new(
+            Arc::new(Server::At(client)),
+            self.patience,
+        )))
     }
 
     /// Waits for a look at who has which slot: the one that is under way, or a new one.
-    async fn look(
-        self: &Arc<Self>,
-        patience: Duration,
-        doubted: Option<&Place>,
-    ) -> RedisResult<()> {
+    async fn look(self: &Arc<Self>, doubted: Option<&Place>) -> RedisResult<()> {
         let since = self.map().since;
         if since.is_some_and(|since| since.elapsed() < FRESH) {
             return Ok(());
         }
         let (nodes, doubted) = (Arc::clone(self), doubted.cloned());
-        let ask = || async move { nodes.ask_for_map(patience, doubted).await };
+        let ask = || async move { nodes.ask_for_map(doubted).await };
         let asked = self.looking.join(ask).await;
         asked.unwrap_or_else(|| Err(nobody()))
     }
 
     /// Asks who has which slot: all but the one in doubt at once, and believes the first.
-    async fn ask_for_map(&self, patience: Duration, doubted: Option<Place>) -> RedisResult<()> {
+    async fn ask_for_map(&self, doubted: Option<Place>) -> RedisResult<()> {
         let mut known: Vec<_> = self.map().nodes.keys().cloned().collect();
         known.retain(|place| Some(place) != doubted.as_ref());
-        let ranges = match self.first_answer(patience, known).await {
+        let ranges = match self.first_answer(known).await {
             Ok(ranges) => ranges,
             Err(_) => {
                 let seeds = self.seeds.iter().filter_map(|info| match info.addr() {
@@ -214,7 +212,7 @@ impl Nodes {
                     }
                     _ => None,
                 });
-                self.first_answer(patience, seeds.collect()).await?
+                self.first_answer(seeds.collect()).await?
             }
         };
         for (_, _, place) in &ranges {
@@ -229,11 +227,7 @@ impl Nodes {
     }
 
     /// The first answer of some nodes to who has which slot.
-    async fn first_answer(
-        &self,
-        patience: Duration,
-        places: Vec<Place>,
-    ) -> RedisResult<Vec<Range>> {
+    async fn first_answer(&self, places: Vec<Place>) -> RedisResult<Vec<Range>> {
         let mut slots = redis::cmd("CLUSTER");
         slots.arg("SLOTS");
         let errand = Errand {
@@ -243,7 +237,7 @@ impl Nodes {
             again: &AtomicBool::new(false),
         };
         let ask = async |place: Place| {
-            let (reply, _) = self.node(&place)?.ask(patience, errand).await?;
+            let (reply, _) = self.node(&place)?.ask(errand).await?;
             slots::read(reply, &place.0).ok_or_else(nobody)
         };
         let mut answers: FuturesUnordered<_> = places.into_iter().map(ask).collect();
@@ -258,7 +252,7 @@ impl Nodes {
             result
         };
         let silence = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
-        let limit = tokio::time::timeout(patience / 4 * 3, first);
+        let limit = tokio::time::timeout(self.patience / 4 * 3, first);
         limit.await.unwrap_or_else(silence)
     }
 }

@@ -30,6 +30,8 @@ const READ_ONLY_FOR: Duration = Duration::from_secs(1);
 /// The connection of one runtime.
 pub(super) struct Link {
     server: Arc<Server>,
+    /// How long a request waits.
+    patience: Duration,
     state: sync::Mutex<State>,
     connecting: Attempt<()>,
 }
@@ -86,9 +88,10 @@ impl Drop for Waiting<'_> {
 }
 
 impl Link {
-    pub(super) fn to(server: Arc<Server>) -> Arc<Self> {
+    pub(super) fn to(server: Arc<Server>, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             server,
+            patience,
             state: sync::Mutex::new(State {
                 used: Instant::now(),
                 open: None,
@@ -105,24 +108,20 @@ impl Link {
 
     /// Sends what is to be asked, and waits for the replies, for as long as it is polled. All that is
     /// sent is safe to be sent twice, and it is if the connection turns out to be lost.
-    pub(super) async fn ask(
-        self: &Arc<Self>,
-        patience: Duration,
-        errand: Errand<'_>,
-    ) -> RedisResult<Replies> {
+    pub(super) async fn ask(self: &Arc<Self>, errand: Errand<'_>) -> RedisResult<Replies> {
         let mut is_second = false;
         loop {
             let mut open = match self.is_open() {
                 Some(open) => open,
                 // Boxed, or every request would have room for what few of them need.
-                None => Box::pin(self.open(patience)).await?,
+                None => Box::pin(self.open()).await?,
             };
             let health = Arc::clone(&open.health);
             let mut waiting = Waiting {
                 health: &health,
                 since: Instant::now(),
                 replies: health.replies.load(Ordering::Relaxed),
-                patience,
+                patience: self.patience,
                 is_over: false,
             };
             let (result, was_sent) = send(open.connection.ask(errand)).await;
@@ -161,7 +160,7 @@ impl Link {
     /// # Errors
     /// Why there is none, if that has been so for longer than anybody waits and it is not yet time to
     /// try again. Whoever comes early in an outage waits for its end, which may be near.
-    async fn open(self: &Arc<Self>, patience: Duration) -> RedisResult<Open> {
+    async fn open(self: &Arc<Self>) -> RedisResult<Open> {
         loop {
             if let Some(open) = self.is_open() {
                 return Ok(open);
@@ -169,18 +168,18 @@ impl Link {
             let now = Instant::now();
             if let Some(outage) = &self.state().outage
                 && now < outage.again
-                && now - outage.since >= patience
+                && now - outage.since >= self.patience
             {
                 return Err(outage.error.clone());
             }
             let link = Arc::clone(self);
-            let connect = || async move { link.connect(patience).await };
+            let connect = || async move { link.connect().await };
             self.connecting.join(connect).await;
         }
     }
 
     /// Connects when it is time, unless somebody else has.
-    async fn connect(&self, patience: Duration) {
+    async fn connect(&self) {
         let again = self.state().outage.as_ref().map(|outage| outage.again);
         if let Some(again) = again {
             tokio::time::sleep_until(again).await;
@@ -190,7 +189,7 @@ impl Link {
         }
         let begin = Instant::now();
         // Shorter than anybody waits, so that an attempt that hangs has an end that is seen.
-        let limit = patience / 4 * 3;
+        let limit = self.patience / 4 * 3;
         let attempt = tokio::time::timeout(limit, self.server.connect(limit));
         let result = attempt.await.unwrap_or_else(|_| {
             let silence = std::io::Error::from(std::io::ErrorKind::TimedOut);

@@ -158,9 +158,9 @@ impl Shared {
         let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
         routes.retain(|_, route| route.is_in_use(FORGET_AFTER));
         let route = routes.entry(id);
-        Ok(Arc::clone(
-            route.or_insert_with(|| Arc::new(Route::to(&self.servers))),
-        ))
+        Ok(Arc::clone(route.or_insert_with(|| {
+            Arc::new(Route::to(&self.servers, self.patience))
+        })))
     }
 
     async fn ask(&self, cmd: &Cmd) -> Result<Value, StoreError> {
@@ -183,7 +183,7 @@ impl Shared {
             wait,
             again,
         };
-        Ok(self.route()?.ask(self.patience, errand).await)
+        Ok(self.route()?.ask(errand).await)
     }
 
     /// Runs a script whose loss is no loss.

@@ -22,19 +22,19 @@ pub(super) struct Node {
 }
 
 impl Route {
-    pub(super) fn to(servers: &Servers) -> Self {
+    pub(super) fn to(servers: &Servers, patience: Duration) -> Self {
         match servers {
-            Servers::One(server) => Self::One(Box::new(Node::new(Arc::clone(server)))),
-            Servers::Cluster(seeds) => Self::Cluster(Nodes::new(Arc::clone(seeds))),
+            Servers::One(server) => Self::One(Box::new(Node::new(Arc::clone(server), patience))),
+            Servers::Cluster(seeds) => Self::Cluster(Nodes::new(Arc::clone(seeds), patience)),
         }
     }
 
     /// Asks the server that has the key, for as long as it is polled. All that is sent is safe to be
     /// sent twice.
-    pub(super) async fn ask(&self, patience: Duration, errand: Errand<'_>) -> RedisResult<Replies> {
+    pub(super) async fn ask(&self, errand: Errand<'_>) -> RedisResult<Replies> {
         match self {
-            Self::One(node) => node.ask(patience, errand).await,
-            Self::Cluster(nodes) => Box::pin(nodes.ask(patience, errand)).await,
+            Self::One(node) => node.ask(errand).await,
+            Self::Cluster(nodes) => Box::pin(nodes.ask(errand)).await,
         }
     }
 
@@ -48,19 +48,19 @@ impl Route {
 }
 
 impl Node {
-    pub(super) fn new(server: Arc<Server>) -> Self {
+    pub(super) fn new(server: Arc<Server>, patience: Duration) -> Self {
         Self {
-            link: Link::to(Arc::clone(&server)),
-            waiting: Link::to(server),
+            link: Link::to(Arc::clone(&server), patience),
+            waiting: Link::to(server, patience),
         }
     }
 
-    pub(super) async fn ask(&self, patience: Duration, errand: Errand<'_>) -> RedisResult<Replies> {
+    pub(super) async fn ask(&self, errand: Errand<'_>) -> RedisResult<Replies> {
         let link = match errand.wait {
             Some(_) => &self.waiting,
             None => &self.link,
         };
-        link.ask(patience, errand).await
+        link.ask(errand).await
     }
 
     pub(super) fn is_in_use(&self, span: Duration) -> bool {
