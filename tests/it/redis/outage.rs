@@ -318,6 +318,14 @@ fn a_replica_is_read_and_not_written_until_it_is_the_master() {
     assert_eq!(read(&site, &joe, "name").as_deref(), Ok("\"joe\""));
     assert_refused("a change", || site.with_token("POST", "/add/n", &joe));
     assert_eq!(read(&site, &joe, "name").as_deref(), Ok("\"joe\""));
+    let lines = crate::events::events_of(|| {
+        let sessions = builder(&replica.url()).build().expect("a service");
+        let made = sessions.cookie_for(|session| session["a"] = 1.into());
+        let made = actix_web::rt::System::new().block_on(made);
+        made.expect_err("nothing is written");
+    });
+    let says_what_to_do = |line: &String| line.contains("give the address of the master");
+    assert!(lines.iter().any(says_what_to_do), "{lines:#?}");
     replica.command(&["REPLICAOF", "NO", "ONE"]);
     eventually("it is the master", || {
         site.with_token("POST", "/add/n", &joe).status == 200

@@ -41,3 +41,60 @@ impl<T: Clone + Send + Sync + 'static> Attempt<T> {
         attempt
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// An attempt, how often one was begun, and what lets one come to its end.
+    #[derive(Default)]
+    struct Counted {
+        begun: AtomicU32,
+        go_on: Arc<Notify>,
+    }
+
+    impl Counted {
+        async fn join(&self, attempt: &Attempt<u32>) -> Option<u32> {
+            let begin = || {
+                let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+                let go_on = Arc::clone(&self.go_on);
+                async move {
+                    go_on.notified().await;
+                    assert_ne!(number, 3, "the third one fails");
+                    number
+                }
+            };
+            attempt.join(begin).await
+        }
+    }
+
+    #[actix_web::test]
+    async fn there_is_one_at_a_time_and_its_end_is_not_that_of_whoever_began_it() {
+        let (attempt, counted) = (Attempt::none(), Counted::default());
+        for _ in 0..2 {
+            let left = futures_util::future::poll_immediate(counted.join(&attempt)).await;
+            assert_eq!(left, None, "it takes its time");
+        }
+        assert_eq!(counted.begun.load(Ordering::Relaxed), 1);
+        counted.go_on.notify_one();
+        let both = futures_util::future::join(counted.join(&attempt), counted.join(&attempt));
+        assert_eq!(both.await, (Some(1), Some(1)));
+        counted.go_on.notify_one();
+        assert_eq!(counted.join(&attempt).await, Some(2), "that one is over");
+    }
+
+    #[actix_web::test]
+    async fn one_whose_task_is_gone_is_none() {
+        let (attempt, counted) = (Attempt::none(), Counted::default());
+        counted.begun.store(2, Ordering::Relaxed);
+        counted.go_on.notify_one();
+        assert_eq!(counted.join(&attempt).await, None);
+        counted.go_on.notify_one();
+        assert_eq!(counted.join(&attempt).await, Some(4));
+    }
+}

@@ -253,3 +253,91 @@ fn is_lost(error: &RedisError, open: &Open) -> bool {
         || error.is_unrecoverable_error()
         || (is_read_only(error) && open.since.elapsed() >= READ_ONLY_FOR)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics says where")]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Longer than any machine is held up.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A link to where nobody listens, after a failure of an attempt that was begun so long ago.
+    fn failed(since: Duration) -> Arc<Link> {
+        let client = redis::Client::open("redis://127.0.0.1:1").unwrap();
+        let link = Link::to(Arc::new(Server::At(client)), PATIENCE);
+        link.failed(silence(), Instant::now() - since);
+        link
+    }
+
+    fn silence() -> RedisError {
+        io::Error::from(io::ErrorKind::TimedOut).into()
+    }
+
+    fn again(link: &Link) -> Instant {
+        link.state().outage.as_ref().unwrap().again
+    }
+
+    #[test]
+    fn a_connection_is_given_up_if_nobody_was_answered_for_long() {
+        let is_given_up = |waited: Duration, answered: u64, is_over: bool| {
+            let health = Health::default();
+            let waiting = Waiting {
+                health: &health,
+                since: Instant::now() - waited,
+                replies: 0,
+                patience: PATIENCE,
+                is_over,
+            };
+            health.replies.store(answered, Ordering::Relaxed);
+            drop(waiting);
+            health.lost.into_inner()
+        };
+        assert!(is_given_up(PATIENCE, 0, false));
+        assert!(!is_given_up(PATIENCE, 1, false), "somebody was");
+        assert!(!is_given_up(PATIENCE, 0, true), "this one was");
+        let soon = Duration::ZERO;
+        assert!(!is_given_up(soon, 0, false), "the client hung up");
+    }
+
+    #[actix_web::test]
+    async fn whoever_comes_early_waits_and_later_ones_are_refused_until_it_is_time() {
+        let link = failed(Duration::ZERO);
+        let mut early = pin!(link.open());
+        let polled = poll_fn(|context| Poll::Ready(early.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+
+        let link = failed(PATIENCE);
+        let far = Instant::now() + PATIENCE;
+        link.state().outage.as_mut().unwrap().again = far;
+        let error = link.open().await.map(drop).unwrap_err();
+        assert!(error.is_timeout(), "the one that there was: {error}");
+        assert_eq!(again(&link), far, "and nobody tried");
+
+        link.state().outage.as_mut().unwrap().again = Instant::now();
+        let error = link.open().await.map(drop).unwrap_err();
+        assert!(error.is_connection_refusal(), "a new one: {error}");
+    }
+
+    #[test]
+    fn pauses_grow_up_to_a_second() {
+        let link = failed(Duration::ZERO);
+        assert!(again(&link) <= Instant::now() + FIRST_PAUSE);
+        for tries in 1..100 {
+            let before = Instant::now();
+            link.failed(silence(), before);
+            let again = again(&link);
+            assert!(again <= Instant::now() + LONGEST_PAUSE, "{tries}");
+            let is_short = again < before + LONGEST_PAUSE / 2;
+            assert!(tries < 6 || !is_short, "{tries}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_answered_before_anybody_waits_was_not_sent() {
+        assert_eq!(send(std::future::ready(1)).await, (1, false));
+        assert_eq!(send(tokio::task::yield_now()).await, ((), true));
+    }
+}
