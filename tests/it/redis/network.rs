@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bsession::Sessions;
 use bsession_redis_servers::{Proxy, Server, wait_until};
 
 use super::reach::{
-    TIMEOUT, assert_out_of_reach, assert_refused, await_joe, builder, read, with_joe,
+    TIMEOUT, assert_out_of_reach, assert_refused, await_joe, builder, on_redis, read, with_joe,
 };
 use crate::support::{PATIENCE, Reply, Site, redis_is_there};
 
@@ -183,16 +184,23 @@ fn a_redis_that_stands_still_or_is_busy_is_a_503_until_it_is_not() {
 }
 
 #[test]
-fn two_services_of_one_process_have_connections_of_their_own() {
+fn two_services_on_one_worker_have_connections_of_their_own() {
     if !redis_is_there() {
         return;
     }
     let redis = Server::start();
-    let [one, other] = [(); 2].map(|()| Proxy::before(redis.port()));
-    let (first, joe) = with_joe_and_all_workers(&one, TIMEOUT);
-    let (second, _) = with_joe_and_all_workers(&other, TIMEOUT);
-    one.hold();
-    assert_out_of_reach(&first, &joe);
-    assert_eq!(read(&second, &joe, "name").as_deref(), Ok("\"joe\""));
-    assert_eq!(other.connections(), 2);
+    let proxies = [(); 2].map(|()| Proxy::before(redis.port()));
+    let [one, other] = proxies
+        .each_ref()
+        .map(|proxy| on_redis(&proxy.url()).build().expect("a service"));
+    actix_web::rt::System::new().block_on(async {
+        let make = async |sessions: &Sessions| {
+            let made = sessions.cookie_for(|session| session["a"] = 1.into());
+            made.await.is_ok()
+        };
+        assert!(make(&one).await && make(&other).await);
+        assert_eq!(proxies.each_ref().map(Proxy::connections), [1, 1]);
+        proxies[0].hold();
+        assert!(!make(&one).await && make(&other).await);
+    });
 }
