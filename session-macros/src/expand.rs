@@ -3,11 +3,11 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Pat, PatType, ReturnType, Safety, Signature, Token, Type};
+use syn::{FnArg, Pat, PatType, ReturnType, Safety, Signature, Token, Type};
 
 use crate::admit::admit;
 use crate::args::Args;
-use crate::handler::Handler;
+use crate::handler::{Handler, is_conditional};
 use crate::loans::Loans;
 use crate::output;
 
@@ -198,8 +198,4 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
         let there = ours.located_at(ty.span());
         **ty = Type::Verbatim(quote_spanned!(there=> ::bsession::__private::Saved<#ty>));
     }
-}
-
-pub(crate) fn is_conditional(attr: &Attribute) -> bool {
-    attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr")
 }

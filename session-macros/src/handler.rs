@@ -112,3 +112,8 @@ fn is_rewritten(sig: &Signature) -> bool {
     let names = ty.path.segments.iter().map(|segment| &segment.ident);
     ty.path.leading_colon.is_some() && names.eq(["bsession", "__private", "Saved"])
 }
+
+/// Whether the compiler may take away what the attribute stands on.
+pub(crate) fn is_conditional(attr: &Attribute) -> bool {
+    attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr")
+}

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::TypeReference;
 use syn::spanned::Spanned;
 
-use crate::expand::is_conditional;
+use crate::handler::is_conditional;
 use crate::lent::{Lent, What};
 
 /// What the handler is lent beside the session: taken before the body, bound in it under the

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use cookie::SameSite;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, days};
 use crate::cookie::{Secure, Settings};
 use crate::error::InitError;
 use crate::mode::Mode;
 use crate::origin::Origin;
 use crate::secret::{KeyRing, Secret};
 use crate::service::{AtLimit, Config, Limit, Sessions};
-use crate::session::{LONGEST, SHORTEST};
+use crate::session::{MAX_IDLE, MIN_IDLE};
 use crate::store::Store;
 use crate::store::file::{Durability, FileStore};
 use crate::store::memory::MemoryStore;
@@ -432,11 +432,11 @@ impl Builder {
                 "more than 254 previous secrets: leave out those whose cookies have expired",
             ),
             (
-                !(SHORTEST..=LONGEST).contains(&config.idle),
+                !(MIN_IDLE..=MAX_IDLE).contains(&config.idle),
                 "the idle expiry is between a second and 400 days: write `days(30)`, or `idle` with such a span",
             ),
             (
-                config.lifetime.is_some_and(|span| span < SHORTEST),
+                config.lifetime.is_some_and(|span| span < MIN_IDLE),
                 "`lifetime` is at least a second: leave it out for no limit",
             ),
             (
@@ -507,8 +507,4 @@ fn trusted(text: &str) -> Result<Origin, InitError> {
              as in `https://sso.example`"
         ))
     })
-}
-
-pub(crate) fn days(count: u32) -> Duration {
-    Duration::from_secs(u64::from(count) * 24 * 60 * 60)
 }

@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::Result;
-
-/// A list that is mostly of one, which then costs no allocation.
-pub(crate) type Few<T> = SmallVec<[T; 1]>;
+use crate::few::Few;
 
 /// The changes of one connection, between what it started from and what it ended with.
 #[derive(Clone)]

@@ -50,6 +50,11 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
+/// So many days of 24 hours.
+pub(crate) const fn days(count: u32) -> Duration {
+    Duration::from_secs(count as u64 * 24 * 60 * 60)
+}
+
 /// The clock that decides what has expired: the system's, which tests can turn.
 ///
 /// Clones are the same clock, so a test keeps one and hands the other to

@@ -113,15 +113,16 @@ impl Settings {
         self.cookie(String::new(), Some(Duration::ZERO), secure)
     }
 
-    /// Whether the cookie is `Secure` on a connection that is plain http to a loopback host.
-    pub(crate) fn is_secure_on_loopback(&self) -> bool {
+    /// Whether the cookie is `Secure` on a connection, which may be plain http to a loopback host.
+    pub(crate) fn is_secure(&self, is_plain_loopback: bool) -> bool {
         match self.secure {
             Secure::Never => false,
             Secure::Auto => {
-                // Browsers drop these without `Secure`, wherever they come from.
-                self.has_secure_prefix()
-                    || self.same_site == SameSite::None
+                !is_plain_loopback
                     || !cfg!(debug_assertions)
+                    // Browsers drop these without `Secure`, wherever they come from.
+                    || self.has_secure_prefix()
+                    || self.same_site == SameSite::None
             }
             Secure::Always => true,
         }

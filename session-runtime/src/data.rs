@@ -116,8 +116,8 @@ impl Data {
     }
 
     /// At least as many bytes as the dictionary takes as JSON, without writing it.
-    pub(crate) fn size_at_most(&self) -> usize {
-        let pair = |(key, value): (&str, &Value)| text_at_most(key) + 2 + size_at_most(value);
+    pub(crate) fn size_bound(&self) -> usize {
+        let pair = |(key, value): (&str, &Value)| text_bound(key) + 2 + size_bound(value);
         2 + self.iter().map(pair).sum::<usize>()
     }
 
@@ -148,7 +148,7 @@ impl Data {
 }
 
 /// What is escaped is six bytes at most, as in `\u0000`.
-fn text_at_most(text: &str) -> usize {
+fn text_bound(text: &str) -> usize {
     let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
     let escaped = text
         .as_bytes()
@@ -158,22 +158,16 @@ fn text_at_most(text: &str) -> usize {
     2 + text.len() + 5 * escaped
 }
 
-fn size_at_most(value: &Value) -> usize {
+fn size_bound(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
         Value::Number(number) if number.is_i64() || number.is_u64() => 20,
         // A crate elsewhere may have asked serde_json for numbers of any length.
         Value::Number(number) => number.to_string().len(),
-        Value::String(text) => text_at_most(text),
-        Value::Array(items) => {
-            2 + items
-                .iter()
-                .map(|item| 1 + size_at_most(item))
-                .sum::<usize>()
-        }
+        Value::String(text) => text_bound(text),
+        Value::Array(items) => 2 + items.iter().map(|item| 1 + size_bound(item)).sum::<usize>(),
         Value::Object(fields) => {
-            let pair =
-                |(key, value): (&String, &Value)| text_at_most(key) + 2 + size_at_most(value);
+            let pair = |(key, value): (&String, &Value)| text_bound(key) + 2 + size_bound(value);
             2 + fields.iter().map(pair).sum::<usize>()
         }
     }
@@ -308,11 +302,11 @@ mod tests {
         {
             for key in ["", "k", "\u{1}"] {
                 let data: Data = [(key, value.clone())].into_iter().collect();
-                let (bound, size) = (data.size_at_most(), data.size());
+                let (bound, size) = (data.size_bound(), data.size());
                 assert!(bound >= size, "{size} bytes, at most {bound}: {value}");
             }
         }
         let empty = Data::default();
-        assert!(empty.size_at_most() >= empty.size());
+        assert!(empty.size_bound() >= empty.size());
     }
 }

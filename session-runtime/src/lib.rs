@@ -14,6 +14,7 @@ mod cookie;
 mod csrf;
 mod data;
 mod error;
+mod few;
 mod flash;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

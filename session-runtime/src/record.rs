@@ -1,11 +1,9 @@
 //! What a store keeps: a record under a key, and the few fields of it that a store may read.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-
-use once_cell::sync::Lazy;
 
 use crate::clock::Timestamp;
 use crate::contents::Contents;
@@ -125,8 +123,8 @@ impl Revision {
 /// A random start for each process, then a counter: unique in the process for sure and between
 /// processes as surely as 64 bits are, for the price of an addition.
 fn new_tag() -> u64 {
-    static NEXT: Lazy<AtomicU64> =
-        Lazy::new(|| AtomicU64::new(u64::from_le_bytes(random::bytes_or_time())));
+    static NEXT: LazyLock<AtomicU64> =
+        LazyLock::new(|| AtomicU64::new(u64::from_le_bytes(random::bytes_or_time())));
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 

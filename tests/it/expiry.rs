@@ -278,3 +278,17 @@ fn the_sweeper_thread_ends_with_its_service() {
     drop(services);
     wait_until(&|| sweepers() < 100, "the threads stay");
 }
+
+/// The cookie's `Max-Age` follows, a tenth longer and never above 400 days.
+#[actix_web::test]
+async fn an_expiry_out_of_range_is_brought_into_it() {
+    let (sessions, _) = bsession::testing::sessions();
+    let kept = async |set: fn(&mut bsession::Session)| {
+        let cookie = sessions.cookie_for(set).await.expect("a session");
+        cookie.max_age().expect("an age").whole_seconds()
+    };
+    assert_eq!(kept(|session| session.set_days(0)).await, 95_040);
+    assert_eq!(kept(|session| session.set_days(1)).await, 95_040);
+    assert_eq!(kept(|session| session.set_days(u32::MAX)).await, 34_560_000);
+    assert_eq!(kept(|session| session.set_idle(Duration::ZERO)).await, 2);
+}

@@ -156,11 +156,7 @@ fn what_a_handler_does_wrong_is_told_with_its_remedy() {
             200,
             "return `connection.save(&req, response).await`",
         ),
-        (
-            "/account",
-            401,
-            "to require a login, write `require` alone",
-        ),
+        ("/account", 401, "to require a login, write `require` alone"),
     ];
     let sessions = service();
     let mut silent = Vec::new();

@@ -12,8 +12,8 @@ use actix_web::http::header::COOKIE;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::connection::Connection;
-use crate::changes::Few;
 use crate::error::{Error, Result};
+use crate::few::Few;
 use crate::service::Sessions;
 use crate::slot::Slot;
 

@@ -1,9 +1,10 @@
 //! What a session adds to the headers of a response.
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET_COOKIE, VARY};
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::host::{is_plain_loopback, warn_of_plain_http};
+use crate::error::Error;
 use crate::service::CookieChange;
 use crate::slot::Slot;
 
@@ -22,6 +23,13 @@ pub(super) fn tell(
         warn_of_plain_http(req);
     }
     set_cookie(headers, cookie.name(), &cookie.to_string());
+}
+
+/// The response to a request whose session failed.
+pub(super) fn error_response(error: Error) -> HttpResponse {
+    let mut response = HttpResponse::from_error(error);
+    vary(response.headers_mut());
+    response
 }
 
 /// Appends a `Set-Cookie`; an earlier one of the same name goes.

@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use super::connect::Followed;
-use super::headers::{set_cookie, tell, vary};
+use super::headers::{error_response, set_cookie, tell, vary};
 use super::host::is_plain_loopback;
 use super::saved::{failure, settle};
 use crate::error::Error;
@@ -101,19 +101,12 @@ async fn save_after<B: MessageBody>(
     let error = settle_all(slots, status).await;
     let mut response = match error {
         None => response.map_into_left_body(),
-        Some(error) => response.into_response(failed(error)),
+        Some(error) => response.into_response(error_response(error).map_into_right_body()),
     };
     let request = response.request().clone();
     for slot in slots.all() {
         tell(&slot, slot.told(), &request, response.headers_mut());
     }
-    response
-}
-
-/// Whether a body may be replaced is the type's business: a middleware's bodies are of two kinds.
-fn failed<B: MessageBody>(error: Error) -> HttpResponse<EitherBody<B>> {
-    let mut response = HttpResponse::from_error(error).map_into_right_body();
-    vary(response.headers_mut());
     response
 }
 

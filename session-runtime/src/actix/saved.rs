@@ -11,7 +11,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
-use super::headers::{tell, vary};
+use super::headers::{error_response, tell};
 use crate::background;
 use crate::error::{Error, Result};
 use crate::service::CookieChange;
@@ -44,9 +44,7 @@ impl<R> Saved<R> {
 
     /// The response to a request whose session failed before its handler.
     pub(super) fn failed(error: Error) -> Self {
-        let mut response = HttpResponse::from_error(error);
-        vary(response.headers_mut());
-        Self::of(response)
+        Self::of(error_response(error))
     }
 }
 
@@ -108,10 +106,7 @@ impl<R> Future for Saving<R> {
         };
         match told {
             Ok(change) => tell(&this.slot, change, &this.request, response.headers_mut()),
-            Err(error) => {
-                *response = HttpResponse::from_error(error);
-                vary(response.headers_mut());
-            }
+            Err(error) => *response = error_response(error),
         }
         let saved = this.response.take().map(Saved::of);
         saved.map_or(Poll::Pending, Poll::Ready)

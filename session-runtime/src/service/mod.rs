@@ -20,12 +20,12 @@ use std::time::Duration;
 use cookie::Cookie;
 use once_cell::sync::OnceCell;
 
-use crate::changes::Few;
 use crate::clock::{Clock, Timestamp};
 use crate::contents::Contents;
 use crate::cookie::Settings;
 use crate::csrf;
 use crate::error::{InitError, Result};
+use crate::few::Few;
 use crate::id::Id;
 use crate::origin::Origin;
 use crate::record::{Handle, Key, Revision, Summary, UserKey};
@@ -263,8 +263,7 @@ impl Service {
     /// The cookie that says so.
     pub(crate) fn cookie(&self, change: CookieChange, loopback: bool) -> Cookie<'static> {
         let settings = &self.config.cookie;
-        let secure = settings.secure != crate::cookie::Secure::Never
-            && (!loopback || settings.is_secure_on_loopback());
+        let secure = settings.is_secure(loopback);
         match change {
             CookieChange::Set { token, max_age } => settings.cookie(token, max_age, secure),
             CookieChange::Remove => settings.removal(secure),
@@ -300,9 +299,8 @@ impl Service {
     /// time in which it is not sent again.
     fn set_cookie(&self, id: &Id, contents: &Contents, now: Timestamp) -> CookieChange {
         let idle = self.idle(contents);
-        let lasting = !self.config.browser_session || contents.idle.is_some();
-        let max_age = lasting.then(|| {
-            let age = (idle + idle / 10).min(crate::session::LONGEST);
+        let max_age = self.outlasts_browser(contents).then(|| {
+            let age = (idle + idle / 10).min(crate::session::MAX_IDLE);
             self.last(contents)
                 .map_or(age, |end| age.min(end.since(now)))
         });
@@ -330,12 +328,16 @@ impl Service {
         csrf::fits(&self.ring, token, id)
     }
 
+    fn outlasts_browser(&self, contents: &Contents) -> bool {
+        !self.config.browser_session || contents.idle.is_some()
+    }
+
     /// Whether the cookie's `Max-Age` must move.
     fn is_cookie_due(&self, contents: &Contents, now: Timestamp) -> bool {
-        let lasting = !self.config.browser_session || contents.idle.is_some();
         let sent = contents.cookie_sent;
         // Backwards too: by a clock that was ahead it would not be sent again in time.
-        lasting && now.since(sent).max(sent.since(now)) >= self.idle(contents) / 10
+        self.outlasts_browser(contents)
+            && now.since(sent).max(sent.since(now)) >= self.idle(contents) / 10
     }
 }
 

@@ -368,7 +368,7 @@ impl Service {
         let user = contents.user.as_deref().map_or(0, str::len);
         let max = self.config.max_size;
         // Only what may be too large is written down to be measured.
-        if contents.data.size_at_most() + user <= max {
+        if contents.data.size_bound() + user <= max {
             return Ok(());
         }
         let size = contents.data.size() + user;

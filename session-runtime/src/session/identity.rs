@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{LONGEST, SHORTEST, Session, cut};
+use super::{MAX_IDLE, MIN_IDLE, Session, cut};
+use crate::clock;
 use crate::contents;
 use crate::record::Handle;
 
@@ -174,13 +175,13 @@ impl Session {
     /// 1 to 400; other values are brought into that range. With [`browser_session`](crate::Builder::browser_session), or a
     /// short expiry for all, `session.set_days(30)` is a "remember me".
     pub fn set_days(&mut self, days: u32) {
-        self.set_idle(Duration::from_secs(u64::from(days.max(1)) * 24 * 60 * 60));
+        self.set_idle(clock::days(days.max(1)));
     }
 
     /// Gives this session an idle expiry of its own in place of the service's: from a second to
     /// 400 days; other values are brought into that range.
     pub fn set_idle(&mut self, idle: Duration) {
-        let idle = Some(idle.clamp(SHORTEST, LONGEST));
+        let idle = Some(idle.clamp(MIN_IDLE, MAX_IDLE));
         if self.current.idle != idle {
             self.contents_mut().idle = idle;
         }

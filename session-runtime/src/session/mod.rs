@@ -12,15 +12,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::changes::{Changes, Update};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, days};
 use crate::contents::{self, Contents};
 use crate::error::Result;
 use crate::record::Handle;
 
 /// The longest idle expiry: what browsers keep a cookie for, and no more (RFC 6265bis §5.5).
-pub(crate) const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+pub(crate) const MAX_IDLE: Duration = days(400);
 /// The shortest idle expiry: a cookie counts its `Max-Age` in seconds.
-pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
+pub(crate) const MIN_IDLE: Duration = Duration::from_secs(1);
 
 /// A visitor's session, for the length of one request: a dictionary of JSON values.
 ///

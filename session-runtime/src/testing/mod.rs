@@ -37,8 +37,9 @@ pub use contract::contract;
 pub use faults::{Fault, FaultyStore};
 
 pub use crate::actix::{Client, Reply};
-use crate::builder;
-use crate::clock::Clock;
+#[cfg(feature = "redis")]
+use crate::builder::no_address;
+use crate::clock::{self, Clock};
 #[cfg(feature = "redis")]
 use crate::error::InitError;
 use crate::secret::Secret;
@@ -73,7 +74,7 @@ pub fn sessions() -> (Sessions, Clock) {
 /// So many days of 24 hours, for a clock to be turned.
 #[must_use]
 pub fn days(count: u32) -> Duration {
-    builder::days(count)
+    clock::days(count)
 }
 
 /// The store of [`Mode::Memory`](crate::Mode::Memory), to be wrapped or compared with.
@@ -89,7 +90,7 @@ pub fn memory_store() -> Arc<dyn Store> {
 #[cfg(feature = "redis")]
 pub fn redis_store(url: &str, prefix: &str) -> Result<Arc<dyn Store>, InitError> {
     let store = RedisStore::new(url, prefix, 0, Duration::from_secs(2));
-    Ok(Arc::new(store.map_err(builder::no_address)?))
+    Ok(Arc::new(store.map_err(no_address)?))
 }
 
 /// The store of [`Mode::File`](crate::Mode::File), to be wrapped or compared with.

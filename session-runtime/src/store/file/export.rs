@@ -5,7 +5,7 @@ use std::path::Path;
 use super::dir::Names;
 use super::layout::Content;
 use super::name::{Entry, Name};
-use super::operations::peek;
+use super::session::peek;
 use super::stop::{Doing, Stop};
 use super::{Durability, FileStore};
 use crate::record::{Key, Record};

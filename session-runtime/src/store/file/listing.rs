@@ -2,8 +2,8 @@
 
 use super::buffer::Buffer;
 use super::layout::{Content, Live, Tombstone};
-use super::operations::{RENEWALS, peek, remove};
-use super::session::{ONCE, Session};
+use super::operations::{RENEWALS, remove};
+use super::session::{ONCE, Session, peek};
 use super::stop::{Stop, Try};
 use super::{Files, index};
 use crate::clock::Timestamp;

@@ -4,12 +4,9 @@ use std::fs::File;
 use std::io;
 
 use super::buffer::Buffer;
-use super::dir::For;
-use super::layout::{self, Content, Live, Read, Tombstone};
+use super::layout::{self, Content, Live, Tombstone};
 use super::name::Name;
-use super::session::{
-    ONCE, PATIENT, Place, Session, fill, lock, open, report_stranger, sync_names,
-};
+use super::session::{ONCE, PATIENT, Place, Session, fill, lock, peek, sync_names};
 use super::stop::{Doing, Stop, Try};
 use super::{Durability, Files, index};
 use crate::clock::Timestamp;
@@ -19,30 +16,6 @@ use crate::store::{Commit, Loaded, StoreError};
 /// How many renewals are followed. One visitor does not log in a thousand times before the
 /// first tombstone is swept; a file that somebody made to name itself would be followed forever.
 pub(super) const RENEWALS: usize = 1000;
-
-/// Hands what is in a session's file to `see`: without the lock, unless it seems to be torn.
-///
-/// Four calls: open, look whose file it is and how long, read, close.
-pub(super) fn peek<T>(files: Files<'_>, key: Key, see: impl FnOnce(Content<'_>) -> T) -> Try<T> {
-    let name = Name::session(key);
-    let file = open(files, &name, For::Reading)?;
-    let facts = files.dir.facts(&file).doing("looking at a session file")?;
-    if let Some(what) = facts.stranger {
-        return Err(report_stranger(&name, what));
-    }
-    let mut buffer = Buffer::take();
-    let bytes = buffer
-        .read(&file, facts.len)
-        .doing("reading a session file")?;
-    match layout::read(bytes, Read::Freely) {
-        Content::Doubtful => {
-            drop(file);
-            let session = Session::hold(files, key, PATIENT)?;
-            Ok(see(session.content(&mut buffer)?))
-        }
-        content => Ok(see(content)),
-    }
-}
 
 pub(super) fn load(files: Files<'_>, key: Key, now: Timestamp) -> Try<Loaded> {
     peek(files, key, |content| match content {

@@ -240,6 +240,30 @@ pub(super) fn open(files: Files<'_>, name: &Name, what_for: For) -> Try<File> {
     }
 }
 
+/// Hands what is in a session's file to `see`: without the lock, unless it seems to be torn.
+///
+/// Four calls: open, look whose file it is and how long, read, close.
+pub(super) fn peek<T>(files: Files<'_>, key: Key, see: impl FnOnce(Content<'_>) -> T) -> Try<T> {
+    let name = Name::session(key);
+    let file = open(files, &name, For::Reading)?;
+    let facts = files.dir.facts(&file).doing("looking at a session file")?;
+    if let Some(what) = facts.stranger {
+        return Err(report_stranger(&name, what));
+    }
+    let mut buffer = Buffer::take();
+    let bytes = buffer
+        .read(&file, facts.len)
+        .doing("reading a session file")?;
+    match layout::read(bytes, Read::Freely) {
+        Content::Doubtful => {
+            drop(file);
+            let session = Session::hold(files, key, PATIENT)?;
+            Ok(see(session.content(&mut buffer)?))
+        }
+        content => Ok(see(content)),
+    }
+}
+
 pub(super) fn report_stranger(name: &Name, what: &str) -> Stop {
     tracing::warn!(target: "bsession", file = %name, what, "no_session_file");
     Stop::Missing
