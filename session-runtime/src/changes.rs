@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
+use crate::data::Data;
 use crate::error::Result;
 use crate::few::Few;
 
-/// The changes of one connection, between what it started from and what it ended with.
+/// The changes of one connection, between what it started from and what it came to.
 #[derive(Clone)]
 pub(crate) struct Changes {
     pub(crate) before: Arc<Contents>,
@@ -29,24 +30,50 @@ pub(crate) struct Changes {
 impl Changes {
     /// A purge and nothing else.
     pub(crate) fn purge() -> Self {
-        Self::plain(contents::empty(), contents::empty(), true)
+        Self {
+            purge: true,
+            ..Self::between(contents::empty(), contents::empty())
+        }
     }
 
     /// From one state to another.
     pub(crate) fn between(before: Arc<Contents>, after: Arc<Contents>) -> Self {
-        Self::plain(before, after, false)
-    }
-
-    fn plain(before: Arc<Contents>, after: Arc<Contents>, purge: bool) -> Self {
         Self {
             before,
             after,
             updates: Vec::new(),
-            purge,
+            purge: false,
             renew: false,
             login: false,
             emptied: false,
         }
+    }
+
+    /// Without what is none: a key that is Null as it was before, and an update that was set over.
+    pub(crate) fn tidied(mut self) -> Self {
+        let before = &self.before;
+        if Arc::ptr_eq(before, &self.after) {
+            return self;
+        }
+        // Asking `session["key"]` mutably makes a Null; that alone is no change.
+        let left_null =
+            |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
+        let has_left = |data: &Data| data.iter().any(|(key, value)| left_null(key, value));
+        if has_left(&self.after.data) {
+            let data = &mut Arc::make_mut(&mut self.after).data;
+            data.retain(|key, value| !left_null(key, value));
+        }
+        if self.after == *before {
+            self.after = Arc::clone(before);
+        }
+        // It may be kept for as long as the session lasts.
+        if let Some(after) = Arc::get_mut(&mut self.after) {
+            after.data.shrink_to_fit();
+        }
+        let after = &self.after;
+        self.updates
+            .retain(|update| after.data.get(&update.key) == Some(&update.result));
+        self
     }
 
     /// Whether what the session holds is different: else the two states are one.

@@ -39,7 +39,11 @@ impl Session {
     }
 
     fn present(&self, key: &str) -> Option<&Value> {
-        self.current.data.get(key).filter(|value| !value.is_null())
+        self.changes
+            .after
+            .data
+            .get(key)
+            .filter(|value| !value.is_null())
     }
 
     /// Sets `key` to anything that can be serialised.
@@ -65,7 +69,7 @@ impl Session {
         let key = key.as_ref();
         let value = serde_json::to_value(value).map_err(|error| no_json(key, error))?;
         self.forget_updates(key);
-        if self.current.data.get(key) != Some(&value) {
+        if self.changes.after.data.get(key) != Some(&value) {
             self.contents_mut().data.insert(key, value);
         }
         Ok(())
@@ -109,7 +113,7 @@ impl Session {
         T: Serialize + DeserializeOwned + Default,
     {
         let key = key.as_ref();
-        let current = self.current.data.get(key);
+        let current = self.changes.after.data.get(key);
         let new = updated(key, current, f.clone())?;
         let result = serde_json::to_value(&new).map_err(|error| no_json(key, error))?;
         let is_other = current != Some(&result);
@@ -128,7 +132,7 @@ impl Session {
     ) where
         T: Serialize + DeserializeOwned + Default,
     {
-        let (key, current) = match self.current.data.get_key_value(key) {
+        let (key, current) = match self.changes.after.data.get_key_value(key) {
             Some((key, value)) => (Arc::clone(key), Some(value)),
             None => (key.into(), None),
         };
@@ -138,20 +142,26 @@ impl Session {
             serde_json::to_value(new).map_err(|error| no_json(&name, error))
         });
         // One that came to something else than is there was set over since, and counts no more.
-        self.updates
+        self.changes
+            .updates
             .retain(|update| update.key != key || current == Some(&update.result));
-        if let Some(update) = self.updates.iter_mut().find(|update| update.key == key) {
+        if let Some(update) = self
+            .changes
+            .updates
+            .iter_mut()
+            .find(|update| update.key == key)
+        {
             update.steps.push(step);
             update.result = result;
             return;
         }
-        let untouched = current == self.before.data.get(&key);
+        let untouched = current == self.changes.before.data.get(&key);
         let start = if untouched {
             Start::Latest
         } else {
             Start::Own(current.cloned())
         };
-        self.updates.push(Update {
+        self.changes.updates.push(Update {
             key,
             start,
             steps: smallvec![step],
@@ -162,7 +172,7 @@ impl Session {
     /// Removes `key`, and returns the value it had.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         self.forget_updates(key);
-        if !self.current.data.contains_key(key) {
+        if !self.changes.after.data.contains_key(key) {
             return None;
         }
         self.contents_mut().data.remove(key)
@@ -225,9 +235,12 @@ impl Session {
     /// [`Error::Type`] if the value is no `T`; it stays, unless another request changed its type
     /// since this one loaded it. [`Error::Store`] if the store fails.
     pub async fn claim<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
-        let (before, current) = (self.before.data.get(key), self.current.data.get(key));
+        let (before, current) = (
+            self.changes.before.data.get(key),
+            self.changes.after.data.get(key),
+        );
         let replayed = |update: &&Update| update.is_of(key) && current == Some(&update.result);
-        let update = self.updates.iter().find(replayed).cloned();
+        let update = self.changes.updates.iter().find(replayed).cloned();
         let is_own = before.is_none() || update.is_none() && current != before;
         if self.get::<T>(key)?.is_none() {
             return Ok(None);
@@ -237,7 +250,7 @@ impl Session {
         };
         let mut value = backing.claim(key).await?;
         self.remove(key);
-        Arc::make_mut(&mut self.before).data.remove(key);
+        Arc::make_mut(&mut self.changes.before).data.remove(key);
         if let Some(update) = update {
             value = Some(update.replay(value.as_ref())?);
         }
@@ -250,30 +263,30 @@ impl Session {
     /// Whether there is a value under `key`.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
-        self.current.data.contains_key(key)
+        self.changes.after.data.contains_key(key)
     }
 
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.current.data.len()
+        self.changes.after.data.len()
     }
 
     /// Whether there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.current.data.is_empty()
+        self.changes.after.data.is_empty()
     }
 
     /// Keys and values, in the order of the keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.current.data.iter()
+        self.changes.after.data.iter()
     }
 
     /// The dictionary, to be read.
     #[must_use]
     pub fn data(&self) -> &Data {
-        &self.current.data
+        &self.changes.after.data
     }
 
     /// The dictionary, to be changed.
@@ -315,7 +328,7 @@ impl Index<&str> for Session {
     type Output = Value;
 
     fn index(&self, key: &str) -> &Value {
-        &self.current.data[key]
+        &self.changes.after.data[key]
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::{MAX_IDLE, MIN_IDLE, Session, cut};
+use crate::changes::Changes;
 use crate::clock;
 use crate::contents;
 use crate::record::Handle;
@@ -15,18 +16,14 @@ impl Session {
     ///
     /// For whenever somebody's rights change. [`login`](Session::login) does it by itself.
     pub fn renew(&mut self) {
-        self.renewed = true;
+        self.changes.renew = true;
     }
 
     /// Ends the session: its record is removed, and its cookie.
     ///
     /// What is put in afterwards begins a new, anonymous session under a new id.
     pub fn purge(&mut self) {
-        *self = Self {
-            purged: true,
-            backing: self.backing.take(),
-            ..Self::default()
-        };
+        self.changes = Changes::purge();
     }
 
     /// The same as [`purge`](Session::purge).
@@ -61,18 +58,19 @@ impl Session {
             );
         }
         if self
-            .current
+            .changes
+            .after
             .user
             .as_ref()
             .is_some_and(|other| *other != user)
         {
-            self.before = contents::empty();
-            self.current = contents::empty();
-            self.updates.clear();
-            self.emptied = true;
+            self.changes.before = contents::empty();
+            self.changes.after = contents::empty();
+            self.changes.updates.clear();
+            self.changes.emptied = true;
         }
         self.contents_mut().user = Some(user);
-        self.logged_in = true;
+        self.changes.login = true;
     }
 
     /// Logs the user out: the same as [`purge`](Session::purge).
@@ -83,13 +81,13 @@ impl Session {
     /// Who is logged in.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.current.user.as_deref()
+        self.changes.after.user.as_deref()
     }
 
     /// When the user logged in; `None` too if it was in this very request.
     #[must_use]
     pub fn authenticated_at(&self) -> Option<SystemTime> {
-        self.current.authenticated.map(SystemTime::from)
+        self.changes.after.authenticated.map(SystemTime::from)
     }
 
     /// A token for a form of a page that is for this visitor, to show that the page was ours.
@@ -162,7 +160,7 @@ impl Session {
     /// What [`set_note`](Session::set_note) noted.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
-        self.current.note.as_deref()
+        self.changes.after.note.as_deref()
     }
 
     /// Whether nothing is stored of this session yet.
@@ -182,7 +180,7 @@ impl Session {
     /// 400 days; other values are brought into that range.
     pub fn set_idle(&mut self, idle: Duration) {
         let idle = Some(idle.clamp(MIN_IDLE, MAX_IDLE));
-        if self.current.idle != idle {
+        if self.changes.after.idle != idle {
             self.contents_mut().idle = idle;
         }
     }

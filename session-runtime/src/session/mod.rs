@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::changes::{Changes, Update};
+use crate::changes::Changes;
 use crate::clock::{Timestamp, days};
 use crate::contents::{self, Contents};
 use crate::error::Result;
@@ -45,16 +45,8 @@ pub(crate) const MIN_IDLE: Duration = Duration::from_secs(1);
 /// or from its [`Connection`](crate::Connection); it is no extractor. `Session::default()` is an
 /// empty one that belongs to no request, for the tests of functions that take `&mut Session`.
 pub struct Session {
-    /// What the changes are told against.
-    before: Arc<Contents>,
-    /// What the session holds now; its own copy from the first change on.
-    current: Arc<Contents>,
-    updates: Vec<Update>,
-    purged: bool,
-    renewed: bool,
-    logged_in: bool,
-    /// A login took away what was another user's.
-    emptied: bool,
+    /// What it held when the request came to it, and what it holds now.
+    changes: Changes,
     backing: Option<Arc<dyn Backing>>,
 }
 
@@ -89,79 +81,38 @@ pub(crate) trait Backing: Send + Sync {
 impl Session {
     pub(crate) fn connected(contents: Arc<Contents>, backing: Option<Arc<dyn Backing>>) -> Self {
         Self {
-            before: Arc::clone(&contents),
-            current: contents,
-            updates: Vec::new(),
-            purged: false,
-            renewed: false,
-            logged_in: false,
-            emptied: false,
+            changes: Changes::between(Arc::clone(&contents), contents),
             backing,
         }
     }
 
     fn facts(&self) -> Facts {
-        let backing = self.backing.as_ref().filter(|_| !self.purged);
+        let backing = self.backing.as_ref().filter(|_| !self.changes.purge);
         backing.map_or_else(Facts::default, |backing| backing.facts())
     }
 
     /// What this request changed.
-    pub(crate) fn into_changes(mut self) -> Changes {
-        let before = &self.before;
-        if !Arc::ptr_eq(before, &self.current) {
-            // Asking `session["key"]` mutably makes a Null; that alone is no change.
-            let left_null =
-                |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
-            if self
-                .current
-                .data
-                .iter()
-                .any(|(key, value)| left_null(key, value))
-            {
-                Arc::make_mut(&mut self.current)
-                    .data
-                    .retain(|key, value| !left_null(key, value));
-            }
-            if self.current == *before {
-                self.current = Arc::clone(before);
-            }
-            // It may be kept for as long as the session lasts.
-            if let Some(current) = Arc::get_mut(&mut self.current) {
-                current.data.shrink_to_fit();
-            }
-            let current = &self.current;
-            self.updates
-                .retain(|update| current.data.get(&update.key) == Some(&update.result));
-        }
-        Changes {
-            before: self.before,
-            after: self.current,
-            updates: self.updates,
-            purge: self.purged,
-            renew: self.renewed,
-            login: self.logged_in,
-            emptied: self.emptied,
-        }
+    pub(crate) fn into_changes(self) -> Changes {
+        self.changes.tidied()
     }
 
     /// Whether nothing was done that a save would have to do.
     pub(crate) fn is_unchanged(&self) -> bool {
-        let acts = self.purged || self.renewed || self.logged_in;
-        !acts && Arc::ptr_eq(&self.before, &self.current)
+        self.changes.is_empty()
     }
 
     /// Whether what it held when it was loaded is gone: purged, or another user's.
     pub(crate) fn was_emptied(&self) -> bool {
-        self.purged || self.emptied
+        self.changes.purge || self.changes.emptied
     }
 
     fn contents_mut(&mut self) -> &mut Contents {
-        Arc::make_mut(&mut self.current)
+        Arc::make_mut(&mut self.changes.after)
     }
 
     /// From here on the key is set plainly: what `update` did to it before counts no more.
     fn forget_updates(&mut self, key: &str) {
-        self.updates.retain(|update| &*update.key != key);
+        self.changes.updates.retain(|update| &*update.key != key);
     }
 }
 
