@@ -2,6 +2,7 @@
 //! model that is simple enough to be believed.
 
 mod act;
+mod connections;
 mod dictionary;
 mod local_path;
 mod merge;
