@@ -251,9 +251,8 @@ impl Nodes {
             }
             result
         };
-        let silence = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
         let limit = tokio::time::timeout(self.patience / 4 * 3, first);
-        limit.await.unwrap_or_else(silence)
+        limit.await.map_err(std::io::Error::from)?
     }
 }
 

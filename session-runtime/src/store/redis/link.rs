@@ -191,11 +191,8 @@ impl Link {
         // Shorter than anybody waits, so that an attempt that hangs has an end that is seen.
         let limit = self.patience / 4 * 3;
         let attempt = tokio::time::timeout(limit, self.server.connect(limit));
-        let result = attempt.await.unwrap_or_else(|_| {
-            let silence = std::io::Error::from(std::io::ErrorKind::TimedOut);
-            Err(silence.into())
-        });
-        match result {
+        let silence = |elapsed| Err(std::io::Error::from(elapsed).into());
+        match attempt.await.unwrap_or_else(silence) {
             Ok(connection) => self.opened(connection),
             Err(error) => self.failed(error, begin),
         }

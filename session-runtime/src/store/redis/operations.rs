@@ -28,6 +28,18 @@ enum Written {
     },
 }
 
+impl Written {
+    /// What it is to a renewal, which does not ask to be listed.
+    fn renewed(self) -> Result<Commit, StoreError> {
+        match self {
+            Self::Saved => Ok(Commit::Saved),
+            Self::Gone => Ok(Commit::Gone),
+            Self::Conflict { latest, .. } => Ok(Commit::Conflict(latest)),
+            Self::Unlisted => Err(unexpected()),
+        }
+    }
+}
+
 /// How long a record lasts, in ms: counted by the caller's clock, so that the server's need not agree
 /// with it. Redis knows no such time of zero.
 fn lasting(expires: Timestamp, now: Timestamp) -> u64 {
@@ -210,12 +222,7 @@ impl Shared {
             .arg(TOMBSTONE.as_millis() as u64)
             .arg(&layout::revision(over)[..])
             .arg(layout::tombstone(now, Some(new)));
-        match self.written(script, cmd).await? {
-            Written::Saved => Ok(Commit::Saved),
-            Written::Gone => Ok(Commit::Gone),
-            Written::Conflict { latest, .. } => Ok(Commit::Conflict(latest)),
-            Written::Unlisted => Err(unexpected()),
-        }
+        self.written(script, cmd).await?.renewed()
     }
 
     async fn renew_at_once(
@@ -232,12 +239,7 @@ impl Shared {
         cmd.arg(&old.0[..])
             .arg(layout::tombstone(now, Some(new)))
             .arg(TOMBSTONE.as_millis() as u64);
-        match self.written(script, cmd).await? {
-            Written::Saved => Ok(Commit::Saved),
-            Written::Gone => Ok(Commit::Gone),
-            Written::Conflict { latest, .. } => Ok(Commit::Conflict(latest)),
-            Written::Unlisted => Err(unexpected()),
-        }
+        self.written(script, cmd).await?.renewed()
     }
 
     /// Removes what is under a key, or has followed it; of a user only what is meant.
