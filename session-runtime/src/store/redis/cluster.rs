@@ -1,5 +1,5 @@
-//! The nodes of a cluster, as a runtime reaches them: each by a link of its own, so that one that is
-//! down or silent delays nobody whose session is on another.
+//! A cluster, as a runtime reaches it: each node by links of its own, so that one that is down or
+//! silent delays nobody whose session is on another.
 //!
 //! Which node has which slot is asked when it is needed and remembered. A node that has lost a slot
 //! says so; of one that says nothing, the others are asked while it is waited for.
@@ -16,7 +16,7 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisResult, Serv
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
-use super::route::Node;
+use super::node::Node;
 use super::servers::{Errand, Replies, Server};
 use super::slots::{self, Place, Range};
 
@@ -31,8 +31,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// that is out of order.
 const HOPS: usize = 16;
 
-/// The nodes that are known to one runtime.
-pub(super) struct Nodes {
+/// A cluster, as far as it is known to one runtime.
+pub(super) struct Cluster {
     seeds: Arc<[ConnectionInfo]>,
     /// How long a request waits.
     patience: Duration,
@@ -50,7 +50,7 @@ struct Map {
     since: Option<Instant>,
 }
 
-impl Nodes {
+impl Cluster {
     pub(super) fn new(seeds: Arc<[ConnectionInfo]>, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
             seeds,
@@ -65,7 +65,7 @@ impl Nodes {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn are_in_use(&self, span: Duration) -> bool {
+    pub(super) fn is_in_use(&self, span: Duration) -> bool {
         let map = self.map();
         map.nodes.values().any(|node| node.is_in_use(span))
     }
@@ -193,8 +193,8 @@ impl Nodes {
         if since.is_some_and(|since| since.elapsed() < FRESH) {
             return Ok(());
         }
-        let (nodes, doubted) = (Arc::clone(self), doubted.cloned());
-        let ask = || async move { nodes.ask_for_map(doubted).await };
+        let (cluster, doubted) = (Arc::clone(self), doubted.cloned());
+        let ask = || async move { cluster.ask_for_map(doubted).await };
         let asked = self.looking.join(ask).await;
         asked.unwrap_or_else(|| Err(nobody()))
     }

@@ -111,7 +111,7 @@ impl Link {
     pub(super) async fn ask(self: &Arc<Self>, errand: Errand<'_>) -> RedisResult<Replies> {
         let mut is_second = false;
         loop {
-            let mut open = match self.is_open() {
+            let mut open = match self.current() {
                 Some(open) => open,
                 // Boxed, or every request would have room for what few of them need.
                 None => Box::pin(self.open()).await?,
@@ -148,7 +148,8 @@ impl Link {
         self.state().used.elapsed() < span
     }
 
-    fn is_open(&self) -> Option<Open> {
+    /// The connection, if there is one that is not known to be lost.
+    fn current(&self) -> Option<Open> {
         let mut state = self.state();
         state.used = Instant::now();
         let open = state.open.as_ref()?;
@@ -162,7 +163,7 @@ impl Link {
     /// try again. Whoever comes early in an outage waits for its end, which may be near.
     async fn open(self: &Arc<Self>) -> RedisResult<Open> {
         loop {
-            if let Some(open) = self.is_open() {
+            if let Some(open) = self.current() {
                 return Ok(open);
             }
             let now = Instant::now();
@@ -184,7 +185,7 @@ impl Link {
         if let Some(again) = again {
             tokio::time::sleep_until(again).await;
         }
-        if self.is_open().is_some() {
+        if self.current().is_some() {
             return;
         }
         let begin = Instant::now();

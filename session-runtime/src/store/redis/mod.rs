@@ -2,8 +2,9 @@
 //!
 //! `layout` says what is under a key, `scripts` what a server does with it, `operations` what the
 //! store does and how often it has to ask, `listing` who has which sessions, `lease` how requests go
-//! one after the other, `servers` and `url` which servers there are, `route`, with `cluster` and `slots`, which of them has a
-//! key, and `link` how a runtime talks to it.
+//! one after the other, `servers` and `url` which servers there are, `route`, with `cluster` and
+//! `slots`, which of them has a key, `node` and `link` how a runtime talks to it, and `attempt` how
+//! those who wait for the same share it.
 //!
 //! | key, behind the prefix | what |
 //! |---|---|
@@ -42,6 +43,7 @@ mod layout;
 mod lease;
 mod link;
 mod listing;
+mod node;
 mod operations;
 mod route;
 mod scripts;

@@ -5,27 +5,20 @@ use std::time::Duration;
 
 use redis::RedisResult;
 
-use super::cluster::Nodes;
-use super::link::Link;
-use super::servers::{Errand, Replies, Server, Servers};
+use super::cluster::Cluster;
+use super::node::Node;
+use super::servers::{Errand, Replies, Servers};
 
 pub(super) enum Route {
-    One(Box<Node>),
-    Cluster(Arc<Nodes>),
-}
-
-/// A server, as a runtime reaches it.
-pub(super) struct Node {
-    link: Arc<Link>,
-    /// One of its own: behind a command that waits for replicas a server answers nothing else.
-    waiting: Arc<Link>,
+    One(Node),
+    Cluster(Arc<Cluster>),
 }
 
 impl Route {
     pub(super) fn to(servers: &Servers, patience: Duration) -> Self {
         match servers {
-            Servers::One(server) => Self::One(Box::new(Node::new(Arc::clone(server), patience))),
-            Servers::Cluster(seeds) => Self::Cluster(Nodes::new(Arc::clone(seeds), patience)),
+            Servers::One(server) => Self::One(Node::new(Arc::clone(server), patience)),
+            Servers::Cluster(seeds) => Self::Cluster(Cluster::new(Arc::clone(seeds), patience)),
         }
     }
 
@@ -34,7 +27,7 @@ impl Route {
     pub(super) async fn ask(&self, errand: Errand<'_>) -> RedisResult<Replies> {
         match self {
             Self::One(node) => node.ask(errand).await,
-            Self::Cluster(nodes) => Box::pin(nodes.ask(errand)).await,
+            Self::Cluster(cluster) => Box::pin(cluster.ask(errand)).await,
         }
     }
 
@@ -42,28 +35,7 @@ impl Route {
     pub(super) fn is_in_use(&self, span: Duration) -> bool {
         match self {
             Self::One(node) => node.is_in_use(span),
-            Self::Cluster(nodes) => nodes.are_in_use(span),
+            Self::Cluster(cluster) => cluster.is_in_use(span),
         }
-    }
-}
-
-impl Node {
-    pub(super) fn new(server: Arc<Server>, patience: Duration) -> Self {
-        Self {
-            link: Link::to(Arc::clone(&server), patience),
-            waiting: Link::to(server, patience),
-        }
-    }
-
-    pub(super) async fn ask(&self, errand: Errand<'_>) -> RedisResult<Replies> {
-        let link = match errand.wait {
-            Some(_) => &self.waiting,
-            None => &self.link,
-        };
-        link.ask(errand).await
-    }
-
-    pub(super) fn is_in_use(&self, span: Duration) -> bool {
-        self.link.is_in_use(span) || self.waiting.is_in_use(span)
     }
 }
