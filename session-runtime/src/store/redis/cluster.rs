@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::attempt::Attempt;
 use super::node::Node;
-use super::servers::{Errand, Replies, Server};
+use super::servers::{Replies, Request, Server};
 use super::slots::{self, Place, Range};
 
 /// How long an answer to who has which slot is not asked for again.
@@ -81,8 +81,8 @@ impl Cluster {
     }
 
     /// Asks the node that has the slot.
-    pub(super) async fn ask(self: &Arc<Self>, errand: Errand<'_>) -> RedisResult<Replies> {
-        let slot = slots::slot_of(errand.cmd);
+    pub(super) async fn ask(self: &Arc<Self>, request: Request<'_>) -> RedisResult<Replies> {
+        let slot = slots::slot_of(request.cmd);
         let begin = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut hops = 0;
@@ -94,12 +94,12 @@ impl Cluster {
             let by_map = || self.place(slot).map(|place| (place, false));
             let (place, asking) = sent.take().or_else(by_map).ok_or_else(nobody)?;
             let node = self.node(&place)?;
-            let asked = node.ask(Errand { asking, ..errand });
+            let asked = node.ask(Request { asking, ..request });
             let moved = self.watch(slot, &place);
             let result = match select(pin!(asked), pin!(moved)).await {
                 Either::Left((result, _)) => result,
                 Either::Right(_) => {
-                    errand.again.store(true, Ordering::Relaxed);
+                    request.again.store(true, Ordering::Relaxed);
                     continue;
                 }
             };
@@ -133,7 +133,7 @@ impl Cluster {
                     if self.place(slot).is_none_or(|now| now == place) {
                         return Err(error);
                     }
-                    errand.again.store(true, Ordering::Relaxed);
+                    request.again.store(true, Ordering::Relaxed);
                 }
                 _ => return Err(error),
             }
@@ -230,14 +230,14 @@ impl Cluster {
     async fn first_answer(&self, places: Vec<Place>) -> RedisResult<Vec<Range>> {
         let mut slots = redis::cmd("CLUSTER");
         slots.arg("SLOTS");
-        let errand = Errand {
+        let request = Request {
             asking: false,
             cmd: &slots,
             wait: None,
             again: &AtomicBool::new(false),
         };
         let ask = async |place: Place| {
-            let (reply, _) = self.node(&place)?.ask(errand).await?;
+            let (reply, _) = self.node(&place)?.ask(request).await?;
             slots::read(reply, &place.0).ok_or_else(nobody)
         };
         let mut answers: FuturesUnordered<_> = places.into_iter().map(ask).collect();

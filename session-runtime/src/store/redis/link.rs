@@ -15,7 +15,7 @@ use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
-use super::servers::{Connection, Errand, Replies, Server};
+use super::servers::{Connection, Replies, Request, Server};
 use crate::random;
 
 /// The pauses between two tries to connect: doubled from the one to the other, and shortened by chance, so that
@@ -108,7 +108,7 @@ impl Link {
 
     /// Sends what is to be asked, and waits for the replies, for as long as it is polled. All that is
     /// sent is safe to be sent twice, and it is if the connection turns out to be lost.
-    pub(super) async fn ask(self: &Arc<Self>, errand: Errand<'_>) -> RedisResult<Replies> {
+    pub(super) async fn ask(self: &Arc<Self>, request: Request<'_>) -> RedisResult<Replies> {
         let mut is_second = false;
         loop {
             let mut open = match self.current() {
@@ -124,7 +124,7 @@ impl Link {
                 patience: self.patience,
                 is_over: false,
             };
-            let (result, was_sent) = send(open.connection.ask(errand)).await;
+            let (result, was_sent) = send(open.connection.ask(request)).await;
             waiting.is_over = true;
             match result {
                 Err(error) if is_lost(&error, &open) => {
@@ -135,7 +135,7 @@ impl Link {
                     is_second = true;
                     // Nor has a server done it that takes no writes.
                     if was_sent && !is_read_only(&error) {
-                        errand.again.store(true, Ordering::Relaxed);
+                        request.again.store(true, Ordering::Relaxed);
                     }
                 }
                 result => return result,

@@ -66,7 +66,7 @@ use tokio::runtime;
 use self::keys::Keys;
 use self::route::Route;
 use self::scripts::{Scripted, Scripts};
-use self::servers::{Errand, Replies, Servers};
+use self::servers::{Replies, Request, Servers};
 use self::url::Address;
 use super::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
 use crate::clock::Timestamp;
@@ -179,13 +179,13 @@ impl Shared {
         wait: Option<&Cmd>,
         again: &AtomicBool,
     ) -> Result<RedisResult<Replies>, StoreError> {
-        let errand = Errand {
+        let request = Request {
             asking: false,
             cmd,
             wait,
             again,
         };
-        Ok(self.route()?.ask(errand).await)
+        Ok(self.route()?.ask(request).await)
     }
 
     /// Runs a script whose loss is no loss.

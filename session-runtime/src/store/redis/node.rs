@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::RedisResult;
 
 use super::link::Link;
-use super::servers::{Errand, Replies, Server};
+use super::servers::{Replies, Request, Server};
 
 /// A server by itself, or a node of a cluster.
 pub(super) struct Node {
@@ -23,12 +23,12 @@ impl Node {
         }
     }
 
-    pub(super) async fn ask(&self, errand: Errand<'_>) -> RedisResult<Replies> {
-        let link = match errand.wait {
+    pub(super) async fn ask(&self, request: Request<'_>) -> RedisResult<Replies> {
+        let link = match request.wait {
             Some(_) => &self.waiting,
             None => &self.link,
         };
-        link.ask(errand).await
+        link.ask(request).await
     }
 
     pub(super) fn is_in_use(&self, span: Duration) -> bool {

@@ -7,7 +7,7 @@ use redis::RedisResult;
 
 use super::cluster::Cluster;
 use super::node::Node;
-use super::servers::{Errand, Replies, Servers};
+use super::servers::{Replies, Request, Servers};
 
 pub(super) enum Route {
     One(Node),
@@ -24,10 +24,10 @@ impl Route {
 
     /// Asks the server that has the key, for as long as it is polled. All that is sent is safe to be
     /// sent twice.
-    pub(super) async fn ask(&self, errand: Errand<'_>) -> RedisResult<Replies> {
+    pub(super) async fn ask(&self, request: Request<'_>) -> RedisResult<Replies> {
         match self {
-            Self::One(node) => node.ask(errand).await,
-            Self::Cluster(cluster) => Box::pin(cluster.ask(errand)).await,
+            Self::One(node) => node.ask(request).await,
+            Self::Cluster(cluster) => Box::pin(cluster.ask(request)).await,
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Connection(MultiplexedConnection);
 
 /// What a server is asked at once.
 #[derive(Clone, Copy)]
-pub(super) struct Errand<'c> {
+pub(super) struct Request<'c> {
     /// Whether the server is to answer for a slot that is still on its way to it.
     pub(super) asking: bool,
     pub(super) cmd: &'c Cmd,
@@ -144,29 +144,29 @@ fn choose_cryptography() {
 }
 
 impl Connection {
-    pub(super) async fn ask(&mut self, errand: Errand<'_>) -> RedisResult<Replies> {
-        if errand.asking || errand.wait.is_some() {
-            return Box::pin(self.ask_at_once(errand)).await;
+    pub(super) async fn ask(&mut self, request: Request<'_>) -> RedisResult<Replies> {
+        if request.asking || request.wait.is_some() {
+            return Box::pin(self.ask_at_once(request)).await;
         }
-        let reply = self.0.send_packed_command(errand.cmd).await?;
+        let reply = self.0.send_packed_command(request.cmd).await?;
         Ok((reply.extract_error()?, None))
     }
 
     /// In one piece, so that what others ask over the connection does not come in between.
-    async fn ask_at_once(&mut self, errand: Errand<'_>) -> RedisResult<Replies> {
+    async fn ask_at_once(&mut self, request: Request<'_>) -> RedisResult<Replies> {
         let mut all = Pipeline::with_capacity(3);
-        if errand.asking {
+        if request.asking {
             all.cmd("ASKING").ignore();
         }
-        all.add_command(errand.cmd.clone());
-        if let Some(wait) = errand.wait {
+        all.add_command(request.cmd.clone());
+        if let Some(wait) = request.wait {
             all.add_command(wait.clone());
         }
         let replies = self.0.req_packed_commands(&all, 0, all.len()).await?;
-        let mut replies = replies.into_iter().skip(usize::from(errand.asking));
+        let mut replies = replies.into_iter().skip(usize::from(request.asking));
         let mut next = || replies.next().unwrap_or(Value::Nil).extract_error();
         let reply = next()?;
-        let waited = errand.wait.map(|_| next()).transpose()?;
+        let waited = request.wait.map(|_| next()).transpose()?;
         Ok((reply, waited))
     }
 }
