@@ -307,6 +307,10 @@ impl Builder {
     /// When it is reached, the anonymous session that would expire first is dropped, which is the longest
     /// idle one unless some have an expiry of their own; when only logged-in ones remain, a new
     /// one is refused with 503.
+    ///
+    /// Not counted is that a session has ended, or has another id since a login or a renewal: this is
+    /// remembered for ten minutes, in some 200 bytes each. Where anybody may make sessions and end them,
+    /// the proxy in front bounds how fast.
     pub fn max_sessions(mut self, count: usize) -> Self {
         self.max_sessions = Some(count);
         self
