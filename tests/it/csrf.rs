@@ -1,12 +1,12 @@
 //! Requests from other sites' pages: refused before a handler's body, and a token for whose browser
 //! does not tell.
 
-use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderName;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Form, Html, Path, Query, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use bsession::{Connection, Hooks, Session, Sessions, connect, session};
 
 use crate::support::{Kind, Reply, SECRET, Setup, Site, Visitor, for_each_store, secret};
@@ -77,6 +77,21 @@ async fn form_too_late(sessions: Sessions) -> bsession::Result<Html> {
     Ok(Html::new(session.csrf_token()))
 }
 
+/// The same in two steps, of which the first comes too late.
+async fn form_later(
+    request: HttpRequest,
+    sessions: Sessions,
+    mut connection: Connection,
+) -> bsession::Result<impl Responder> {
+    sessions.revoke_user("ann", None).await?;
+    connection.session()["lost"] = true.into();
+    let token = connection.session().csrf_token();
+    drop(connection.save(&request, "late").await);
+    let mut connection = connect(&request).await?;
+    connection.session().login("joe");
+    Ok(connection.save(&request, Html::new(token)).await)
+}
+
 async fn form_under_hooks(mut connection: Connection) -> String {
     connection.session().csrf_token()
 }
@@ -117,6 +132,7 @@ fn routes(config: &mut ServiceConfig) {
     config
         .route("/form/{before}/{after}", web::get().to(form))
         .route("/form-too-late", web::get().to(form_too_late))
+        .route("/form-later", web::get().to(form_later))
         .route("/transfer", web::post().to(transfer))
         .route("/press", web::post().to(press))
         .route("/sign", web::post().to(sign))
@@ -209,11 +225,13 @@ for_each_store! {
 
     fn a_token_fits_the_session_that_a_login_begins_where_the_old_one_ended(setup) {
         let site = Site::open_with(setup.sessions(), routes);
-        let visitor = site.visitor();
-        visitor.post("/login/ann");
-        let page = visitor.get("/form-too-late");
-        assert_eq!(visitor.session()["user"], "joe");
-        assert_eq!(press_with(&visitor, &page.body), 200);
+        for form in ["/form-too-late", "/form-later"] {
+            let visitor = site.visitor();
+            visitor.post("/login/ann");
+            let page = visitor.get(form);
+            assert_eq!(visitor.session()["user"], "joe");
+            assert_eq!(press_with(&visitor, &page.body), 200, "{form}");
+        }
     }
 
     /// A logout's page may have a form, for the next login: the old cookie goes as ever.

@@ -245,7 +245,7 @@ impl Service {
             deadline.check()?;
         }
         // Nobody has it: a login begins another session under it, for which a page may have CSRF tokens.
-        outcome.next = new_id;
+        outcome.next = new_id.or(outcome.next.take());
         Ok(false)
     }
 
