@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::{Json, Path};
 use actix_web::{App, HttpResponse, HttpServer, Responder, get, post};
-use bsession::{Mode, Sessions, session};
+use bsession::{Flash, Level, Mode, Sessions, session};
 use serde_json::json;
 
 use crate::machine;
@@ -18,6 +18,8 @@ pub(crate) const IDLE: Duration = Duration::from_secs(40);
 pub(crate) const BRIEF: Duration = Duration::from_secs(2);
 /// Longer than the default: a machine that stands still for a moment is no finding.
 pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for others between a load and a save.
+const PAUSE: Duration = Duration::from_millis(5);
 
 #[get("/read")]
 #[session]
@@ -72,6 +74,16 @@ async fn slow(path: Path<(u64, String, u64)>) -> bsession::Result<impl Responder
     Ok("slow")
 }
 
+/// Counts plainly.
+#[post("/locked")]
+#[session(lock)]
+async fn locked() -> bsession::Result<impl Responder> {
+    let before: u64 = session.get("locked")?.unwrap_or(0);
+    tokio::time::sleep(PAUSE).await;
+    session.insert("locked", before + 1)?;
+    Ok("counted")
+}
+
 #[post("/plant/{value}")]
 #[session]
 async fn plant(value: Path<u64>) -> bsession::Result<impl Responder> {
@@ -82,7 +94,26 @@ async fn plant(value: Path<u64>) -> bsession::Result<impl Responder> {
 #[post("/claim")]
 #[session]
 async fn claim() -> bsession::Result<impl Responder> {
-    Ok(Json(session.claim::<u64>("gift").await?))
+    tokio::time::sleep(PAUSE).await;
+    let gift: Option<u64> = session.claim("gift").await?;
+    Ok(Json(Vec::from_iter(gift)))
+}
+
+#[post("/flash/{value}")]
+#[session]
+async fn flash(value: Path<String>) -> impl Responder {
+    session.flash(Level::Info, &*value);
+    tokio::time::sleep(PAUSE).await;
+    "left"
+}
+
+#[post("/flashes")]
+#[session]
+async fn flashes() -> bsession::Result<impl Responder> {
+    tokio::time::sleep(PAUSE).await;
+    let flashes = session.flashes().await?.into_iter();
+    let values = flashes.filter_map(|Flash { text, .. }| text.parse().ok());
+    Ok(Json(values.collect::<Vec<u64>>()))
 }
 
 /// Changes all that there is, and fails.
@@ -130,6 +161,22 @@ async fn logout() -> impl Responder {
     "out"
 }
 
+#[post("/revoke/{user}/{each}")]
+async fn revoke(
+    path: Path<(String, bool)>,
+    sessions: Sessions,
+) -> bsession::Result<impl Responder> {
+    let (user, each) = path.into_inner();
+    if each {
+        for session in sessions.of_user(&user).await? {
+            sessions.revoke(&user, session.handle).await?;
+        }
+    } else {
+        sessions.revoke_user(&user, None).await?;
+    }
+    Ok("revoked")
+}
+
 /// How this process is.
 #[get("/health")]
 async fn health(sessions: Sessions) -> impl Responder {
@@ -175,7 +222,8 @@ pub(crate) fn serve(place: String) -> std::io::Result<()> {
             App::new()
                 .app_data(sessions.clone())
                 .service((read, begin, brief, count, set, slow, plant))
-                .service((claim, fail, panic, login, renew, logout, health))
+                .service((locked, claim, flash, flashes, fail, panic))
+                .service((login, renew, logout, revoke, health))
         })
         .workers(2)
         // Longer than any pause between two requests: an answer that stays away is a finding.

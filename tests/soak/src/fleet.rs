@@ -3,12 +3,14 @@
 use std::io::{BufRead, BufReader, Result};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
+use crate::place::Place;
 use crate::tally::{self, Counts};
 use crate::watch::Health;
 
-/// Makes this program a server; the value is the name of a [`Place`](crate::place::Place).
+/// Makes this program a server; the value is the name of a [`Place`].
 pub(crate) const SERVE: &str = "BSESSION_SOAK_SERVE";
 
 struct Server {
@@ -18,7 +20,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(number: u64, place: &str) -> Result<Self> {
+    fn start(number: u64, place: &str, lease: Duration) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .env(SERVE, place)
             .stdin(Stdio::piped())
@@ -34,7 +36,7 @@ impl Server {
             .ok_or(std::io::Error::other("a server that does not start"))?;
         Ok(Self {
             child,
-            life: Life { number, address },
+            life: Life::new(number, address, lease),
             _stdin: stdin,
         })
     }
@@ -45,14 +47,46 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = self.life.killed.set(Instant::now());
     }
 }
 
+/// How long after its answer a request's lock may not be given back yet.
+const GIVING_BACK: Duration = Duration::from_secs(1);
+
 /// One life of a server: a port may come again, its life does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Life {
     number: u64,
     pub(crate) address: SocketAddr,
+    /// How long a lock may outlive it.
+    lease: Duration,
+    killed: Arc<OnceLock<Instant>>,
+}
+
+impl Life {
+    pub(crate) fn new(number: u64, address: SocketAddr, lease: Duration) -> Self {
+        Self {
+            number,
+            address,
+            lease,
+            killed: Arc::default(),
+        }
+    }
+
+    /// Whether the lock of a request that was answered then, if ever, may have outlived the server
+    /// and be there until this moment.
+    pub(crate) fn may_leave_a_lock(&self, answered: Option<Instant>, until: Instant) -> bool {
+        self.killed.get().is_some_and(|&killed| {
+            until <= killed + self.lease && answered.is_none_or(|at| killed < at + GIVING_BACK)
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn killed_at(self, moment: Instant) -> Self {
+        self.killed.set(moment).expect("a server is killed once");
+        self
+    }
 }
 
 /// The server at each place; none, while it is being killed.
@@ -61,7 +95,7 @@ pub(crate) struct Lives(RwLock<Vec<Option<Life>>>);
 impl Lives {
     pub(crate) fn all(&self) -> Vec<Life> {
         let lives = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        lives.iter().copied().flatten().collect()
+        lives.iter().flatten().cloned().collect()
     }
 
     fn set(&self, place: usize, life: Option<Life>) {
@@ -71,16 +105,24 @@ impl Lives {
 
 pub(crate) struct Fleet {
     place: String,
+    lease: Duration,
     servers: Vec<Server>,
 }
 
 impl Fleet {
-    pub(crate) fn start(count: usize, place: String) -> Result<(Self, Lives)> {
+    pub(crate) fn start(count: usize, place: &Place) -> Result<(Self, Lives)> {
+        let (place, lease) = (place.name(), place.lease());
         let servers = (0..count as u64)
-            .map(|number| Server::start(number, &place))
+            .map(|number| Server::start(number, &place, lease))
             .collect::<Result<Vec<_>>>()?;
-        let lives = servers.iter().map(|server| Some(server.life)).collect();
-        Ok((Self { place, servers }, Lives(RwLock::new(lives))))
+        let lives = servers.iter().map(|server| Some(server.life.clone()));
+        let lives = Lives(RwLock::new(lives.collect()));
+        let fleet = Self {
+            place,
+            lease,
+            servers,
+        };
+        Ok((fleet, lives))
     }
 
     /// How many of the first servers run from the start to the end: the last of several does not.
@@ -99,12 +141,14 @@ impl Fleet {
     /// it had counted is added to `past`.
     pub(crate) fn kill_one(&mut self, lives: &Lives, past: &mut Counts) -> Result<()> {
         let place = self.servers.len() - 1;
-        let Life { number, address } = self.servers[place].life;
+        let Life {
+            number, address, ..
+        } = self.servers[place].life;
         tally::add(past, &Health::of(address)?.stats);
         lives.set(place, None);
         drop(self.servers.pop());
-        let server = Server::start(number + 1, &self.place)?;
-        lives.set(place, Some(server.life));
+        let server = Server::start(number + 1, &self.place, self.lease)?;
+        lives.set(place, Some(server.life.clone()));
         self.servers.push(server);
         Ok(())
     }

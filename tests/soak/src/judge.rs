@@ -6,8 +6,8 @@
 
 use std::time::Instant;
 
-use crate::model::{Model, Own, Seen};
-use crate::op::{Done, Op, Shown, TABS, own_key};
+use crate::model::{Counter, Model, Own, Pile, Seen};
+use crate::op::{COUNTERS, Done, Op, PILES, Shown, TABS, own_key};
 
 /// How a request lies to the one that ends the id.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl<'r> Judge<'r> {
                 }
             }
         }
-        self.claims();
+        self.takings();
     }
 
     fn status(&mut self, done: &Done) {
@@ -91,16 +91,30 @@ impl<'r> Judge<'r> {
             None => self.fault(format!("no answer to {name} from a living server")),
             Some(500) if done.op == Op::Fail => {}
             Some(200) if !matches!(done.op, Op::Fail | Op::Panic) => {}
+            Some(503) if self.may_be_locked_for_good(done) => {}
             Some(status) => self.fault(format!("{name} was answered with {status}")),
         }
     }
 
-    /// A login or a renewal sets one cookie, another one; a logout takes it away.
+    /// Whether all that it waited for may be the lock of a killed server.
+    fn may_be_locked_for_good(&self, done: &Done) -> bool {
+        let Some((refused, _)) = done.answered.as_ref().filter(|_| done.op.locks()) else {
+            return false;
+        };
+        let mut locking = self.model.locking.iter().chain(self.done);
+        locking.any(|other| {
+            let answered = other.answered.as_ref().map(|(at, _)| *at);
+            other.op.locks() && other.life.may_leave_a_lock(answered, *refused)
+        })
+    }
+
+    /// A login or a renewal sets one cookie, another one; a logout takes it away; who revokes has none.
     fn new_cookie(&mut self, done: &Done) {
         let Some(answer) = done.answer().filter(|answer| answer.status == 200) else {
             return;
         };
         let right = match &answer.cookies[..] {
+            cookies if !done.op.sets_cookie() => cookies.is_empty(),
             [cookie] if done.op.ends_session() => cookie.is_empty(),
             [cookie] => !cookie.is_empty() && cookie != self.token,
             _ => false,
@@ -165,10 +179,6 @@ impl<'r> Judge<'r> {
             },
         };
         self.holds(view, sent, seen);
-        let is_gone = self.model.gift.is_some() && seen.number("gift").is_none();
-        if is_gone && self.won().count() == 0 && !self.is_gift_doubtful() {
-            self.fault("the gift is gone, and nobody has it");
-        }
     }
 
     /// Whether a session that lives holds what it must and nothing else.
@@ -186,46 +196,55 @@ impl<'r> Judge<'r> {
             self.fault(format!("not {}'s session: {seen:?}", self.model.mark));
         }
         let known = |key: &str| {
-            ["mark", "count", "gift"].contains(&key) || (0..TABS).any(|tab| own_key(tab) == key)
+            key == "mark"
+                || COUNTERS.contains(&key)
+                || PILES.contains(&key)
+                || (0..TABS).any(|tab| own_key(tab) == key)
         };
         if let Some(key) = seen.data.keys().find(|key| !known(key)) {
             self.fault(format!("nobody saved the key {key:?}"));
         }
-        self.counted(view, seen.number("count").unwrap_or(0));
+        for (which, key) in COUNTERS.iter().enumerate() {
+            self.counted(view, which, seen.number(key).unwrap_or(0));
+        }
         for tab in 0..TABS {
             self.own(view, tab, seen.number(&own_key(tab)));
         }
-        self.gift(view, sent, seen.number("gift"));
+        for (which, key) in PILES.iter().enumerate() {
+            self.piled(view, sent, which, &seen.pile(key));
+        }
     }
 
-    fn counted(&mut self, view: View, seen: u64) {
-        let (least, most) = self.count_between(view);
+    fn counted(&mut self, view: View, which: usize, seen: u64) {
+        let (least, most) = self.count_between(which, view);
         if !(least..=most).contains(&seen) {
+            let key = COUNTERS[which];
             self.fault(format!(
-                "{seen} counted, between {least} and {most} expected"
+                "{key} is {seen}, between {least} and {most} expected"
             ));
         }
     }
 
-    fn count_between(&self, view: View) -> (u64, u64) {
-        let counting = || self.done.iter().filter(|done| done.op.counts());
+    fn count_between(&self, which: usize, view: View) -> (u64, u64) {
+        let Counter { count, doubtful } = &self.model.counters[which];
+        let counting = || {
+            let done = self.done.iter();
+            done.filter(|done| done.op.counts() == Some(which))
+        };
         let surely = counting().filter(|done| done.succeeded() && done.by(view.from));
         let perhaps = counting().filter(|done| done.sent <= view.to);
-        let most = self.model.doubtful.len() + perhaps.count();
-        (
-            self.model.count + surely.count() as u64,
-            self.model.count + most as u64,
-        )
+        let most = doubtful.len() + perhaps.count();
+        (count + surely.count() as u64, count + most as u64)
     }
 
-    /// How many updates must have been counted by then.
-    pub(crate) fn least_count(&self, sent: Instant) -> u64 {
+    /// How much must have been counted by then.
+    pub(crate) fn least_count(&self, which: usize, sent: Instant) -> u64 {
         let view = View {
             from: sent,
             to: sent,
             renewed: false,
         };
-        self.count_between(view).0
+        self.count_between(which, view).0
     }
 
     fn own(&mut self, view: View, tab: usize, seen: Option<u64>) {
@@ -260,52 +279,106 @@ impl<'r> Judge<'r> {
             .filter_map(|done| Some((done.sent, done.op.sets()?)))
     }
 
-    fn gift(&mut self, view: View, sent: Instant, seen: Option<u64>) {
-        let claims = || self.done.iter().filter(|done| done.op == Op::Claim);
-        let Some(value) = seen else {
-            if self.model.gift.is_some()
-                && !self.model.gift_doubtful
-                && !claims().any(|done| done.sent <= view.to)
-            {
-                self.fault("the gift is gone, though nobody claimed it");
+    /// Whether a pile has what was left and nobody has taken, and nothing else.
+    fn piled(&mut self, view: View, sent: Instant, which: usize, seen: &[u64]) {
+        let key = PILES[which];
+        for value in seen {
+            if !self.may_be_left(which, *value, view.to) {
+                self.fault(format!("nobody left {value} in {key}"));
             }
-            return;
-        };
-        if self.model.gift != Some(value) {
-            self.fault(format!("the gift is {value} and not {:?}", self.model.gift));
+            // Whoever took all that was there, and not this one, came after somebody who has it.
+            let is_taken = self.takers(which).any(|taker| {
+                let missed = self.is_left(which, *value, taker.sent) && taker.by(view.from);
+                taker.succeeded() && (missed || taker.by(sent) && taker.taken().contains(value))
+            });
+            if is_taken {
+                self.fault(format!("{value} is in {key}, though it was taken"));
+            }
         }
-        let tried = claims().any(|done| done.succeeded() && done.by(view.from));
-        let won = self.won().any(|(done, _)| done.by(sent));
-        if tried || won {
-            self.fault(format!("the gift {value} is there, though it was claimed"));
+        let Pile { there, takers, .. } = &self.model.piles[which];
+        let left = self.left(which).map(|(_, value)| value);
+        for value in there.iter().copied().chain(left) {
+            let may_be_taken = !takers.is_empty()
+                || self.takers(which).any(|taker| {
+                    let took = taker.answered.is_none() || taker.taken().contains(&value);
+                    took && taker.sent <= view.to
+                });
+            if self.is_left(which, value, view.from) && !seen.contains(&value) && !may_be_taken {
+                self.fault(format!("{value} is gone from {key}, and nobody has it"));
+            }
         }
     }
 
-    /// The claims that got a value.
-    fn won(&self) -> impl Iterator<Item = (&'r Done, u64)> {
-        let claims = self.done.iter().filter(|done| done.op == Op::Claim);
-        claims.filter_map(|done| {
-            let got: Option<u64> = serde_json::from_str(&done.answer()?.body).ok()?;
-            Some((done, got?))
+    fn takers(&self, which: usize) -> impl Iterator<Item = &'r Done> + use<'r> {
+        let done = self.done.iter();
+        done.filter(move |done| done.op.takes() == Some(which))
+    }
+
+    fn left(&self, which: usize) -> impl Iterator<Item = (&'r Done, u64)> + use<'r> {
+        self.done.iter().filter_map(move |done| {
+            let (pile, value) = done.op.leaves()?;
+            (pile == which).then_some((done, value))
         })
     }
 
-    /// Whether a claim may have taken the gift without saying so.
-    pub(crate) fn is_gift_doubtful(&self) -> bool {
-        let silent = |done: &Done| done.op == Op::Claim && done.answered.is_none();
-        self.model.gift_doubtful || self.done.iter().any(silent)
+    /// Whether it was there at this moment, unless it was taken.
+    fn is_left(&self, which: usize, value: u64, by: Instant) -> bool {
+        let left = |(done, other): (&Done, u64)| other == value && done.succeeded() && done.by(by);
+        self.model.piles[which].there.contains(&value) || self.left(which).any(left)
     }
 
-    fn claims(&mut self) {
-        let won: Vec<_> = self.won().collect();
-        for &(done, value) in &won {
-            if self.model.gift != Some(value) || self.phase(done) == Phase::After {
-                self.fault(format!("{value} was claimed, which was not to be had"));
+    fn may_be_left(&self, which: usize, value: u64, by: Instant) -> bool {
+        let Pile {
+            there, doubtful, ..
+        } = &self.model.piles[which];
+        there.contains(&value)
+            || doubtful.iter().any(|(_, other)| *other == value)
+            || self
+                .left(which)
+                .any(|(done, other)| other == value && done.sent <= by)
+    }
+
+    /// What was taken is for one, and was to be had.
+    fn takings(&mut self) {
+        for which in 0..PILES.len() {
+            let mut taken = Vec::new();
+            for taker in self.takers(which) {
+                let Some((at, _)) = taker.answered else {
+                    continue;
+                };
+                for value in taker.taken() {
+                    if self.phase(taker) == Phase::After || !self.may_be_left(which, value, at) {
+                        self.fault(format!("{value} was taken, which was not to be had"));
+                    }
+                    if taken.contains(&value) {
+                        self.fault(format!("{value} was taken more than once"));
+                    }
+                    taken.push(value);
+                }
             }
         }
-        if won.len() > 1 {
-            self.fault(format!("one gift was claimed {} times", won.len()));
-        }
+    }
+
+    /// What requests without an answer left that has neither been seen nor taken.
+    pub(crate) fn doubtful_leavings(&self, which: usize, there: &[u64]) -> Vec<(Instant, u64)> {
+        let silent = self.left(which).filter(|(done, _)| done.answered.is_none());
+        let silent = silent.map(|(done, value)| (done.sent, value));
+        let before = self.model.piles[which].doubtful.iter().copied();
+        let is_gone = |value| {
+            self.takers(which)
+                .any(|taker| taker.taken().contains(&value))
+        };
+        let came = |value| there.contains(&value) || is_gone(value);
+        before
+            .chain(silent)
+            .filter(|(_, value)| !came(*value))
+            .collect()
+    }
+
+    /// When requests without an answer were sent that may have taken what is there.
+    pub(crate) fn silent_takers(&self, which: usize) -> impl Iterator<Item = Instant> {
+        let silent = self.takers(which).filter(|taker| taker.answered.is_none());
+        silent.map(|taker| taker.sent)
     }
 }
 
@@ -313,17 +386,26 @@ impl<'r> Judge<'r> {
 mod tests {
     use std::time::Duration;
 
+    use serde::Serialize;
     use serde_json::json;
 
     use super::*;
     use crate::client::Answer;
+    use crate::fleet::Life;
 
     const TOKEN: &str = "token";
+    const LEASE: Duration = Duration::from_secs(30);
+
+    const READ: Op = Op::Read(Shown::Token);
+
+    fn life(lease: Duration) -> Life {
+        Life::new(0, ([127, 0, 0, 1], 80).into(), lease)
+    }
 
     /// A request, sent and answered at these milliseconds of a round.
     fn done(round: Instant, op: Op, from: u64, to: u64, body: &str) -> Done {
         let at = |millis| round + Duration::from_millis(millis);
-        let cookies = match op.ends_session() {
+        let cookies = match op.ends_session() && op.sets_cookie() {
             true => vec![String::new()],
             false => Vec::new(),
         };
@@ -338,18 +420,19 @@ mod tests {
             sent: at(from),
             answered: Some((at(to), answer)),
             excused: false,
+            life: life(LEASE),
         }
     }
 
-    fn holding(count: u64) -> String {
-        json!({ "user": null, "data": { "mark": "joe", "count": count } }).to_string()
+    fn holding(key: &str, count: impl Serialize) -> String {
+        json!({ "user": null, "data": { "mark": "joe", key: count } }).to_string()
     }
 
     const NOTHING: &str = r#"{ "user": null, "data": {} }"#;
 
     fn faults(gift: Option<u64>, done: &[Done]) -> usize {
         let mut model = Model::new("joe".to_owned(), None);
-        model.gift = gift;
+        model.piles[0].there.extend(gift);
         let mut judge = Judge::new(&model, TOKEN, done);
         judge.answers();
         judge.into_faults().len()
@@ -358,31 +441,101 @@ mod tests {
     #[test]
     fn what_was_answered_counts_and_what_overlaps_may() {
         let round = Instant::now();
-        let read = |from, count| {
-            let update = done(round, Op::Count, 0, 10, "");
-            let read = done(round, Op::Read(Shown::Token), from, 20, &holding(count));
-            faults(None, &[update, read])
+        for (op, key) in [(Op::Count, "count"), (Op::Locked, "locked")] {
+            let read = |from, count| {
+                let update = done(round, op.clone(), 0, 10, "");
+                let read = done(round, READ, from, 20, &holding(key, count));
+                faults(None, &[update, read])
+            };
+            assert_eq!([read(11, 0), read(11, 1), read(11, 2)], [1, 0, 1], "{key}");
+            assert_eq!([read(5, 0), read(5, 1), read(5, 2)], [0, 0, 1], "{key}");
+        }
+    }
+
+    /// A request that found the session locked, until this second, when the server that had locked it was
+    /// killed in the first one.
+    fn locked_until(second: u64, by: Done) -> usize {
+        let killed = by.sent + Duration::from_secs(1);
+        let by = Done {
+            life: by.life.clone().killed_at(killed),
+            ..by
         };
-        assert_eq!([read(11, 0), read(11, 1), read(11, 2)], [1, 0, 1]);
-        assert_eq!([read(5, 0), read(5, 1), read(5, 2)], [0, 0, 1]);
+        let from = 1000 * (second - 10);
+        let mut refused = done(by.sent, Op::Locked, from, 1000 * second, "");
+        if let Some((_, answer)) = &mut refused.answered {
+            answer.status = 503;
+        }
+        faults(None, &[by, refused])
+    }
+
+    #[test]
+    fn a_lock_outlives_a_killed_server_for_a_lease_and_no_longer() {
+        let round = Instant::now();
+        let silent = || {
+            let lock = done(round, Op::Locked, 0, 10, "");
+            Done {
+                answered: None,
+                excused: true,
+                ..lock
+            }
+        };
+        assert_eq!(locked_until(31, silent()), 0);
+        assert_eq!(locked_until(32, silent()), 1);
+        let in_files = || Done {
+            life: life(Duration::ZERO),
+            ..silent()
+        };
+        assert_eq!(locked_until(11, in_files()), 1, "the kernel gives it back");
+        let answered = |at| done(round, Op::Locked, 0, at, "");
+        assert_eq!(locked_until(31, answered(999)), 0, "not given back yet");
+        assert_eq!(
+            locked_until(31, done(round, Op::Count, 0, 999, "")),
+            1,
+            "of no lock"
+        );
+    }
+
+    #[test]
+    fn a_lock_of_a_server_that_lives_is_given_back() {
+        let round = Instant::now();
+        let lock = Op::Locked;
+        let gone = done(round, Op::HangUp(Box::new(lock.clone())), 0, 10, "");
+        let mut refused = done(round, lock, 0, 10_000, "");
+        if let Some((_, answer)) = &mut refused.answered {
+            answer.status = 503;
+        }
+        assert_eq!(faults(None, &[gone, refused]), 1);
     }
 
     #[test]
     fn after_a_logout_there_is_nothing_and_no_cookie() {
         let round = Instant::now();
+        for end in [Op::Logout, revocation()] {
+            after_the_end(round, &end);
+        }
+    }
+
+    fn revocation() -> Op {
+        Op::Revoke {
+            user: "joe".to_owned(),
+            each: true,
+        }
+    }
+
+    fn after_the_end(round: Instant, end: &Op) {
         let after = |from, body: &str, cookie: &[&str]| {
-            let logout = done(round, Op::Logout, 10, 20, "");
-            let mut read = done(round, Op::Read(Shown::Token), from, 30, body);
+            let logout = done(round, end.clone(), 10, 20, "");
+            let mut read = done(round, READ, from, 30, body);
             if let Some((_, answer)) = &mut read.answered {
                 answer.cookies = cookie.iter().map(|&cookie| cookie.to_owned()).collect();
             }
             faults(None, &[logout, read])
         };
         assert_eq!(after(21, NOTHING, &[]), 0);
-        assert_eq!(after(21, &holding(0), &[]), 1);
+        assert_eq!(after(21, &holding("count", 0), &[]), 1);
         assert_eq!(after(21, NOTHING, &[TOKEN]), 1);
         assert_eq!(after(15, NOTHING, &[]), 0, "it may be before or after");
-        assert_eq!(after(15, &holding(0), &[TOKEN]), 0);
+        assert_eq!(after(15, &holding("count", 0), &[TOKEN]), 0);
         assert_eq!(after(15, NOTHING, &["other"]), 1, "but never another one");
     }
 
@@ -390,8 +543,17 @@ mod tests {
     fn before_a_logout_the_session_is_there() {
         let round = Instant::now();
         let logout = done(round, Op::Logout, 10, 20, "");
-        let read = done(round, Op::Read(Shown::Token), 0, 5, NOTHING);
+        let read = done(round, READ, 0, 5, NOTHING);
         assert_ne!(faults(None, &[logout, read]), 0);
+    }
+
+    #[test]
+    fn whoever_revokes_has_no_cookie_to_take_away() {
+        let mut revocation = done(Instant::now(), revocation(), 0, 10, "");
+        if let Some((_, answer)) = &mut revocation.answered {
+            answer.cookies.push(String::new());
+        }
+        assert_eq!(faults(None, &[revocation]), 1);
     }
 
     #[test]
@@ -401,8 +563,72 @@ mod tests {
             let claims = bodies.map(|body| done(round, Op::Claim, 0, 10, body));
             faults(Some(7), &claims)
         };
-        assert_eq!(claims(["7", "null"]), 0);
-        assert_eq!(claims(["7", "7"]), 1);
-        assert_eq!(claims(["8", "null"]), 1);
+        assert_eq!(claims(["[7]", "[]"]), 0);
+        assert_eq!(claims(["[7]", "[7]"]), 1);
+        assert_eq!(claims(["[8]", "[]"]), 1);
+    }
+
+    /// A look at flashes with these texts, after two that were left at once, and what was taken meanwhile.
+    fn look(taken: &[(u64, u64, &str)], there: &[&str]) -> usize {
+        let round = Instant::now();
+        let mut all = vec![
+            done(round, Op::Flash(1), 0, 10, ""),
+            done(round, Op::Flash(2), 5, 15, ""),
+        ];
+        let takers = taken.iter();
+        all.extend(takers.map(|&(from, to, body)| done(round, Op::Flashes, from, to, body)));
+        let flashes: Vec<_> = there.iter().map(|text| json!({ "text": text })).collect();
+        all.push(done(round, READ, 50, 60, &holding("_flash", flashes)));
+        faults(None, &all)
+    }
+
+    #[test]
+    fn flashes_that_nobody_took_are_there() {
+        assert_eq!(look(&[], &["1", "2"]), 0);
+        assert_eq!(look(&[], &["1"]), 1);
+        assert_eq!(look(&[], &["1", "2", "3"]), 1, "nobody left it");
+        assert_eq!(look(&[(30, 40, "[1,2]")], &[]), 0);
+        assert_eq!(look(&[(30, 40, "[1]")], &[]), 1, "nobody has the other one");
+        assert_eq!(
+            look(&[(55, 70, "[1,2]")], &["1", "2"]),
+            0,
+            "before or after"
+        );
+        assert_eq!(look(&[(55, 70, "[1,2]")], &[]), 0);
+        assert_eq!(look(&[(61, 70, "[1,2]")], &[]), 2, "it came later");
+    }
+
+    #[test]
+    fn a_flash_is_shown_once() {
+        assert_eq!(look(&[(0, 20, "[1]"), (0, 20, "[2]")], &[]), 0);
+        assert_eq!(look(&[(0, 20, "[1,2]"), (0, 20, "[2]")], &[]), 1);
+        assert_eq!(look(&[(30, 40, "[1,2]")], &["1"]), 1, "it was taken");
+        assert_eq!(look(&[(0, 20, "[1,2]")], &["1"]), 1, "the same");
+        assert_eq!(
+            look(&[(30, 40, "[]")], &["1", "2"]),
+            2,
+            "all are taken at once"
+        );
+        assert_eq!(
+            look(&[(12, 40, "[1]")], &["2"]),
+            0,
+            "it may have come later"
+        );
+        assert_eq!(look(&[(0, 20, "[1,2,3]")], &[]), 1, "nobody left it");
+    }
+
+    #[test]
+    fn a_request_without_an_answer_may_take_flashes_or_leave_some() {
+        let round = Instant::now();
+        let read = |silent: Op, there: &str| {
+            let mut silent = done(round, silent, 0, 10, "");
+            (silent.answered, silent.excused) = (None, true);
+            let flashes = json!([{ "text": there }]);
+            let left = done(round, Op::Flash(1), 0, 10, "");
+            let read = done(round, READ, 20, 30, &holding("_flash", flashes));
+            faults(None, &[silent, left, read])
+        };
+        assert_eq!([read(Op::Flashes, "1"), read(Op::Flashes, "")], [0, 0]);
+        assert_eq!([read(Op::Flash(2), "1"), read(Op::Flash(2), "2")], [0, 1]);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::judge::Judge;
 use crate::model::{Model, Seen};
-use crate::op::{Done, TABS, own_key};
+use crate::op::{COUNTERS, Done, PILES, TABS, own_key};
 
 pub(crate) struct Look {
     sent: Instant,
@@ -35,21 +35,30 @@ impl Look {
     pub(crate) fn judge(self, judge: &mut Judge<'_>) -> Model {
         judge.last_look(self.sent, self.answered, &self.seen);
         let renewed = judge.end().is_some();
-        let count = self.seen.number("count").unwrap_or(0);
-        let arrived = count.saturating_sub(judge.least_count(self.sent));
         let mut model = judge.model.clone();
-        model.count = count;
         model.user = self.seen.user.clone();
-        model.gift = self.seen.number("gift");
-        model.gift_doubtful = judge.is_gift_doubtful();
-        let silent = |done: &&Done| done.op.counts() && done.answered.is_none();
-        model
-            .doubtful
-            .extend(judge.done.iter().filter(silent).map(|done| done.sent));
-        model.doubtful.sort();
-        // Whichever came through: as the youngest can come latest, they are kept.
-        let arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
-        model.doubtful.drain(..arrived.min(model.doubtful.len()));
+        let silent = || judge.done.iter().filter(|done| done.answered.is_none());
+        for (which, counter) in model.counters.iter_mut().enumerate() {
+            counter.count = self.seen.number(COUNTERS[which]).unwrap_or(0);
+            let arrived = counter
+                .count
+                .saturating_sub(judge.least_count(which, self.sent));
+            let counting = silent().filter(|done| done.op.counts() == Some(which));
+            counter.doubtful.extend(counting.map(|done| done.sent));
+            counter.doubtful.sort();
+            // Whichever came through: as the youngest can come latest, they are kept.
+            let arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
+            counter
+                .doubtful
+                .drain(..arrived.min(counter.doubtful.len()));
+        }
+        for (which, pile) in model.piles.iter_mut().enumerate() {
+            pile.there = self.seen.pile(PILES[which]);
+            pile.doubtful = judge.doubtful_leavings(which, &pile.there);
+            pile.takers.extend(judge.silent_takers(which));
+        }
+        let locking = judge.done.iter().filter(|done| done.op.locks());
+        model.locking.extend(locking.cloned());
         for tab in 0..TABS {
             let own = &mut model.own[tab];
             own.value = self.seen.number(&own_key(tab));
@@ -58,9 +67,22 @@ impl Look {
         }
         if renewed {
             // The old id is dead: what has not come through will not.
-            model.doubtful.clear();
-            model.own.iter_mut().for_each(|own| own.doubtful.clear());
-            model.gift_doubtful = false;
+            let Model {
+                counters,
+                own,
+                piles,
+                locking,
+                ..
+            } = &mut model;
+            counters
+                .iter_mut()
+                .for_each(|counter| counter.doubtful.clear());
+            own.iter_mut().for_each(|own| own.doubtful.clear());
+            for pile in piles {
+                pile.doubtful.clear();
+                pile.takers.clear();
+            }
+            locking.clear();
         }
         model
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::app;
-use crate::op::TABS;
+use crate::op::{COUNTERS, Done, PILES, TABS};
 
 /// How long after it was sent a request without an answer may still be saved: the store's time-out,
 /// with much room.
@@ -28,6 +28,17 @@ impl Seen {
     pub(crate) fn number(&self, key: &str) -> Option<u64> {
         self.data.get(key).and_then(Value::as_u64)
     }
+
+    /// The numbers of a pile: one by itself, or the texts of flashes.
+    pub(crate) fn pile(&self, key: &str) -> Vec<u64> {
+        match self.data.get(key) {
+            Some(Value::Array(flashes)) => {
+                let texts = flashes.iter().filter_map(|flash| flash["text"].as_str());
+                texts.filter_map(|text| text.parse().ok()).collect()
+            }
+            _ => self.number(key).into_iter().collect(),
+        }
+    }
 }
 
 /// The key of one tab.
@@ -38,17 +49,32 @@ pub(crate) struct Own {
     pub(crate) doubtful: Vec<(Instant, u64)>,
 }
 
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counter {
+    pub(crate) count: u64,
+    /// When updates without an answer were sent: each may be counted yet.
+    pub(crate) doubtful: Vec<Instant>,
+}
+
+/// What is for one only: whoever takes it has all that is there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pile {
+    pub(crate) there: Vec<u64>,
+    /// What requests without an answer left: any of it may come yet.
+    pub(crate) doubtful: Vec<(Instant, u64)>,
+    /// When requests without an answer were sent that may have taken what is there.
+    pub(crate) takers: Vec<Instant>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) mark: String,
     pub(crate) user: Option<String>,
-    pub(crate) count: u64,
-    /// When updates without an answer were sent: each may be counted yet.
-    pub(crate) doubtful: Vec<Instant>,
+    pub(crate) counters: [Counter; COUNTERS.len()],
     pub(crate) own: [Own; TABS],
-    pub(crate) gift: Option<u64>,
-    /// Whether a claim without an answer may have taken the gift.
-    pub(crate) gift_doubtful: bool,
+    pub(crate) piles: [Pile; PILES.len()],
+    /// The requests that locked the session under this id.
+    pub(crate) locking: Vec<Done>,
 }
 
 impl Model {
@@ -56,20 +82,25 @@ impl Model {
         Self {
             mark,
             user,
-            count: 0,
-            doubtful: Vec::new(),
-            own: <[Own; TABS]>::default(),
-            gift: None,
-            gift_doubtful: false,
+            counters: Default::default(),
+            own: Default::default(),
+            piles: Default::default(),
+            locking: Vec::new(),
         }
     }
 
     /// Forgets what has been too long in coming.
     pub(crate) fn settle(&mut self, now: Instant) {
         let fresh = |sent: Instant| now.duration_since(sent) < DOUBT;
-        self.doubtful.retain(|sent| fresh(*sent));
+        for counter in &mut self.counters {
+            counter.doubtful.retain(|sent| fresh(*sent));
+        }
         for own in &mut self.own {
             own.doubtful.retain(|(sent, _)| fresh(*sent));
+        }
+        for pile in &mut self.piles {
+            pile.doubtful.retain(|(sent, _)| fresh(*sent));
+            pile.takers.retain(|sent| fresh(*sent));
         }
     }
 }

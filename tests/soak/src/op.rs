@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::client::Answer;
+use crate::fleet::Life;
 
 /// How many tabs a visitor has open; each has a key of its own.
 pub(crate) const TABS: usize = 3;
@@ -11,6 +12,12 @@ pub(crate) const TABS: usize = 3;
 pub(crate) fn own_key(tab: usize) -> String {
     format!("tab{tab}")
 }
+
+/// The keys that are counted up: with `update`, and plainly under the lock.
+pub(crate) const COUNTERS: [&str; 2] = ["count", "locked"];
+
+/// The keys of what is for one only: a value, and the flashes.
+pub(crate) const PILES: [&str; 2] = ["gift", "_flash"];
 
 /// What a reading request shows for a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,16 +47,15 @@ pub(crate) enum Op {
         millis: u64,
         value: u64,
     },
+    Locked,
     Claim,
+    Flash(u64),
+    Flashes,
     Fail,
     Panic,
-    HangUp {
-        whole: bool,
-    },
-    HangUpSlow {
-        millis: u64,
-        value: u64,
-    },
+    HangUp(Box<Op>),
+    /// Half an update.
+    Half,
     Login {
         user: String,
         mark: String,
@@ -57,6 +63,11 @@ pub(crate) enum Op {
     Renew,
     Logout,
     LogoutByPrevious,
+    /// From outside: each session of the user by its handle, or all at once.
+    Revoke {
+        user: String,
+        each: bool,
+    },
 }
 
 impl Op {
@@ -71,16 +82,21 @@ impl Op {
             Self::Count => "update",
             Self::Set(_) => "set",
             Self::Slow { .. } => "slow update and set",
+            Self::Locked => "locked",
             Self::Claim => "claim",
+            Self::Flash(_) => "flash",
+            Self::Flashes => "flashes",
             Self::Fail => "500 after changes",
             Self::Panic => "panic after changes",
-            Self::HangUp { whole: true } => "update, hung up",
-            Self::HangUp { whole: false } => "half a request",
-            Self::HangUpSlow { .. } => "slow, hung up",
+            Self::HangUp(op) if op.locks() => "locked, hung up",
+            Self::HangUp(_) => "hung up",
+            Self::Half => "half a request",
             Self::Login { .. } => "login",
             Self::Renew => "renew",
             Self::Logout => "logout",
             Self::LogoutByPrevious => "logout by a retired cookie",
+            Self::Revoke { each: true, .. } => "revocation by handle",
+            Self::Revoke { each: false, .. } => "revocation of a user",
         }
     }
 
@@ -90,17 +106,20 @@ impl Op {
             Self::Brief { mark } => format!("/brief/{mark}"),
             Self::Plant(value) => format!("/plant/{value}"),
             Self::Read(_) => "/read".to_owned(),
-            Self::Count | Self::HangUp { .. } => "/count".to_owned(),
+            Self::Count | Self::Half => "/count".to_owned(),
             Self::Set(value) => format!("/set/{}/{value}", own_key(tab)),
-            Self::Slow { millis, value } | Self::HangUpSlow { millis, value } => {
-                format!("/slow/{millis}/{}/{value}", own_key(tab))
-            }
+            Self::Slow { millis, value } => format!("/slow/{millis}/{}/{value}", own_key(tab)),
+            Self::Locked => "/locked".to_owned(),
+            Self::HangUp(op) => op.path(tab),
             Self::Claim => "/claim".to_owned(),
+            Self::Flash(value) => format!("/flash/{value}"),
+            Self::Flashes => "/flashes".to_owned(),
             Self::Fail => "/fail".to_owned(),
             Self::Panic => "/panic".to_owned(),
             Self::Login { user, mark } => format!("/login/{user}/{mark}"),
             Self::Renew => "/renew".to_owned(),
             Self::Logout | Self::LogoutByPrevious => "/logout".to_owned(),
+            Self::Revoke { user, each } => format!("/revoke/{user}/{each}"),
         }
     }
 
@@ -111,23 +130,46 @@ impl Op {
         }
     }
 
-    /// Whether it adds one to the counter, if it comes through.
-    pub(crate) fn counts(&self) -> bool {
-        matches!(
-            self,
-            Self::Count
-                | Self::Slow { .. }
-                | Self::HangUp { whole: true }
-                | Self::HangUpSlow { .. }
-        )
+    /// To which of the counters it adds one, if it comes through.
+    pub(crate) fn counts(&self) -> Option<usize> {
+        match self {
+            Self::Count | Self::Slow { .. } => Some(0),
+            Self::Locked => Some(1),
+            Self::HangUp(op) => op.counts(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn locks(&self) -> bool {
+        match self {
+            Self::HangUp(op) => op.locks(),
+            op => matches!(op, Self::Locked),
+        }
+    }
+
+    /// On which of the piles it leaves what, if it comes through.
+    pub(crate) fn leaves(&self) -> Option<(usize, u64)> {
+        match self {
+            Self::Flash(value) => Some((1, *value)),
+            Self::HangUp(op) => op.leaves(),
+            _ => None,
+        }
+    }
+
+    /// Which of the piles it takes.
+    pub(crate) fn takes(&self) -> Option<usize> {
+        match self {
+            Self::Claim => Some(0),
+            Self::Flashes => Some(1),
+            _ => None,
+        }
     }
 
     /// What it sets the tab's own key to, if it comes through.
     pub(crate) fn sets(&self) -> Option<u64> {
         match self {
-            Self::Set(value) | Self::Slow { value, .. } | Self::HangUpSlow { value, .. } => {
-                Some(*value)
-            }
+            Self::Set(value) | Self::Slow { value, .. } => Some(*value),
+            Self::HangUp(op) => op.sets(),
             _ => None,
         }
     }
@@ -138,15 +180,20 @@ impl Op {
     }
 
     pub(crate) fn ends_session(&self) -> bool {
-        matches!(self, Self::Logout | Self::LogoutByPrevious)
+        matches!(
+            self,
+            Self::Logout | Self::LogoutByPrevious | Self::Revoke { .. }
+        )
+    }
+
+    /// Whether it is of the session that it ends.
+    pub(crate) fn sets_cookie(&self) -> bool {
+        self.ends_id() && !matches!(self, Self::Revoke { .. })
     }
 
     /// Whether no answer is what is expected.
     pub(crate) fn is_silent(&self) -> bool {
-        matches!(
-            self,
-            Self::Panic | Self::HangUp { .. } | Self::HangUpSlow { .. }
-        )
+        matches!(self, Self::Panic | Self::HangUp(_) | Self::Half)
     }
 }
 
@@ -160,6 +207,7 @@ pub(crate) struct Done {
     pub(crate) answered: Option<(Instant, Answer)>,
     /// Whether the server was killed, so that no answer is no surprise.
     pub(crate) excused: bool,
+    pub(crate) life: Life,
 }
 
 impl Done {
@@ -178,6 +226,14 @@ impl Done {
             [token] if !token.is_empty() => Some(token),
             _ => None,
         }
+    }
+
+    /// What it took, as far as the client was told.
+    pub(crate) fn taken(&self) -> Vec<u64> {
+        let answer = self.answer().filter(|_| self.op.takes().is_some());
+        answer
+            .and_then(|answer| serde_json::from_str(&answer.body).ok())
+            .unwrap_or_default()
     }
 
     /// Whether it was done, as far as the client was told.

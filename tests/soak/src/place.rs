@@ -1,6 +1,7 @@
 //! Where the sessions of a run are kept, and what is there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bsession_redis_servers::Server;
 use redis::Value;
@@ -48,6 +49,14 @@ impl Place {
                 Value::Int(keys) => keys.unsigned_abs(),
                 other => panic!("DBSIZE is {other:?}"),
             },
+        }
+    }
+
+    /// How long the lock of a killed server may last: in Redis half a minute, and some room.
+    pub(crate) fn lease(&self) -> Duration {
+        match self {
+            Self::Redis(_) => Duration::from_secs(30 + 1),
+            Self::Memory | Self::Files { .. } => Duration::ZERO,
         }
     }
 

@@ -34,7 +34,7 @@ struct Run<'r> {
 /// Runs, prints the report and says whether all was well.
 pub(crate) fn run(args: &Args) -> std::io::Result<bool> {
     let place = Place::new(args.kind)?;
-    let (fleet, lives) = Fleet::start(args.processes, place.name())?;
+    let (fleet, lives) = Fleet::start(args.processes, &place)?;
     let pace = Duration::from_secs(args.clients as u64) / args.rate;
     let mut run = Run {
         args,

@@ -54,21 +54,23 @@ impl Tab {
                 ["garbage", ""].into_iter().chain(tokens.current).collect()
             }
             Op::LogoutByPrevious => tokens.previous.into_iter().collect(),
+            // It comes from outside of the session.
+            Op::Revoke { .. } => Vec::new(),
             _ => tokens.current.into_iter().collect(),
         };
         let (life, mut connection) = self.connection(world);
         let sent = Instant::now();
         let answered = match &op {
-            Op::HangUp { .. } | Op::HangUpSlow { .. } => {
+            Op::HangUp(_) | Op::Half => {
                 // Whatever arrives of it is in doubt either way.
-                let _ = connection.hang_up(&path, &cookies, op != (Op::HangUp { whole: false }));
+                let _ = connection.hang_up(&path, &cookies, op != Op::Half);
                 None
             }
             _ => connection
                 .ask(op.method(), &path, &cookies)
                 .ok()
                 .map(|answer| {
-                    self.open.push((life, connection));
+                    self.open.push((life.clone(), connection));
                     (Instant::now(), answer)
                 }),
         };
@@ -78,6 +80,7 @@ impl Tab {
             sent,
             answered,
             excused: !world.lives.all().contains(&life),
+            life,
         }
     }
 
@@ -95,7 +98,7 @@ impl Tab {
                 return self.open.swap_remove(place);
             }
             if let Ok(connection) = Connection::open(life.address) {
-                return (*life, connection);
+                return (life.clone(), connection);
             }
         }
         panic!("no server listens");

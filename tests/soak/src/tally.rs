@@ -26,9 +26,10 @@ pub(crate) struct Tally {
     pub(crate) updates: u64,
     /// Rounds, of all tabs of a visitor at once.
     pub(crate) rounds: u64,
-    /// Logins, renewals and logouts, each of which leaves a tombstone.
+    /// Logins, renewals, logouts and revocations, each of which leaves a tombstone.
     pub(crate) ended: u64,
-    /// Files left to their expiry: of each session its own, and its entry in the list of a user.
+    /// Files left to their expiry: of each session its own, and its entry in the list of a
+    /// user, and its lock.
     pub(crate) left: u64,
 }
 

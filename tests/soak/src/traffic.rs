@@ -75,7 +75,7 @@ impl Player {
         let Some(mut visitor) = self.visitor(world) else {
             return;
         };
-        if visitor.model.gift.is_none() && fastrand::u8(..3) == 0 {
+        if visitor.model.piles[0].there.is_empty() && fastrand::u8(..3) == 0 {
             let planted = visitor.plant(&mut self.tabs[0], world, plan::fresh());
             if !self.note(world, &planted) {
                 self.tally.left += visitor.files();
@@ -199,6 +199,8 @@ impl Player {
             None => "none, killed".to_owned(),
         };
         count(&mut self.tally.answers, &answer);
-        self.tally.updates += u64::from(done.op.counts() && done.succeeded());
+        self.tally.updates += u64::from(done.op.counts().is_some() && done.succeeded());
+        // The lock of a killed server.
+        self.tally.left += u64::from(done.op.locks() && done.answered.is_none());
     }
 }

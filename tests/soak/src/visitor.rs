@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::app;
-use crate::model::Model;
+use crate::model::{Model, Pile};
 use crate::op::{Done, Op};
 use crate::tabs::{Tab, Tokens};
 use crate::world::World;
@@ -47,7 +47,10 @@ impl Visitor {
     pub(crate) fn plant(&mut self, tab: &mut Tab, world: &World, value: u64) -> Done {
         let tokens = Tokens::only(&self.token);
         let done = tab.run(world, Op::Plant(value), tokens);
-        (self.model.gift, self.model.gift_doubtful) = (Some(value), false);
+        self.model.piles[0] = Pile {
+            there: vec![value],
+            ..Pile::default()
+        };
         done
     }
 }
