@@ -187,10 +187,9 @@ impl Shared {
             }
             return Ok(commit);
         }
+        // It stays on the list: whoever tries again does so with the same new key, and what takes it off
+        // might arrive after that.
         self.undo(new, record.revision).await?;
-        if let Some(user) = record.user {
-            self.unlist(user, new);
-        }
         Ok(commit)
     }
 

@@ -204,3 +204,46 @@ fn those_who_hang_up_early_do_not_keep_a_worker_from_knowing_its_cluster() {
         assert!(matches!(loaded, Ok(Loaded::Nothing)), "{loaded:?}");
     });
 }
+
+/// As `service/save.rs` does it: a login meets a save, and is tried again with the same new key.
+#[test]
+fn one_that_is_tried_again_is_listed_and_ends_with_its_user() {
+    run(async |shared| {
+        for round in 0..40_u64 {
+            for key in [
+                shared.keys.record(OLD),
+                shared.keys.record(NEW),
+                shared.keys.user(USER),
+            ] {
+                let mut del = Cmd::new();
+                shared.ask(del.arg("DEL").arg(key)).await.unwrap();
+            }
+            let number = round * 10 + 10;
+            let anonymous = |number| Record {
+                user: None,
+                ..record(number)
+            };
+            let (first, saved) = (anonymous(number), anonymous(number + 1));
+            assert!(shared.create(OLD, first.clone(), NOW).await.unwrap());
+            let commit = shared.commit(OLD, first.revision, saved.clone(), NOW);
+            assert!(matches!(commit.await, Ok(Commit::Saved)));
+            let login = shared.renew(OLD, first.revision, NEW, record(number + 2), NOW);
+            assert!(matches!(login.await, Ok(Commit::Conflict(_))));
+            let again = shared.renew(OLD, saved.revision, NEW, record(number + 3), NOW);
+            assert!(matches!(again.await, Ok(Commit::Saved)));
+            // What was sent without being waited for has arrived when this is answered.
+            for node in [OLD, NEW].map(|key| shared.keys.record(key)) {
+                let mut get = Cmd::new();
+                shared.ask(get.arg("GET").arg(node)).await.unwrap();
+            }
+            tokio::task::yield_now().await;
+            assert_eq!(shared.listed().await, [NEW], "round {round}");
+            let ended = shared.remove_user(USER, Which::All, NOW).await.unwrap();
+            assert_eq!(
+                (ended, shared.is_live(NEW).await),
+                (1, false),
+                "round {round}"
+            );
+        }
+    });
+}
