@@ -18,8 +18,9 @@ pub mod store {
     use crate::Mode;
     #[doc(inline)]
     pub use bsession_runtime::{
-        Answer, Body, Commit, Key, Lease, Listing, Loaded, RETIRED, Record, Revision, Store,
-        StoreError, Summary, Swept, TOMBSTONE, UserKey, Which,
+        Answer, Body, Cursor, Ending, Entry, Expected, Head, Key, Lease, Listed, RETIRED, Record,
+        Revision, Scanned, Store, StoreError, Summary, Swap, Swept, TOMBSTONE, UserKey, Which,
+        Whose,
     };
 }
 

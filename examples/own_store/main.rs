@@ -7,15 +7,14 @@
 //! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1 again
 //! ```
 //!
-//! The operations are in `store.rs`, what they work on is in `tables.rs`. That they keep the contract
-//! of [`bsession::store::Store`] is checked by the suite that comes with the feature `testing`:
+//! The store is in `store.rs`. That it keeps the contract of [`bsession::store::Store`] is checked by the suite that comes
+//! with the feature `testing`:
 //!
 //! ```text
 //! cargo test --example own_store
 //! ```
 
 mod store;
-mod tables;
 
 use std::sync::Arc;
 
@@ -56,7 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 mod tests {
     use std::time::Duration;
 
-    use bsession::store::{Body, Key, Loaded, Record, Revision, Store};
+    use bsession::store::{Body, Entry, Expected, Head, Key, Record, Revision, Store, Swap};
     use bsession::{Handle, Timestamp, testing};
 
     use super::*;
@@ -78,20 +77,24 @@ mod tests {
         let path = directory.path().join("sessions.redb");
         let (key, now) = (Key([1; 16]), Timestamp::from_millis(1_750_000_000_000));
         let record = Record {
-            revision: Revision::first(),
-            expires: now + Duration::from_secs(60),
-            seen: now,
-            created: now,
-            handle: Handle([2; 12]),
-            user: None,
+            head: Head {
+                revision: Revision::first(),
+                expires: now + Duration::from_secs(60),
+                seen: now,
+                created: now,
+                handle: Handle([2; 12]),
+                user: None,
+            },
             summary: None,
             body: Body::from_bytes(*b"body"),
         };
         let store = RedbStore::open(&path).unwrap();
-        assert!(store.create(key, record, now).await.unwrap());
+        let entry = Some(Entry::Live(record));
+        let swap = store.swap(key, Expected::Nothing, entry, now).await;
+        assert!(matches!(swap, Ok(Swap::Done)));
         drop(store);
         let store = RedbStore::open(&path).unwrap();
-        let loaded = store.load(key, now).await.unwrap();
-        assert!(matches!(loaded, Loaded::Live(record) if record.body.as_bytes() == b"body"));
+        let loaded = store.load(key).await.unwrap();
+        assert!(matches!(loaded, Some(Entry::Live(record)) if record.body.as_bytes() == b"body"));
     }
 }

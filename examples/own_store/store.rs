@@ -1,57 +1,75 @@
-//! The store: each operation is one transaction, so nothing falls into its middle.
+//! The store: four operations, each of them one transaction.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bsession::Timestamp;
 use bsession::store::{
-    Answer, Commit, Key, Listing, Loaded, RETIRED, Record, Revision, Store, StoreError, Swept,
-    UserKey, Which,
+    Answer, Body, Cursor, Entry, Expected, Head, Key, Listed, Record, Scanned, Store, StoreError,
+    Summary, Swap, UserKey,
 };
-use redb::{Database, ReadableDatabase};
+use redb::{Database, MultimapTableDefinition, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::tables::{Entry, Reading, Result, Writing};
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Id = [u8; 16];
+/// Head, summary and body of a session.
+type Session<'r> = ([u8; Head::LEN], Option<&'r [u8]>, &'r [u8]);
+/// A session; or none, and then when it ended and what has followed it.
+type Row<'r> = (Option<Session<'r>>, u64, Option<Id>);
 
-/// Keeps sessions in a file of redb, which one process opens at a time.
-pub(crate) struct RedbStore {
-    database: Arc<Database>,
-    /// Where the next sweep begins.
-    unswept: Mutex<Key>,
+const ENTRIES: TableDefinition<Id, Row<'static>> = TableDefinition::new("entries");
+/// Which keys are a user's.
+const USERS: MultimapTableDefinition<Id, Id> = MultimapTableDefinition::new("users");
+
+fn to_row(entry: &Entry) -> Row<'_> {
+    match entry {
+        Entry::Live(Record {
+            head,
+            summary,
+            body,
+        }) => {
+            let summary = summary.as_ref().map(Summary::as_bytes);
+            (Some((head.to_bytes(), summary, body.as_bytes())), 0, None)
+        }
+        Entry::Ended { at, successor } => (None, at.as_millis(), successor.map(|key| key.0)),
+    }
 }
 
+fn from_row((session, at, successor): Row<'_>) -> Entry {
+    match session {
+        Some((head, summary, body)) => Entry::Live(Record {
+            head: Head::from_bytes(&head),
+            summary: summary.map(Summary::from_bytes),
+            body: Body::from_bytes(body),
+        }),
+        None => Entry::Ended {
+            at: Timestamp::from_millis(at),
+            successor: successor.map(Key),
+        },
+    }
+}
+
+/// Keeps sessions in a file of redb, which one process opens at a time.
+pub(crate) struct RedbStore(Arc<Database>);
+
 impl RedbStore {
-    pub(crate) fn open(path: impl AsRef<Path>) -> Result<Self> {
+    pub(crate) fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let database = Database::create(path)?;
         // A reader makes no tables, so they are made here.
-        write(&database, |_| Ok(()))?;
-        Ok(Self {
-            database: Arc::new(database),
-            unswept: Mutex::new(Key([0; 16])),
-        })
-    }
-
-    fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Reading) -> Result<T> + Send + 'static,
-    ) -> Answer<'_, T> {
-        self.run(|database| work(&Reading::open(&database.begin_read()?)?))
-    }
-
-    fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Writing<'_>) -> Result<T> + Send + 'static,
-    ) -> Answer<'_, T> {
-        self.run(|database| write(database, work))
+        let transaction = database.begin_write()?;
+        transaction.open_table(ENTRIES)?;
+        transaction.open_multimap_table(USERS)?;
+        transaction.commit()?;
+        Ok(Self(Arc::new(database)))
     }
 
     /// redb blocks, so it runs on a thread that may be blocked, as a worker of actix may not. There
-    /// it comes to its end even if nobody waits for the answer any more. It takes a tokio runtime to
-    /// ask for such a thread: actix has one.
+    /// it comes to its end even if nobody waits for the answer any more.
     fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Database) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Database) -> Result<T, Error> + Send + 'static,
     ) -> Answer<'_, T> {
-        let database = Arc::clone(&self.database);
+        let database = Arc::clone(&self.0);
         Answer::later(async move {
             let done = tokio::task::spawn_blocking(move || work(&database)).await;
             done.unwrap_or_else(|panicked| Err(panicked.into()))
@@ -60,147 +78,86 @@ impl RedbStore {
     }
 }
 
-/// Writers take turns, and a commit ends when it is on the disk. An error before it drops the
-/// transaction, and all is as it was.
-fn write<T>(database: &Database, work: impl FnOnce(&mut Writing<'_>) -> Result<T>) -> Result<T> {
-    let transaction = database.begin_write()?;
-    let done = work(&mut Writing::open(&transaction)?)?;
-    transaction.commit()?;
-    Ok(done)
-}
-
 impl Store for RedbStore {
-    fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
-        self.read(move |tables| {
-            Ok(match tables.find(key)? {
-                Some(Entry::Session(record)) if record.expires > now => Loaded::Live(record),
-                Some(Entry::Tombstone(since, _)) if now.since(since) < RETIRED => Loaded::Retired,
-                _ => Loaded::Nothing,
+    fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+        self.run(move |database| {
+            let row = database.begin_read()?.open_table(ENTRIES)?.get(key.0)?;
+            Ok(row.map(|row| from_row(row.value())))
+        })
+    }
+
+    /// Writers take turns, and a commit ends when it is on the disk. An error before it drops the
+    /// transaction, and all is as it was.
+    fn swap(
+        &self,
+        key: Key,
+        expected: Expected,
+        entry: Option<Entry>,
+        now: Timestamp,
+    ) -> Answer<'_, Swap> {
+        self.run(move |database| {
+            let transaction = database.begin_write()?;
+            {
+                let mut entries = transaction.open_table(ENTRIES)?;
+                let mut users = transaction.open_multimap_table(USERS)?;
+                let found = entries.get(key.0)?.map(|row| from_row(row.value()));
+                if !expected.is_met_by(found.as_ref(), now) {
+                    return Ok(Swap::Found(found));
+                }
+                let user = |entry: Option<&Entry>| entry?.head()?.user;
+                if let Some(user) = user(found.as_ref()) {
+                    users.remove(user.0, key.0)?;
+                }
+                if let Some(user) = user(entry.as_ref()) {
+                    users.insert(user.0, key.0)?;
+                }
+                match &entry {
+                    Some(entry) => entries.insert(key.0, to_row(entry))?,
+                    None => entries.remove(key.0)?,
+                };
+            }
+            transaction.commit()?;
+            Ok(Swap::Done)
+        })
+    }
+
+    fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+        let users = users.to_vec();
+        self.run(move |database| {
+            // One look: a reader sees the database as it was when the transaction began.
+            let transaction = database.begin_read()?;
+            let entries = transaction.open_table(ENTRIES)?;
+            let lists = transaction.open_multimap_table(USERS)?;
+            let mut listed = Vec::new();
+            for user in users {
+                for key in lists.get(user.0)? {
+                    let key = key?.value();
+                    let row = entries.get(key)?;
+                    listed.extend(row.map(|row| (Key(key), from_row(row.value()))));
+                }
+            }
+            Ok(Listed {
+                entries: listed,
+                whole: true,
             })
         })
     }
 
-    fn create(&self, key: Key, record: Record, _: Timestamp) -> Answer<'_, bool> {
-        self.write(move |tables| {
-            // What has expired holds its key too, until it is swept.
-            let free = tables.find(key)?.is_none();
-            if free {
-                tables.set(key, Some(Entry::Session(record)))?;
+    fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned> {
+        self.run(move |database| {
+            let from: Id = cursor.0.try_into().unwrap_or_default();
+            let entries = database.begin_read()?.open_table(ENTRIES)?;
+            let mut rows = entries.range(from..)?;
+            let mut found = Vec::new();
+            for row in rows.by_ref().take(budget) {
+                let (key, row) = row?;
+                found.push((Key(key.value()), from_row(row.value())));
             }
-            Ok(free)
-        })
-    }
-
-    fn commit(
-        &self,
-        key: Key,
-        over: Revision,
-        record: Record,
-        now: Timestamp,
-    ) -> Answer<'_, Commit> {
-        self.write(move |tables| {
-            let Some(current) = tables.live(key, now)? else {
-                return Ok(Commit::Gone);
-            };
-            // First of all: the reply may have been lost, and this is the second time.
-            if current.revision == record.revision {
-                return Ok(Commit::Saved);
-            }
-            if current.revision != over {
-                return Ok(Commit::Conflict(current));
-            }
-            tables.set(key, Some(Entry::Session(record)))?;
-            Ok(Commit::Saved)
-        })
-    }
-
-    fn touch(
-        &self,
-        key: Key,
-        revision: Revision,
-        expires: Timestamp,
-        now: Timestamp,
-    ) -> Answer<'_, ()> {
-        self.write(move |tables| match tables.live(key, now)? {
-            Some(current) if current.revision == revision => {
-                let touched = Record {
-                    expires,
-                    seen: now,
-                    ..current
-                };
-                tables.set(key, Some(Entry::Session(touched)))
-            }
-            _ => Ok(()),
-        })
-    }
-
-    fn renew(
-        &self,
-        old: Key,
-        over: Revision,
-        new: Key,
-        record: Record,
-        now: Timestamp,
-    ) -> Answer<'_, Commit> {
-        self.write(move |tables| {
-            match tables.find(new)? {
-                None => {}
-                Some(Entry::Session(own)) if own.revision == record.revision => {
-                    return Ok(Commit::Saved);
-                }
-                Some(_) => return Ok(Commit::Gone),
-            }
-            let Some(current) = tables.live(old, now)? else {
-                return Ok(Commit::Gone);
-            };
-            if current.revision != over {
-                return Ok(Commit::Conflict(current));
-            }
-            tables.set(new, Some(Entry::Session(record)))?;
-            tables.set(old, Some(Entry::Tombstone(now, Some(new))))?;
-            Ok(Commit::Saved)
-        })
-    }
-
-    fn remove(&self, mut key: Key, now: Timestamp) -> Answer<'_, bool> {
-        self.write(move |tables| {
-            loop {
-                match tables.find(key)? {
-                    // An expired one is buried too, lest a clock that is set back revives it.
-                    Some(Entry::Session(record)) => {
-                        tables.set(key, Some(Entry::Tombstone(now, None)))?;
-                        return Ok(record.expires > now);
-                    }
-                    Some(Entry::Tombstone(_, Some(successor))) => key = successor,
-                    _ => return Ok(false),
-                }
-            }
-        })
-    }
-
-    fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
-        self.read(move |tables| tables.list(user, now))
-    }
-
-    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
-        self.write(move |tables| {
-            let mut listed = tables.list(user, now)?;
-            listed.retain(|listing| which.includes(listing.handle));
-            for listing in &listed {
-                tables.set(listing.key, Some(Entry::Tombstone(now, None)))?;
-            }
-            Ok(listed.len())
-        })
-    }
-
-    fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
-        let mut unswept = self.unswept.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = |tables: &mut Writing<'_>| tables.sweep(*unswept, budget, now);
-        let (deleted, next) = write(&self.database, work).map_err(StoreError::Other)?;
-        *unswept = next.unwrap_or(Key([0; 16]));
-        Ok(Swept {
-            deleted,
-            finished: next.is_none(),
+            let next = rows.next().transpose()?;
+            Ok(Scanned {
+                entries: found,
+                next: next.map(|(key, _)| Cursor(key.value().to_vec())),
+            })
         })
     }
 }

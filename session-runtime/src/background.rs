@@ -17,3 +17,38 @@ pub(crate) fn finish(mut work: Pin<Box<dyn Future<Output = ()> + Send>>) {
         Err(_) => tracing::error!(target: "bsession", "unfinished_save_without_runtime"),
     }
 }
+
+/// A future that goes on as a task when it is dropped before its end, but not by a panic, which leaves
+/// nothing that could be relied upon.
+pub(crate) struct Lasting<T: 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+
+impl<T> Lasting<T> {
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Some(Box::pin(future)))
+    }
+}
+
+impl<T> Future for Lasting<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let Some(future) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let poll = future.as_mut().poll(cx);
+        if poll.is_ready() {
+            self.0 = None;
+        }
+        poll
+    }
+}
+
+impl<T> Drop for Lasting<T> {
+    fn drop(&mut self) {
+        if let Some(future) = self.0.take()
+            && !std::thread::panicking()
+        {
+            finish(Box::pin(async move { drop(future.await) }));
+        }
+    }
+}

@@ -34,11 +34,6 @@ pub(crate) fn empty() -> Arc<Contents> {
     EMPTY.with(Arc::clone)
 }
 
-/// How contents are written: as they are today.
-pub(crate) const FORMAT: u8 = 2;
-/// As they were before there were notes.
-const WITHOUT_NOTE: u8 = 1;
-
 /// Moments that are not there are written as zero: nothing happened in 1970.
 const NEVER: u64 = 0;
 
@@ -68,20 +63,15 @@ impl Contents {
         let _ = serde_json::to_writer(bytes, &self.data);
     }
 
-    /// Reads what [`encode`](Self::encode) wrote, now or in an earlier format; nothing if it is
-    /// anything else.
-    pub(crate) fn decode(format: u8, bytes: &[u8]) -> Option<Self> {
+    /// Reads what [`encode`](Self::encode) wrote; nothing if it is anything else.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (words, rest) = bytes.split_at_checked(40)?;
         let (words, _) = words.as_chunks::<8>();
         let word = |place: usize| u64::from_le_bytes(words[place]);
         let moment =
             |place: usize| (word(place) != NEVER).then(|| Timestamp::from_millis(word(place)));
         let (user, rest) = text(rest)?;
-        let (note, json) = match format {
-            WITHOUT_NOTE => (None, rest),
-            FORMAT => text(rest)?,
-            _ => return None,
-        };
+        let (note, json) = text(rest)?;
         Some(Self {
             data: serde_json::from_slice(json).ok()?,
             user,

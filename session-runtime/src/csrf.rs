@@ -3,6 +3,8 @@
 //! It stands for the id of the session whose visitor got the page, and nobody learns that id from
 //! it. Each one is another text: its MACs are over a random value of its own, so that guessing at
 //! a compressed page (BREACH, <https://breachattack.com>) has nothing that stays to work on.
+//!
+//! Its version is that of the keys, `bsession/1`, as with the token in the cookie.
 
 use std::borrow::Cow;
 

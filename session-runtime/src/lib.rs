@@ -53,14 +53,17 @@ pub use crate::flash::{Flash, Level};
 pub use crate::local_path::{LocalPath, NotLocal};
 pub use crate::mode::Mode;
 pub use crate::record::{
-    Body, Handle, Key, NotHex, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey,
+    Body, Handle, Head, Key, NotHex, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey,
 };
 pub use crate::secret::Secret;
 pub use crate::service::{AtLimit, SessionInfo, Sessions};
 pub use crate::session::Session;
 pub use crate::stats::Stats;
 pub use crate::store::file::Durability;
-pub use crate::store::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
+pub use crate::store::{
+    Answer, Cursor, Ending, Entry, Expected, Lease, Listed, Scanned, Store, StoreError, Swap,
+    Swept, Which, Whose,
+};
 pub use crate::view::View;
 #[doc(hidden)]
 pub use crate::view::Viewed;

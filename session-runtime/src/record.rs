@@ -101,6 +101,15 @@ pub struct Revision {
 }
 
 impl Revision {
+    /// Writes number and tag, little endian.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.number.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.tag.to_le_bytes());
+        bytes
+    }
+
     /// The revision of a record that is about to be created.
     #[must_use]
     pub fn first() -> Self {
@@ -114,7 +123,8 @@ impl Revision {
     #[must_use]
     pub fn next(self) -> Self {
         Self {
-            number: self.number.wrapping_add(1),
+            // Never 0, which no revision has.
+            number: self.number.wrapping_add(1).max(1),
             tag: new_tag(),
         }
     }
@@ -128,22 +138,84 @@ fn new_tag() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A session as a store keeps it: fields in clear, and a body that the store does not read.
-#[derive(Clone, Debug)]
-pub struct Record {
+/// The fields of a session that every store can read, whatever the rest is.
+///
+/// Their form in bytes, [`to_bytes`](Self::to_bytes), never changes: so a server can list, end and
+/// sweep a session that a newer version wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
     /// Which state of the session this is.
     pub revision: Revision,
     /// When the session ends unless it is visited; a touch moves it.
     pub expires: Timestamp,
-    /// When it was last visited, as far as that was written; a touch moves it.
+    /// The last visit, as far as it was written; a touch moves it.
     pub seen: Timestamp,
     /// When the session was created.
     pub created: Timestamp,
     /// The session's public name.
     pub handle: Handle,
-    /// Whose session it is, if somebody is logged in.
+    /// The user who is logged in, if anybody is.
     pub user: Option<UserKey>,
-    /// What a list of the user's sessions shows beside the clear fields; never empty bytes.
+}
+
+/// In the place of a user, if nobody is logged in.
+const NOBODY: [u8; 16] = [0; 16];
+
+impl Head {
+    /// The length of a head in bytes.
+    pub const LEN: usize = 68;
+
+    /// True if the session has not expired at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires > now
+    }
+
+    /// Writes the head: revision (number, tag), expires, seen, created, handle, and the user or zeros, which
+    /// no user is. Numbers are little endian, times in ms since 1970.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[..16].copy_from_slice(&self.revision.to_bytes());
+        bytes[16..24].copy_from_slice(&self.expires.as_millis().to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.seen.as_millis().to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.created.as_millis().to_le_bytes());
+        bytes[40..52].copy_from_slice(&self.handle.0);
+        bytes[52..].copy_from_slice(&self.user.map_or(NOBODY, |user| user.0));
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
+        fn chunk<const N: usize>(bytes: &[u8; Head::LEN], at: usize) -> [u8; N] {
+            let mut chunk = [0; N];
+            chunk.copy_from_slice(&bytes[at..at + N]);
+            chunk
+        }
+        let time = |at| Timestamp::from_millis(u64::from_le_bytes(chunk(bytes, at)));
+        Self {
+            revision: Revision {
+                number: u64::from_le_bytes(chunk(bytes, 0)),
+                tag: u64::from_le_bytes(chunk(bytes, 8)),
+            },
+            expires: time(16),
+            seen: time(24),
+            created: time(32),
+            handle: Handle(chunk(bytes, 40)),
+            user: Some(chunk(bytes, 52))
+                .filter(|user| *user != NOBODY)
+                .map(UserKey),
+        }
+    }
+}
+
+/// A session as a store keeps it: its head in clear, and two parts that the store does not read.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The fields in clear.
+    pub head: Head,
+    /// The part that a list of the user's sessions shows; never empty bytes.
     pub summary: Option<Summary>,
     /// The rest.
     pub body: Body,
@@ -155,6 +227,8 @@ pub(crate) enum Inner {
     Plain(Arc<Contents>),
     /// For every other store.
     Sealed(Arc<[u8]>),
+    /// Left out of a list, or of a format that this version does not know.
+    Absent,
 }
 
 macro_rules! opaque {
@@ -172,12 +246,12 @@ macro_rules! opaque {
 
             /// The sealed bytes to keep.
             ///
-            /// Empty only for a store whose [`in_process`](crate::Store::in_process) is true: such
-            /// a store keeps the value itself.
+            /// Empty for a store whose [`in_process`](crate::Store::in_process) is true: such a store
+            /// keeps the value itself.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8] {
                 match &self.0 {
-                    Inner::Plain(_) => &[],
+                    Inner::Plain(_) | Inner::Absent => &[],
                     Inner::Sealed(bytes) => bytes,
                 }
             }
@@ -189,6 +263,18 @@ macro_rules! opaque {
             }
         }
     )+};
+}
+
+impl Body {
+    /// A body that is not here: left out of [`Store::list`](crate::Store::list) or
+    /// [`Store::scan`](crate::Store::scan), or of a format that this version does not know.
+    ///
+    /// A record with such a body can be listed, ended and swept. It opens for nobody, so nothing is
+    /// ever written over it.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self(Inner::Absent)
+    }
 }
 
 impl Summary {

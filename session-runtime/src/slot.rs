@@ -313,8 +313,9 @@ impl Backing for Slot {
         let state = self.state();
         match &state.stored.standing {
             Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
-                handle: Some(live.handle),
-                created: Some(live.created),
+                handle: Some(live.head.handle),
+                user: live.head.user,
+                created: Some(live.head.created),
                 expires: Some(live.ends),
             },
             _ => Facts::default(),

@@ -1,4 +1,7 @@
 //! The token: what the cookie carries. A signed id, 64 characters, one spelling each.
+//!
+//! Its version is that of the keys, `bsession/1`: tokens of another version are of other keys, and so no tokens to
+//! this one. Within a version nothing of it changes.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -255,6 +255,8 @@ fn files(path: &Path) -> Vec<PathBuf> {
     let entries = all.flat_map(|path| fs::read_dir(path).expect("a directory"));
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let mut files: Vec<_> = paths.filter(|path| path.is_file()).collect();
+    // The mark that the lists of users are whole is no session's.
+    files.retain(|path| !path.ends_with("users/.whole"));
     files.sort();
     files
 }

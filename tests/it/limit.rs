@@ -173,8 +173,8 @@ fn a_login_that_cannot_be_counted_is_no_login() {
     for fails in [0, 1] {
         let mut asked = 0;
         faults.say(move |operation| {
-            asked += usize::from(operation == "of_user");
-            match operation == "of_user" && asked == fails + 1 {
+            asked += usize::from(operation == "list");
+            match operation == "list" && asked == fails + 1 {
                 true => Fault::Fails,
                 false => Fault::None,
             }

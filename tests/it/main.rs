@@ -24,6 +24,8 @@ mod ids;
 mod import;
 mod interleavings;
 mod limit;
+#[cfg(unix)]
+mod lists;
 mod locks;
 mod mistakes;
 mod outage;

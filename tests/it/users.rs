@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use actix_web::rt::System;
+use bsession::testing::Fault;
 use bsession::{SessionInfo, Sessions};
 use serde_json::json;
 
-use crate::support::{Site, Visitor, for_each_store};
+use crate::support::{Faults, SECRET, Site, Visitor, for_each_store};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -294,6 +295,36 @@ fn the_name_of_a_user_counts_for_the_size() {
         login(5_000_000),
         Err(bsession::Error::TooLarge { max: 1000, .. })
     ));
+}
+
+#[test]
+fn an_end_of_all_sessions_goes_on_if_nobody_waits_for_it() {
+    use std::task::{Context, Waker};
+
+    let (mode, faults) = Faults::mode();
+    let sessions = Sessions::builder(SECRET).mode(mode).build();
+    let sessions = sessions.expect("a service");
+    System::new().block_on(async {
+        for _ in 0..3 {
+            let made = sessions.cookie_for(|session| session.login("joe")).await;
+            made.expect("a session");
+        }
+        faults.always(Fault::Waits);
+        {
+            let mut ending = Box::pin(sessions.revoke_user("joe", None));
+            let polled = ending
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "it has only begun");
+        }
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+            if sessions.of_user("joe").await.expect("the list").is_empty() {
+                return;
+            }
+        }
+        panic!("they are still there");
+    });
 }
 
 fn routes(config: &mut actix_web::web::ServiceConfig) {

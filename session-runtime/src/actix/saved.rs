@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
 use super::headers::{error_response, tell};
-use crate::background;
+use crate::background::Lasting;
 use crate::error::{Error, Result};
 use crate::service::CookieChange;
 use crate::slot::Slot;
@@ -130,7 +130,7 @@ type Save = Lasting<Result<Option<CookieChange>>>;
 /// request is dropped meanwhile.
 fn save(slot: &Arc<Slot>, failed: Option<u16>) -> Save {
     let slot = Arc::clone(slot);
-    Lasting(Some(Box::pin(async move { slot.save(failed).await })))
+    Lasting::new(async move { slot.save(failed).await })
 }
 
 /// The same, if there is anything to save.
@@ -139,33 +139,4 @@ pub(super) async fn settle(slot: &Arc<Slot>, failed: Option<u16>) -> Result<()> 
         return Ok(());
     }
     save(slot, failed).await.map(drop)
-}
-
-/// A future that goes on as a task when it is dropped before its end, but not by a panic, which leaves
-/// nothing that could be relied upon.
-struct Lasting<T: 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
-
-impl<T> Future for Lasting<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let Some(future) = &mut self.0 else {
-            return Poll::Pending;
-        };
-        let poll = future.as_mut().poll(cx);
-        if poll.is_ready() {
-            self.0 = None;
-        }
-        poll
-    }
-}
-
-impl<T> Drop for Lasting<T> {
-    fn drop(&mut self) {
-        if let Some(future) = self.0.take()
-            && !std::thread::panicking()
-        {
-            background::finish(Box::pin(async move { drop(future.await) }));
-        }
-    }
 }

@@ -1,21 +1,27 @@
 //! The deadline: how long a request waits for the store.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::runtime;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Service, Turn};
 use crate::error::{Error, Result};
 use crate::record::Key;
-use crate::store::{Answer, StoreError};
+use crate::store::StoreError;
 
 impl Service {
     pub(super) fn deadline(&self) -> Deadline<'_> {
+        self.deadline_after(self.config.store_timeout)
+    }
+
+    pub(super) fn deadline_after(&self, span: Duration) -> Deadline<'_> {
         Deadline {
             service: self,
+            span,
             at: None,
         }
     }
@@ -30,31 +36,53 @@ impl Service {
 /// once costs no look at a clock.
 pub(super) struct Deadline<'s> {
     service: &'s Service,
+    span: Duration,
     at: Option<Instant>,
 }
 
 impl Deadline<'_> {
     fn at(&mut self) -> Instant {
-        *self
-            .at
-            .get_or_insert_with(|| Instant::now() + self.service.config.store_timeout)
+        *self.at.get_or_insert_with(|| Instant::now() + self.span)
     }
 
-    /// Waits for an answer, but not beyond the deadline.
-    pub(super) async fn wait<T: Unpin>(&mut self, answer: Answer<'_, T>) -> Result<T, StoreError> {
-        let result = match answer {
-            Answer::Now(result) => result,
-            // Boxed, or every future that waits would have room for a timer.
-            Answer::Later(future) => Box::pin(within(self.at(), future)).await,
-        };
+    /// Waits for the store, but not beyond the deadline.
+    ///
+    /// On a runtime: a save whose worker ends is polled once more where there is none, and timers, threads and
+    /// connections panic without.
+    ///
+    /// `work` is pinned by the caller: a future that is handed over is kept twice.
+    pub(super) async fn wait<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = Result<T, StoreError>>>,
+    ) -> Result<T, StoreError> {
+        // Boxed, or every future that waits would have room for a timer.
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
+        let result = poll_fn(|context| {
+            let begun = timer.is_some();
+            if begun && runtime::Handle::try_current().is_err() {
+                return Poll::Ready(Err(StoreError::Stopped));
+            }
+            if let Poll::Ready(result) = work.as_mut().poll(context) {
+                return Poll::Ready(result);
+            }
+            if !begun && runtime::Handle::try_current().is_err() {
+                return Poll::Ready(Err(StoreError::Stopped));
+            }
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(self.at())));
+            timer
+                .as_mut()
+                .poll(context)
+                .map(|()| Err(StoreError::TimedOut))
+        });
+        let result = result.await;
         result.inspect_err(|error| self.service.store_failed(error))
     }
 
     /// Waits for one's turn to save again.
     pub(super) async fn turn(&mut self, key: Key) -> Result<Turn> {
-        let turn = async { Ok(self.service.turn_to_save(key).await) };
-        let turn = Box::pin(within(self.at(), turn)).await;
-        turn.inspect_err(|error| self.service.store_failed(error))?
+        let service = self.service;
+        self.wait(pin!(async { Ok(service.turn_to_save(key).await) }))
+            .await?
     }
 
     /// Whether another try may begin.
@@ -67,33 +95,15 @@ impl Deadline<'_> {
     }
 }
 
-/// Waits until then, on a runtime: a save whose worker ends is polled once more where there is none, and
-/// timers, threads and connections panic without.
-async fn within<T>(
-    end: Instant,
-    future: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let mut limited = pin!(async { tokio::time::timeout_at(end, future).await });
-    poll_fn(|context| match runtime::Handle::try_current() {
-        Ok(_) => limited
-            .as_mut()
-            .poll(context)
-            .map(|result| result.unwrap_or(Err(StoreError::TimedOut))),
-        Err(_) => Poll::Ready(Err(StoreError::Stopped)),
-    })
-    .await
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics says where")]
 mod tests {
     use std::future::pending;
-    use std::pin::Pin;
     use std::task::{Context, Waker};
-    use std::time::Duration;
 
     use super::*;
     use crate::service::Sessions;
+    use crate::store::Answer;
 
     type Waiting<'w> = Pin<Box<dyn Future<Output = Result<()>> + 'w>>;
 
@@ -114,7 +124,7 @@ mod tests {
             Ok(())
         });
         let mut waiting: [Waiting<'_>; 3] = [
-            Box::pin(async { Ok(service.deadline().wait(slow).await?) }),
+            Box::pin(async { Ok(service.deadline().wait(pin!(slow)).await?) }),
             Box::pin(async {
                 let _turn = service.turn_to_save(key).await?;
                 pending().await

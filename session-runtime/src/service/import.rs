@@ -2,11 +2,15 @@
 
 use std::fs::canonicalize;
 use std::path::Path;
+use std::pin::pin;
 
 use super::Sessions;
 use crate::error::Result;
-use crate::store::file::Export;
-use crate::store::{Store, StoreError};
+use crate::store::file::{Durability, FileStore};
+use crate::store::{Cursor, Entry, Scanned, Store, StoreError};
+
+/// About how many sessions are read at once.
+const SLICE: usize = 1000;
 
 impl Sessions {
     /// Moves the sessions that [`Mode::File`](crate::Mode::File) kept in a directory to this
@@ -33,7 +37,7 @@ impl Sessions {
     /// sessions open, while those in files open only with the visitors' cookies.
     pub async fn import_files(&self, directory: impl AsRef<Path>) -> Result<usize> {
         let service = &*self.0;
-        if service.store.in_process() {
+        if service.ledger.in_process() {
             let text = "sessions in files cannot be moved to `Mode::Memory`: give the builder another mode";
             return Err(StoreError::Other(text.into()).into());
         }
@@ -46,16 +50,31 @@ impl Sessions {
             let text = "the sessions are in that directory already: leave out `import_files`";
             return Err(StoreError::Other(text.into()).into());
         }
-        let mut files = Export::open(directory)?;
+        // A store makes what is missing.
+        std::fs::metadata(directory).map_err(StoreError::from)?;
+        let files = FileStore::open(directory, Durability::Process).map_err(StoreError::from)?;
         let mut moved = 0;
-        while let Some((key, record)) = files.next()? {
-            let now = service.now();
-            if record.expires > now {
-                let created = service.store.create(key, record, now);
-                moved += usize::from(service.deadline().wait(created).await?);
+        let mut place = Some(Cursor::default());
+        while let Some(from) = place {
+            let Scanned { entries, next } = service
+                .deadline()
+                .wait(pin!(files.scan(from, SLICE)))
+                .await?;
+            for (key, _) in entries {
+                let Some(Entry::Live(record)) =
+                    service.deadline().wait(pin!(files.load(key))).await?
+                else {
+                    continue;
+                };
+                let now = service.now();
+                if record.head.is_live(now) {
+                    let created = service.ledger.create(key, record, now);
+                    moved += usize::from(service.deadline().wait(pin!(created)).await?);
+                }
+                let ended = files.end(key, None, now);
+                service.deadline().wait(pin!(ended)).await?;
             }
-            let removed = files.store.remove(key, now);
-            service.deadline().wait(removed).await?;
+            place = next;
         }
         Ok(moved)
     }

@@ -1,5 +1,6 @@
 //! A visit that changed nothing: the session's time slides, and its cookie with it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::{Live, Service, Standing};
 use crate::clock::Timestamp;
 use crate::contents::Contents;
 use crate::error::Result;
+use crate::record::Head;
 use crate::store::Commit;
 
 /// How far what is written of the last visit may lag behind it: so often at most a touch is written.
@@ -27,7 +29,7 @@ impl Service {
     fn is_touch_due(&self, live: &Live, contents: &Contents, now: Timestamp) -> bool {
         let lag = TOUCH_LAG.min(self.idle(contents) / 10);
         // Backwards too: a clock that was wrong must not make a session immortal.
-        now.since(live.seen).max(live.seen.since(now)) >= lag
+        now.apart(live.head.seen) >= lag
     }
 
     /// Writes what a mere visit moves. The visit is none the worse if that fails.
@@ -42,11 +44,15 @@ impl Service {
             }
         } else if self.is_touch_due(live, &outcome.stored.contents, now) {
             let expires = self.expiry(&outcome.stored.contents, now);
-            let touch = self.store.touch(live.key, live.revision, expires, now);
-            if self.deadline().wait(touch).await.is_ok() {
+            let head = Head {
+                expires,
+                seen: now,
+                ..live.head
+            };
+            let touch = self.ledger.touch(live.key, head, now);
+            if self.deadline().wait(pin!(touch)).await.is_ok() {
                 self.counters.touches.count();
-                (live.expires, live.ends) = (expires, expires);
-                (live.seen, live.due) = (now, false);
+                (live.head, live.ends, live.due) = (head, expires, false);
             }
         }
     }
@@ -66,8 +72,10 @@ impl Service {
             ..self.rewritten(live, &outcome.stored.contents, &contents, now)?
         };
         let record = self.record(&next, &contents)?;
-        let answer = self.store.commit(live.key, live.revision, record, now);
-        if let Commit::Saved = self.deadline().wait(answer).await? {
+        let answer = self
+            .ledger
+            .commit(live.key, live.head.revision, record, now);
+        if let Commit::Saved = self.deadline().wait(pin!(answer)).await? {
             self.counters.commits.count();
             *live = next;
             outcome.cookie = Some(self.set_cookie(&live.id, &contents, now));

@@ -1,5 +1,6 @@
 //! How many sessions a user may have.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use super::{Deadline, Live, Service};
@@ -93,7 +94,7 @@ impl Service {
                 let over = logins.len().saturating_sub(limit.max);
                 // Whoever else looks now finds the same ones.
                 for &(_, handle) in &logins[..over] {
-                    self.end_of(user, Which::One(handle), deadline).await?;
+                    self.end_of(user, Which::One(handle), None).await?;
                 }
                 Ok(())
             }
@@ -103,8 +104,8 @@ impl Service {
                     Ok(_) => Error::TooManySessions { max: limit.max },
                     Err(error) => error,
                 };
-                let removal = self.store.remove(live.key, self.now());
-                deadline.wait(removal).await?;
+                let removal = self.ledger.remove(live.key, self.now());
+                deadline.wait(pin!(removal)).await?;
                 Err(refusal)
             }
             AtLimit::RefuseNewest => Ok(()),
@@ -120,11 +121,12 @@ impl Service {
         let listed = self.list(user, deadline).await?;
         let now = self.now();
         let mut logins: Vec<_> = listed
+            .listings
             .iter()
-            .map(|(key, listing)| {
-                let told = self.told(*key, listing);
+            .map(|listing| {
+                let told = self.told(listing);
                 let login = told.and_then(|told| told.authenticated);
-                (login.unwrap_or(listing.created), listing.handle)
+                (login.unwrap_or(listing.head.created), listing.head.handle)
             })
             .collect();
         // One from the future is of a clock that was set back: as the newest it would end all that come.

@@ -1,6 +1,7 @@
 //! Locks: who has the session's turn, and the queue of those who wait for it.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{self, Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -130,8 +131,8 @@ impl Service {
         let (place, permit) = take(&self.locks, key).await?;
         let mut pause = FIRST_PAUSE;
         loop {
-            let asked = self.store.lock(key);
-            if let Some(lease) = self.deadline().wait(asked).await? {
+            let asked = self.ledger.lock(key, self.now());
+            if let Some(lease) = self.deadline().wait(pin!(asked)).await? {
                 return Ok(Turn {
                     _lease: lease,
                     _permit: permit,

@@ -14,7 +14,6 @@ mod users;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cookie::Cookie;
@@ -28,11 +27,11 @@ use crate::error::{InitError, Result};
 use crate::few::Few;
 use crate::id::Id;
 use crate::origin::Origin;
-use crate::record::{Handle, Key, Revision, Summary, UserKey};
+use crate::record::{Head, Key, Summary};
 use crate::secret::KeyRing;
 use crate::session::Session;
 use crate::stats::{Counters, Stats};
-use crate::store::Store;
+use crate::store::{Ledger, Store};
 use crate::token::{self, Token};
 
 use deadline::Deadline;
@@ -56,15 +55,14 @@ pub struct Sessions(pub(crate) Arc<Service>);
 
 pub(crate) struct Service {
     ring: KeyRing,
-    store: Arc<dyn Store>,
-    /// Whether the last load had to wait for the store.
-    store_waits: AtomicBool,
+    ledger: Ledger,
     pub(crate) config: Config,
     clock: Clock,
     pub(crate) counters: Counters,
     locks: Arc<locks::Locks>,
     /// Those that were in conflict and save again.
     savers: Arc<locks::Locks>,
+    repairs: users::Repairs,
     /// Its end tells the sweeper to stop.
     _sweeper: sweeper::Sweeper,
 }
@@ -113,16 +111,10 @@ pub(crate) enum Standing {
 pub(crate) struct Live {
     pub(crate) id: Id,
     pub(crate) key: Key,
-    pub(crate) revision: Revision,
-    /// When the store says that it ends.
-    pub(crate) expires: Timestamp,
+    /// As the store has it.
+    pub(crate) head: Head,
     /// When it ends as far as this request knows.
     pub(crate) ends: Timestamp,
-    /// When it was last visited, as far as that was written.
-    pub(crate) seen: Timestamp,
-    pub(crate) created: Timestamp,
-    pub(crate) handle: Handle,
-    pub(crate) user: Option<UserKey>,
     /// As it is in the record; nothing for a store in this process.
     pub(crate) summary: Option<Summary>,
     /// Whether a previous secret signed the token or sealed the record.
@@ -171,8 +163,8 @@ impl Sessions {
         let counters = Counters::default();
         let service = Arc::new(Service {
             ring,
-            store,
-            store_waits: AtomicBool::new(false),
+            ledger: Ledger::new(store),
+            repairs: users::Repairs::default(),
             config,
             clock,
             counters,
@@ -292,7 +284,7 @@ impl Service {
     /// When a session ends as things stand: at the latest when it would if it were visited now, so
     /// that a store whose clock was wrong makes none immortal.
     fn end(&self, live: &Live, contents: &Contents, now: Timestamp) -> Timestamp {
-        live.expires.min(self.expiry(contents, now))
+        live.head.expires.min(self.expiry(contents, now))
     }
 
     /// The cookie for a session, to be sent now. It outlasts the session by the tenth of the idle
@@ -336,8 +328,7 @@ impl Service {
     fn is_cookie_due(&self, contents: &Contents, now: Timestamp) -> bool {
         let sent = contents.cookie_sent;
         // Backwards too: by a clock that was ahead it would not be sent again in time.
-        self.outlasts_browser(contents)
-            && now.since(sent).max(sent.since(now)) >= self.idle(contents) / 10
+        self.outlasts_browser(contents) && now.apart(sent) >= self.idle(contents) / 10
     }
 }
 

@@ -1,16 +1,16 @@
 //! From tokens to the session they stand for.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::{Deadline, Live, Presented, Service, Standing};
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::Result;
 use crate::id::Id;
-use crate::record::{Inner, Key, Record, Summary};
+use crate::record::{Head, Inner, Key, Record, Summary};
 use crate::seal;
-use crate::store::{Answer, Loaded};
+use crate::store::Loaded;
 use crate::token::Token;
 
 /// What is stored for a request: nothing, at first.
@@ -43,16 +43,12 @@ impl Service {
             [token] => token,
             _ => return None,
         };
-        // A store that had to be waited for the last time is not asked twice.
-        if self.store_waits.load(Ordering::Relaxed) {
+        if self.ledger.waits() {
             return None;
         }
         let now = self.now();
         let key = self.ring.store_key(&token.id);
-        let Answer::Now(answer) = self.store.load(key, now) else {
-            self.store_waits.store(true, Ordering::Relaxed);
-            return None;
-        };
+        let answer = self.ledger.load_now(key, now)?;
         self.counters.loads.count();
         Some(match answer {
             Ok(loaded) => Ok(self.start(token, key, loaded, now)),
@@ -93,10 +89,7 @@ impl Service {
         let now = self.now();
         let key = self.ring.store_key(&token.id);
         self.counters.loads.count();
-        let answer = self.store.load(key, now);
-        self.store_waits
-            .store(matches!(answer, Answer::Later(_)), Ordering::Relaxed);
-        let loaded = deadline.wait(answer).await?;
+        let loaded = deadline.wait(pin!(self.ledger.load(key, now))).await?;
         Ok(self.start(token, key, loaded, now))
     }
 
@@ -131,25 +124,15 @@ impl Service {
     /// Opens a record; nothing, with a line in the log, if it does not open.
     pub(super) fn open(&self, id: &Id, key: Key, record: Record) -> Option<(Live, Arc<Contents>)> {
         let Record {
-            revision,
-            expires,
-            seen,
-            created,
-            handle,
-            user,
+            head,
             summary,
             body,
         } = record;
         let mut live = Live {
             id: id.clone(),
             key,
-            revision,
-            expires,
-            ends: expires,
-            seen,
-            created,
-            handle,
-            user,
+            head,
+            ends: head.expires,
             summary: summary.filter(Summary::is_sealed),
             previous: false,
             due: false,
@@ -157,16 +140,34 @@ impl Service {
         let contents = match body.0 {
             Inner::Plain(contents) => contents,
             Inner::Sealed(bytes) => {
-                let Some((contents, previous)) = seal::open(&self.ring, id, &live.place(), &bytes)
+                let Some((contents, previous)) = seal::open(&self.ring, id, key, &head, &bytes)
                 else {
-                    self.counters.unreadable.count();
-                    tracing::warn!(target: "bsession", %handle, "record_unreadable");
+                    if seal::is_of_newer_format(&bytes) {
+                        self.of_newer_version(&head);
+                    } else {
+                        self.counters.unreadable.count();
+                        tracing::warn!(target: "bsession", handle = %head.handle, "record_unreadable");
+                    }
                     return None;
                 };
                 live.previous = previous;
                 Arc::new(contents)
             }
+            Inner::Absent => {
+                self.of_newer_version(&head);
+                return None;
+            }
         };
         Some((live, contents))
+    }
+
+    fn of_newer_version(&self, head: &Head) {
+        self.counters.unreadable.count();
+        tracing::warn!(
+            target: "bsession",
+            handle = %head.handle,
+            hint = "its visitor has no session here, and it stays as it is; bring this process up to the newer version",
+            "record_of_newer_version"
+        );
     }
 }

@@ -6,29 +6,8 @@ use super::{Live, Service};
 use crate::clock::Timestamp;
 use crate::contents::Contents;
 use crate::error::Result;
-use crate::record::{Body, Handle, Inner, Record, Summary, UserKey};
+use crate::record::{Body, Head, Inner, Record, Summary, UserKey};
 use crate::seal;
-
-impl Live {
-    /// Where its record stands.
-    pub(super) fn place(&self) -> seal::Place {
-        let &Self {
-            key,
-            revision,
-            created,
-            handle,
-            user,
-            ..
-        } = self;
-        seal::Place {
-            key,
-            revision,
-            created,
-            handle,
-            user,
-        }
-    }
-}
 
 impl Service {
     /// How the store is to know the user.
@@ -41,23 +20,22 @@ impl Service {
     pub(super) fn summary(
         &self,
         before: Option<(&Live, &Contents)>,
-        handle: Handle,
-        user: Option<UserKey>,
+        head: &Head,
         contents: &Contents,
     ) -> Result<Option<Summary>> {
         // In this process it is the contents.
-        let Some(user) = user.filter(|_| !self.store.in_process()) else {
+        let Some(user) = head.user.filter(|_| !self.ledger.in_process()) else {
             return Ok(None);
         };
         if let Some((live, base)) = before
             && live.summary.is_some()
             // Of another secret it is another one.
-            && live.user == Some(user)
+            && live.head.user == Some(user)
             && (base.authenticated, &base.note) == (contents.authenticated, &contents.note)
         {
             return Ok(live.summary.clone());
         }
-        let sealed = seal::seal_summary(&self.ring, handle, user, contents)?;
+        let sealed = seal::seal_summary(&self.ring, head.handle, user, contents)?;
         Ok(Some(Summary(Inner::Sealed(sealed))))
     }
 
@@ -72,46 +50,37 @@ impl Service {
         let expires = self.expiry(contents, now);
         // Under another secret it is on another list.
         let user = if contents.user == base.user && !live.previous {
-            live.user
+            live.head.user
         } else {
             self.user_key(contents)
         };
-        let summary = self.summary(Some((live, base)), live.handle, user, contents)?;
-        Ok(Live {
-            revision: live.revision.next(),
+        let head = Head {
+            revision: live.head.revision.next(),
             expires,
-            ends: expires,
             seen: now,
             user,
+            ..live.head
+        };
+        let summary = self.summary(Some((live, base)), &head, contents)?;
+        Ok(Live {
+            head,
+            ends: expires,
             summary,
             ..live.clone()
         })
     }
 
     pub(super) fn record(&self, live: &Live, contents: &Arc<Contents>) -> Result<Record> {
-        let &Live {
-            revision,
-            expires,
-            seen,
-            created,
-            handle,
-            user,
-            ..
-        } = live;
-        let (body, summary) = if self.store.in_process() {
+        let head = live.head;
+        let (body, summary) = if self.ledger.in_process() {
             let plain = || Inner::Plain(Arc::clone(contents));
-            (plain(), user.map(|_| Summary(plain())))
+            (plain(), head.user.map(|_| Summary(plain())))
         } else {
-            let sealed = seal::seal(&self.ring, &live.id, &live.place(), contents)?;
+            let sealed = seal::seal(&self.ring, &live.id, live.key, &head, contents)?;
             (Inner::Sealed(sealed), live.summary.clone())
         };
         Ok(Record {
-            revision,
-            expires,
-            seen,
-            created,
-            handle,
-            user,
+            head,
             summary,
             body: Body(body),
         })

@@ -1,5 +1,6 @@
 //! From changes to a record: created, committed, renewed or removed.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::random;
-use crate::record::{Handle, Key, Record, Revision};
+use crate::record::{Handle, Head, Key, Record, Revision};
 use crate::secret;
 use crate::store::{Commit, StoreError};
 
@@ -118,7 +119,10 @@ impl Service {
             }
         }
         for key in keys {
-            if deadline.wait(self.store.remove(key, self.now())).await? {
+            if deadline
+                .wait(pin!(self.ledger.remove(key, self.now())))
+                .await?
+            {
                 self.counters.removals.count();
                 tracing::debug!(target: "bsession", "purged");
             }
@@ -144,27 +148,30 @@ impl Service {
         self.check(&contents)?;
         let handle = Handle(random::bytes().map_err(Error::Random)?);
         let user = self.user_key(&contents);
-        let summary = self.summary(None, handle, user, &contents)?;
+        let mut head = Head {
+            revision: Revision::first(),
+            expires: self.expiry(&contents, now),
+            seen: now,
+            created: contents.created,
+            handle,
+            user,
+        };
+        let summary = self.summary(None, &head, &contents)?;
         for _ in 0..TRIES {
             let id = outcome.new_id()?;
-            let expires = self.expiry(&contents, now);
+            head.revision = Revision::first();
             let live = Live {
                 key: self.ring.store_key(&id),
                 id,
-                revision: Revision::first(),
-                expires,
-                ends: expires,
-                seen: now,
-                created: contents.created,
-                handle,
-                user,
+                head,
+                ends: head.expires,
                 summary: summary.clone(),
                 previous: false,
                 due: false,
             };
             let record = self.record(&live, &contents)?;
             if deadline
-                .wait(self.store.create(live.key, record, now))
+                .wait(pin!(self.ledger.create(live.key, record, now)))
                 .await?
             {
                 self.counters.creates.count();
@@ -194,7 +201,7 @@ impl Service {
         let now = self.now();
         let new_id = if renew { Some(outcome.new_id()?) } else { None };
         let own = match &outcome.stored.standing {
-            Standing::Live(live) => Some(live.handle),
+            Standing::Live(live) => Some(live.head.handle),
             _ => None,
         };
         let login = self.admit(changes, own, now, &mut deadline).await?;
@@ -210,13 +217,16 @@ impl Service {
                 now,
             )?;
             let record = self.record(&next.live, &next.contents)?;
-            let answer = if renew {
-                self.store
-                    .renew(live.key, live.revision, next.live.key, record, now)
+            let (key, over) = (live.key, live.head.revision);
+            let written = if renew {
+                let renewal = self.ledger.renew(key, over, next.live.key, record, now);
+                deadline.wait(pin!(renewal)).await?
             } else {
-                self.store.commit(live.key, live.revision, record, now)
+                deadline
+                    .wait(pin!(self.ledger.commit(key, over, record, now)))
+                    .await?
             };
-            match deadline.wait(answer).await? {
+            match written {
                 Commit::Saved => {
                     self.counters.commits.count();
                     let Next {
@@ -226,7 +236,7 @@ impl Service {
                     } = next;
                     if renew {
                         self.counters.renewals.count();
-                        tracing::debug!(target: "bsession", handle = %live.handle, "renewed");
+                        tracing::debug!(target: "bsession", handle = %live.head.handle, "renewed");
                     }
                     if let Some(login) = &login {
                         Box::pin(self.settle(login, &live, &mut deadline)).await?;
@@ -299,8 +309,10 @@ impl Service {
             let claimed = Arc::new(claimed);
             let next = self.rewritten(live, &outcome.stored.contents, &claimed, now)?;
             let record = self.record(&next, &claimed)?;
-            let answer = self.store.commit(live.key, live.revision, record, now);
-            match deadline.wait(answer).await? {
+            let answer = self
+                .ledger
+                .commit(live.key, live.head.revision, record, now);
+            match deadline.wait(pin!(answer)).await? {
                 Commit::Saved => {
                     self.counters.commits.count();
                     outcome.stored.standing = Standing::Live(next);
@@ -326,7 +338,7 @@ impl Service {
         key: Key,
         deadline: &mut Deadline<'_>,
     ) -> Result<()> {
-        if turn.is_none() && !self.store.in_process() {
+        if turn.is_none() && !self.ledger.in_process() {
             *turn = Some(deadline.turn(key).await?);
         }
         Ok(())

@@ -1,19 +1,30 @@
-//! The sweeper: a thread that removes what has expired, a slice at a time.
+//! The sweeper: a thread that deletes what is over, a slice at a time.
 
+use std::pin::pin;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{self, Runtime};
 
 use super::Service;
+use crate::clock::Timestamp;
 use crate::error::{InitError, Result};
+use crate::record::TOMBSTONE;
 use crate::store::{StoreError, Swept};
 
 /// How many records a slice looks at: some 3 ms of a disk, at 6 µs each, and less of memory.
 const SLICE: usize = 500;
+/// How many times `store_timeout` a slice may take: nobody waits for it.
+const PATIENCE: u32 = 10;
 /// The pause between two slices of one round.
 const BREATH: Duration = Duration::from_millis(50);
 /// The pause between two rounds.
 const REST: Duration = Duration::from_secs(60);
+/// The pause before the first round: a machine whose clock is wrong when it starts corrects it meanwhile.
+const FIRST_REST: Duration = Duration::from_secs(120);
+/// How long a clock that has jumped must go on from there to be believed, as after a machine has slept.
+const PROBATION: Duration = Duration::from_secs(60 * 60);
 
 /// Held by the service; when it goes, so does the thread.
 pub(super) struct Sweeper {
@@ -31,53 +42,235 @@ impl Sweeper {
 }
 
 impl Thread {
-    /// A thread and not a task: it belongs to no runtime, and it may block. It holds the service
-    /// weakly, so that it keeps nothing alive.
+    /// A thread and not a task: it belongs to no worker's runtime, and it may block. It holds the
+    /// service weakly, so that it keeps nothing alive.
     pub(super) fn start(self, service: &Arc<Service>) -> Result<(), InitError> {
+        let clock = SteadyClock::new(service.now(), Instant::now());
+        let runtime = runtime().map_err(InitError::Sweeper)?;
         let service = Arc::downgrade(service);
         std::thread::Builder::new()
             .name("bsession-sweeper".to_owned())
-            .spawn(move || sweep_on(&service, &self.0))
+            .spawn(move || sweep_on(&service, &runtime, clock, &self.0))
             .map(drop)
             .map_err(InitError::Sweeper)
     }
 }
 
-fn sweep_on(service: &Weak<Service>, ends: &Receiver<()>) {
-    let mut pause = REST;
+fn runtime() -> std::io::Result<Runtime> {
+    runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn sweep_on(
+    service: &Weak<Service>,
+    runtime: &Runtime,
+    mut clock: SteadyClock,
+    ends: &Receiver<()>,
+) {
+    let mut pause = FIRST_REST;
     while ends.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         let Some(service) = service.upgrade() else {
             return;
         };
-        pause = match service.sweep_slice() {
-            Ok(swept) if !swept.finished => BREATH,
-            // A failure is logged and counted; the next round may fare better.
-            Ok(_) | Err(_) => REST,
+        let now = clock.at(service.now(), Instant::now());
+        pause = match runtime.block_on(service.sweep_slice(now)) {
+            Ok(swept) => {
+                service.swept(swept.deleted);
+                if swept.next.is_some() { BREATH } else { REST }
+            }
+            // It is logged and counted; the next round may fare better.
+            Err(_) => REST,
         };
     }
 }
 
-impl Service {
-    fn sweep_slice(&self) -> Result<Swept, StoreError> {
-        let swept = self
-            .store
-            .sweep(self.now(), SLICE)
-            .inspect_err(|error| self.store_failed(error))?;
-        self.counters.swept.add(swept.deleted as u64);
-        if swept.deleted > 0 {
-            tracing::debug!(target: "bsession", deleted = swept.deleted, "swept");
+/// The time by which sessions are deleted. A wall clock that jumps ahead, of one process among many, must not
+/// delete what all the others still use: so this one goes on at the pace of the monotonic clock until the
+/// jump has lasted for [`PROBATION`].
+struct SteadyClock {
+    /// A moment by both clocks at which they agreed.
+    anchor: (Timestamp, Instant),
+    /// When the jump was noticed, if there was one, and how far it led.
+    jumped: Option<(Instant, Timestamp)>,
+}
+
+impl SteadyClock {
+    fn new(wall: Timestamp, monotonic: Instant) -> Self {
+        Self {
+            anchor: (wall, monotonic),
+            jumped: None,
         }
-        Ok(swept)
+    }
+
+    /// The time at this moment, by the wall clock if that can be believed.
+    fn at(&mut self, wall: Timestamp, monotonic: Instant) -> Timestamp {
+        let (then, begin) = self.anchor;
+        let steady = then + (monotonic - begin);
+        if steady.apart(wall) < TOMBSTONE {
+            // In agreement, or slowly apart, as clocks are that are being adjusted.
+            *self = Self::new(wall, monotonic);
+            return wall;
+        }
+        let goes_on = |(since, from): (Instant, Timestamp)| {
+            (from + (monotonic - since)).apart(wall) < TOMBSTONE
+        };
+        match self.jumped.filter(|jump| goes_on(*jump)) {
+            Some((since, _)) if monotonic - since >= PROBATION => {
+                *self = Self::new(wall, monotonic);
+                return wall;
+            }
+            Some(_) => {}
+            None => {
+                self.jumped = Some((monotonic, wall));
+                tracing::warn!(
+                    target: "bsession",
+                    seconds = steady.apart(wall).as_secs(),
+                    ahead = wall > steady,
+                    hint = "correct the clock of this machine; if it has only slept, sweeping goes on in an hour",
+                    "clock_jumped"
+                );
+            }
+        }
+        steady.min(wall)
+    }
+}
+
+impl Service {
+    async fn sweep_slice(&self, now: Timestamp) -> Result<Swept, StoreError> {
+        let mut deadline = self.deadline_after(self.config.store_timeout * PATIENCE);
+        deadline.wait(pin!(self.ledger.sweep(now, SLICE))).await
+    }
+
+    fn swept(&self, deleted: usize) {
+        self.counters.swept.add(deleted as u64);
+        if deleted > 0 {
+            tracing::debug!(target: "bsession", deleted, "swept");
+        }
     }
 
     /// A whole round. A store that was in the middle of one is finished first, hence two ends.
     pub(super) fn sweep_all(&self) -> Result<usize> {
-        let (mut deleted, mut ends) = (0, 0);
-        while ends < 2 {
-            let swept = self.sweep_slice()?;
-            deleted += swept.deleted;
-            ends += usize::from(swept.finished);
-        }
+        let round = async {
+            let (mut deleted, mut ends) = (0, 0);
+            while ends < 2 {
+                let swept = self.sweep_slice(self.now()).await?;
+                deleted += swept.deleted;
+                ends += usize::from(swept.next.is_none());
+            }
+            Ok(deleted)
+        };
+        // On a thread of its own: the caller may be on a runtime, which must not be blocked by another one.
+        let swept = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| runtime().map_err(StoreError::Io)?.block_on(round));
+            thread.join().unwrap_or(Err(StoreError::Stopped))
+        });
+        let deleted = swept?;
+        self.swept(deleted);
         Ok(deleted)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics says where")]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_750_000_000_000);
+    const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_clock_that_agrees_is_believed() {
+        let begin = Instant::now();
+        let mut clock = SteadyClock::new(NOW, begin);
+        for minutes in 0..100_u32 {
+            // One that gains a second a minute is adjusted, and not wrong.
+            let passed = MINUTE * minutes;
+            let wall = NOW + passed + Duration::from_secs(minutes.into());
+            assert_eq!(clock.at(wall, begin + passed), wall);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumped_ahead_is_believed_when_it_has_gone_on_for_an_hour() {
+        let begin = Instant::now();
+        let mut clock = SteadyClock::new(NOW, begin);
+        for minutes in 1..=60 {
+            let passed = MINUTE * minutes;
+            assert_eq!(clock.at(NOW + MONTH + passed, begin + passed), NOW + passed);
+        }
+        let passed = MINUTE * 61;
+        let wall = NOW + MONTH + passed;
+        assert_eq!(clock.at(wall, begin + passed), wall);
+    }
+
+    #[test]
+    fn a_clock_that_is_corrected_is_believed_at_once() {
+        let begin = Instant::now();
+        let mut clock = SteadyClock::new(NOW, begin);
+        let wrong = clock.at(NOW + MONTH + MINUTE, begin + MINUTE);
+        assert_eq!(wrong, NOW + MINUTE);
+        let right = NOW + MINUTE * 2;
+        assert_eq!(clock.at(right, begin + MINUTE * 2), right);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_again_and_again_is_not_believed() {
+        let begin = Instant::now();
+        let mut clock = SteadyClock::new(NOW, begin);
+        for minutes in 1..=120 {
+            let passed = MINUTE * minutes;
+            let wall = NOW + MONTH * minutes;
+            assert_eq!(clock.at(wall, begin + passed), NOW + passed);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_deletes_nothing_that_lives_by_it() {
+        let begin = Instant::now();
+        let mut clock = SteadyClock::new(NOW + MONTH, begin);
+        assert_eq!(clock.at(NOW + MINUTE, begin + MINUTE), NOW + MINUTE);
+    }
+
+    /// One of several processes on a directory. All the others have the right time.
+    #[test]
+    fn a_process_whose_clock_jumps_ahead_deletes_nobodys_files() {
+        use crate::clock::Clock;
+        use crate::mode::Mode;
+        use crate::service::Sessions;
+
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::default();
+        let builder = Sessions::builder("0123456789abcdef0123456789abcdef").mode(Mode::File);
+        let builder = builder.sessions_dir(dir.path().join("sessions"));
+        let sessions = builder.clock(clock.clone()).build().unwrap();
+        let service = &*sessions.0;
+        let runtime = runtime().unwrap();
+        let made = runtime.block_on(sessions.cookie_for(|session| session.login("joe")));
+        made.unwrap();
+        let begin = Instant::now();
+        let mut steady = SteadyClock::new(service.now(), begin);
+        let mut round = |passed: Duration| {
+            let now = steady.at(service.now(), begin + passed);
+            let mut deleted = 0;
+            loop {
+                let swept = runtime.block_on(service.sweep_slice(now)).unwrap();
+                deleted += swept.deleted;
+                if swept.next.is_none() {
+                    return deleted;
+                }
+            }
+        };
+        clock.advance(2 * MONTH);
+        assert_eq!(round(MINUTE), 0);
+        let listed = runtime.block_on(sessions.of_user("joe")).unwrap();
+        assert_eq!(listed.len(), 0, "to this process it has expired");
+        clock.rewind(2 * MONTH);
+        let listed = runtime.block_on(sessions.of_user("joe")).unwrap();
+        assert_eq!(listed.len(), 1, "and to the others not");
+        // A machine that has slept for as long says the same an hour later.
+        clock.advance(2 * MONTH);
+        assert_eq!(round(2 * MINUTE), 0);
+        clock.advance(61 * MINUTE);
+        assert_eq!(round(63 * MINUTE), 1);
     }
 }

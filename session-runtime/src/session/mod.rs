@@ -15,7 +15,7 @@ use crate::changes::Changes;
 use crate::clock::{Timestamp, days};
 use crate::contents::{self, Contents};
 use crate::error::Result;
-use crate::record::Handle;
+use crate::record::{Handle, UserKey};
 
 /// The longest idle expiry: what browsers keep a cookie for, and no more (RFC 6265bis §5.5).
 pub(crate) const MAX_IDLE: Duration = days(400);
@@ -60,6 +60,8 @@ impl Default for Session {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) handle: Option<Handle>,
+    /// Under which key of a user the store lists it.
+    pub(crate) user: Option<UserKey>,
     pub(crate) created: Option<Timestamp>,
     pub(crate) expires: Option<Timestamp>,
 }
@@ -86,7 +88,7 @@ impl Session {
         }
     }
 
-    fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> Facts {
         let backing = self.backing.as_ref().filter(|_| !self.changes.purge);
         backing.map_or_else(Facts::default, |backing| backing.facts())
     }

@@ -6,9 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 
-use super::{Answer, Commit, Listing, Loaded, Store, StoreError, Swept, Which};
+use super::{
+    Answer, Cursor, Ending, Entry, Expected, Lease, Listed, Scanned, Store, StoreError, Swap,
+    Swept, Whose,
+};
 use crate::clock::Timestamp;
-use crate::record::{Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
+use crate::record::{Head, Key, Record, Revision, UserKey};
 
 /// How many locks the map has: far more than a machine has threads that could meet at one.
 const SHARDS: usize = 128;
@@ -24,7 +27,6 @@ pub(crate) struct MemoryStore {
     users: Mutex<Map<UserKey, HashSet<Key, RandomState>>>,
     max_sessions: Option<usize>,
     live: AtomicUsize,
-    swept: AtomicUsize,
 }
 
 /// Where a session stands among those that may be thrown out: whether somebody is logged in, when
@@ -39,21 +41,33 @@ struct Shard {
     queue: BTreeSet<Place>,
 }
 
-enum Entry {
-    Live(Record),
-    Tombstone {
-        since: Timestamp,
-        successor: Option<Key>,
-    },
-}
-
 /// A poisoned lock means a panic between two whole states, since none is made in between.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn place_in_queue(key: Key, record: &Record) -> Place {
-    (record.user.is_some(), record.expires, key)
+/// What the books have of a session.
+#[derive(Clone, Copy)]
+struct Known {
+    user: Option<UserKey>,
+    expires: Timestamp,
+}
+
+impl Known {
+    fn of(entry: Option<&Entry>) -> Option<Self> {
+        entry?.head().map(|head| Self {
+            user: head.user,
+            expires: head.expires,
+        })
+    }
+
+    fn place(&self, key: Key) -> Place {
+        place_in_queue(key, self.user, self.expires)
+    }
+}
+
+fn place_in_queue(key: Key, user: Option<UserKey>, expires: Timestamp) -> Place {
+    (user.is_some(), expires, key)
 }
 
 impl Shard {
@@ -72,22 +86,6 @@ impl Shard {
     }
 }
 
-impl Entry {
-    fn live(&self, now: Timestamp) -> Option<&Record> {
-        match self {
-            Self::Live(record) if record.expires > now => Some(record),
-            _ => None,
-        }
-    }
-
-    fn is_over(&self, now: Timestamp) -> bool {
-        match self {
-            Self::Live(record) => record.expires <= now,
-            Self::Tombstone { since, .. } => now.since(*since) >= TOMBSTONE,
-        }
-    }
-}
-
 impl MemoryStore {
     pub(crate) fn new(max_sessions: Option<usize>) -> Self {
         Self {
@@ -95,7 +93,6 @@ impl MemoryStore {
             users: Mutex::default(),
             max_sessions,
             live: AtomicUsize::new(0),
-            swept: AtomicUsize::new(0),
         }
     }
 
@@ -104,31 +101,33 @@ impl MemoryStore {
         lock(&self.shards[usize::from(key.0[0]) % SHARDS])
     }
 
-    fn put(&self, shard: &mut Shard, key: Key, record: Record) {
-        let (place, user) = (place_in_queue(key, &record), record.user);
-        let old = match shard.entries.insert(key, Entry::Live(record)) {
-            Some(Entry::Live(old)) => Some(old),
-            _ => {
-                self.live.fetch_add(1, Ordering::Relaxed);
-                None
-            }
+    /// Puts an entry under a key, or nothing, in place of what is there. The counter, the queue and the lists follow.
+    fn put(&self, shard: &mut Shard, key: Key, entry: Option<Entry>) {
+        let new = Known::of(entry.as_ref());
+        let old = match entry {
+            Some(entry) => shard.entries.insert(key, entry),
+            None => shard.entries.remove(&key),
         };
-        if self.max_sessions.is_some() {
-            if let Some(old) = &old {
-                shard.queue.remove(&place_in_queue(key, old));
-            }
-            shard.queue.insert(place);
-        }
-        self.index(key, old.and_then(|old| old.user), user);
+        self.book(&mut shard.queue, key, Known::of(old.as_ref()), new);
     }
 
-    /// Takes a record out of the books, whose entry is gone or replaced by a tombstone.
-    fn forget(&self, shard: &mut Shard, key: Key, record: &Record) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        if self.max_sessions.is_some() {
-            shard.queue.remove(&place_in_queue(key, record));
+    /// Lets the counter, the queue and the lists follow what was put under a key.
+    fn book(&self, queue: &mut BTreeSet<Place>, key: Key, old: Option<Known>, new: Option<Known>) {
+        match (&old, &new) {
+            (None, Some(_)) => drop(self.live.fetch_add(1, Ordering::Relaxed)),
+            (Some(_), None) => drop(self.live.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
         }
-        self.index(key, record.user, None);
+        if self.max_sessions.is_some() {
+            if let Some(old) = &old {
+                queue.remove(&old.place(key));
+            }
+            if let Some(new) = &new {
+                queue.insert(new.place(key));
+            }
+        }
+        let user = |known: Option<Known>| known.and_then(|known| known.user);
+        self.index(key, user(old), user(new));
     }
 
     fn index(&self, key: Key, from: Option<UserKey>, to: Option<UserKey>) {
@@ -147,31 +146,6 @@ impl MemoryStore {
                 users.remove(&user);
             }
         }
-    }
-
-    /// Replaces a live record at a revision.
-    fn replace(&self, key: Key, over: Revision, now: Timestamp, entry: Entry) -> Commit {
-        let mut shard = self.shard(key);
-        let Some(current) = shard.entries.get(&key).and_then(|entry| entry.live(now)) else {
-            return Commit::Gone;
-        };
-        if let Entry::Live(record) = &entry
-            && current.revision == record.revision
-        {
-            return Commit::Saved;
-        }
-        if current.revision != over {
-            return Commit::Conflict(current.clone());
-        }
-        match entry {
-            Entry::Live(record) => self.put(&mut shard, key, record),
-            tombstone @ Entry::Tombstone { .. } => {
-                if let Some(Entry::Live(old)) = shard.entries.insert(key, tombstone) {
-                    self.forget(&mut shard, key, &old);
-                }
-            }
-        }
-        Commit::Saved
     }
 
     /// Makes room for one more session, if there is a limit and it is reached.
@@ -205,127 +179,132 @@ impl MemoryStore {
     fn throw_out(&self, victim: Place) {
         let (.., key) = victim;
         let mut shard = self.shard(key);
-        if shard.queue.contains(&victim)
-            && let Some(Entry::Live(old)) = shard.entries.remove(&key)
-        {
-            self.forget(&mut shard, key, &old);
+        if shard.queue.contains(&victim) {
+            self.put(&mut shard, key, None);
         }
     }
 
-    /// Removes what is under a key, or has followed it, if it is to go.
-    fn remove_now(&self, mut key: Key, goes: impl Fn(&Record) -> bool, now: Timestamp) -> bool {
-        loop {
-            let mut shard = self.shard(key);
-            match shard.entries.get(&key) {
-                Some(Entry::Live(record)) if goes(record) => {}
-                Some(Entry::Tombstone {
-                    successor: Some(successor),
-                    ..
-                }) => {
-                    key = *successor;
-                    continue;
-                }
-                _ => return false,
+    /// Visits shards from a place on until there were about `budget` entries; returns where to go on.
+    fn each_shard(
+        &self,
+        from: &Cursor,
+        budget: usize,
+        mut visit: impl FnMut(&mut Shard),
+    ) -> Option<Cursor> {
+        let mut seen = 0;
+        let first = from.0.first().copied().unwrap_or_default();
+        for (place, shard) in (0_u8..).zip(&self.shards).skip(usize::from(first)) {
+            if seen >= budget {
+                return Some(Cursor(vec![place]));
             }
-            let tombstone = Entry::Tombstone {
-                since: now,
-                successor: None,
-            };
-            let Some(Entry::Live(old)) = shard.entries.insert(key, tombstone) else {
-                return false;
-            };
-            self.forget(&mut shard, key, &old);
-            return old.expires > now;
+            let mut shard = lock(shard);
+            seen += shard.entries.len().max(1);
+            visit(&mut shard);
         }
+        None
     }
 
-    /// The keys of a user's sessions; of one that is renewed meanwhile the old or the new one.
-    fn keys_of(&self, user: UserKey) -> Vec<Key> {
-        let users = lock(&self.users);
-        users.get(&user).into_iter().flatten().copied().collect()
-    }
-
-    /// The live session under a key, or under the one that has followed it.
-    fn look_up(&self, mut key: Key, user: UserKey, now: Timestamp) -> Option<Listing> {
-        loop {
-            match self.shard(key).entries.get(&key)? {
-                Entry::Live(record) if record.expires > now && record.user == Some(user) => {
-                    return Some(Listing::of(key, record));
-                }
-                Entry::Tombstone {
-                    successor: Some(successor),
-                    ..
-                } => key = *successor,
-                _ => return None,
+    fn swap_now(
+        &self,
+        key: Key,
+        expected: Expected,
+        entry: Option<Entry>,
+        now: Timestamp,
+    ) -> Result<Swap, StoreError> {
+        if expected == Expected::Nothing && matches!(entry, Some(Entry::Live(_))) {
+            self.make_room(now)?;
+        }
+        let mut guard = self.shard(key);
+        let shard = &mut *guard;
+        let Some(found) = shard.entries.get_mut(&key) else {
+            if expected != Expected::Nothing {
+                return Ok(Swap::Found(None));
             }
+            self.put(shard, key, entry);
+            return Ok(Swap::Done);
+        };
+        if !expected.is_met_by(Some(found), now) {
+            return Ok(Swap::Found(Some(found.clone())));
         }
+        // In its place, so that the key is looked up once.
+        match entry {
+            Some(entry) => {
+                let (old, new) = (Known::of(Some(found)), Known::of(Some(&entry)));
+                *found = entry;
+                self.book(&mut shard.queue, key, old, new);
+            }
+            None => self.put(shard, key, None),
+        }
+        Ok(Swap::Done)
     }
-}
 
-/// Which records a removal of a user's sessions is for.
-fn chosen(user: UserKey, which: Which) -> impl Fn(&Record) -> bool + Copy {
-    move |record| record.user == Some(user) && which.includes(record.handle)
+    fn listing(&self, key: Key) -> Option<(Key, Entry)> {
+        let shard = self.shard(key);
+        Some((key, shard.entries.get(&key)?.clone()))
+    }
 }
 
 impl Store for MemoryStore {
-    fn in_process(&self) -> bool {
-        true
+    fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+        Answer::ready(|| Ok(self.shard(key).entries.get(&key).cloned()))
     }
 
-    fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
-        Answer::Now(Ok(match self.shard(key).entries.get(&key) {
-            Some(Entry::Live(record)) if record.expires > now => Loaded::Live(record.clone()),
-            Some(Entry::Tombstone { since, .. }) if now.since(*since) < RETIRED => Loaded::Retired,
-            _ => Loaded::Nothing,
-        }))
-    }
-
-    fn create(&self, key: Key, record: Record, now: Timestamp) -> Answer<'_, bool> {
-        if let Err(error) = self.make_room(now) {
-            return Answer::Now(Err(error));
-        }
-        let mut shard = self.shard(key);
-        let free = !shard.entries.contains_key(&key);
-        if free {
-            self.put(&mut shard, key, record);
-        }
-        Answer::Now(Ok(free))
-    }
-
-    fn commit(
+    fn swap(
         &self,
         key: Key,
-        over: Revision,
-        record: Record,
+        expected: Expected,
+        entry: Option<Entry>,
         now: Timestamp,
-    ) -> Answer<'_, Commit> {
-        Answer::Now(Ok(self.replace(key, over, now, Entry::Live(record))))
+    ) -> Answer<'_, Swap> {
+        Answer::ready(|| self.swap_now(key, expected, entry, now))
     }
 
-    fn touch(
-        &self,
-        key: Key,
-        revision: Revision,
-        expires: Timestamp,
-        now: Timestamp,
-    ) -> Answer<'_, ()> {
+    /// One look at the lists, so that a session that is renewed meanwhile is on one of them, under either key.
+    fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+        let lists = lock(&self.users);
+        let keys = users.iter().filter_map(|user| lists.get(user)).flatten();
+        let keys: Vec<_> = keys.copied().collect();
+        drop(lists);
+        Answer::ready(|| {
+            Ok(Listed {
+                entries: keys
+                    .into_iter()
+                    .filter_map(|key| self.listing(key))
+                    .collect(),
+                whole: true,
+            })
+        })
+    }
+
+    fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned> {
+        let mut entries = Vec::new();
+        let next = self.each_shard(&cursor, budget, |shard| {
+            let of_shard = shard.entries.iter();
+            entries.extend(of_shard.map(|(key, entry)| (*key, entry.clone())));
+        });
+        Answer::ready(|| Ok(Scanned { entries, next }))
+    }
+
+    fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
         let mut guard = self.shard(key);
         let shard = &mut *guard;
         if let Some(Entry::Live(record)) = shard.entries.get_mut(&key)
-            && record.expires > now
-            && record.revision == revision
+            && Expected::At(head.revision).is_met_by_head(&record.head, now)
         {
             if self.max_sessions.is_some() {
-                shard.queue.remove(&place_in_queue(key, record));
+                shard
+                    .queue
+                    .remove(&place_in_queue(key, record.head.user, record.head.expires));
+                shard
+                    .queue
+                    .insert(place_in_queue(key, record.head.user, head.expires));
             }
-            (record.expires, record.seen) = (expires, now);
-            if self.max_sessions.is_some() {
-                shard.queue.insert(place_in_queue(key, record));
-            }
+            (record.head.expires, record.head.seen) = (head.expires, head.seen);
         }
         Answer::Now(Ok(()))
     }
 
+    /// Never makes room: what would be thrown out may be the session that is renewed.
     fn renew(
         &self,
         old: Key,
@@ -333,100 +312,109 @@ impl Store for MemoryStore {
         new: Key,
         record: Record,
         now: Timestamp,
-    ) -> Answer<'_, Commit> {
-        // The new id is nobody's yet, so the two keys need not be locked together.
-        {
-            let mut shard = self.shard(new);
-            match shard.entries.get(&new) {
-                None => self.put(&mut shard, new, record),
-                Some(Entry::Live(existing)) if existing.revision == record.revision => {
-                    return Answer::Now(Ok(Commit::Saved));
+    ) -> Answer<'_, Swap> {
+        Answer::ready(|| {
+            let own = record.head.revision;
+            // The new key is nobody's yet, so the two need not be locked together.
+            {
+                let mut shard = self.shard(new);
+                match shard.entries.get(&new) {
+                    None => self.put(&mut shard, new, Some(Entry::Live(record))),
+                    Some(Entry::Live(found)) if found.head.revision == own => {}
+                    Some(_) => return Err(StoreError::Taken),
                 }
-                Some(_) => return Answer::Now(Ok(Commit::Gone)),
             }
-        }
-        let retired = self.replace(
-            old,
-            over,
-            now,
-            Entry::Tombstone {
-                since: now,
+            let ended = Entry::Ended {
+                at: now,
                 successor: Some(new),
-            },
-        );
-        if !matches!(retired, Commit::Saved) {
-            let mut shard = self.shard(new);
-            if let Some(Entry::Live(orphan)) = shard.entries.remove(&new) {
-                self.forget(&mut shard, new, &orphan);
+            };
+            let swap = self.swap_now(old, Expected::At(over), Some(ended), now)?;
+            if let Swap::Found(found) = &swap
+                && !super::is_renewed_to(found.as_ref(), new)
+            {
+                drop(self.swap_now(new, Expected::At(own), None, now)?);
             }
-        }
-        Answer::Now(Ok(retired))
+            Ok(swap)
+        })
     }
 
-    fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
-        Answer::Now(Ok(self.remove_now(key, |_| true, now)))
+    fn renews_at_once(&self) -> bool {
+        true
     }
 
-    fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
-        let keys = self.keys_of(user).into_iter();
-        Answer::Now(Ok(keys
-            .filter_map(|key| self.look_up(key, user, now))
-            .collect()))
+    fn end<'a>(&'a self, key: Key, whose: Option<Whose<'a>>, now: Timestamp) -> Answer<'a, Ending> {
+        Answer::ready(|| {
+            let mut shard = self.shard(key);
+            let head = match shard.entries.get(&key) {
+                Some(Entry::Live(record)) => record.head,
+                Some(Entry::Ended {
+                    successor: Some(successor),
+                    ..
+                }) => return Ok(Ending::Renewed(*successor)),
+                _ => return Ok(Ending::Nothing),
+            };
+            if whose.is_some_and(|whose| !whose.includes(&head)) {
+                return Ok(Ending::Nothing);
+            }
+            let ended = Entry::Ended {
+                at: now,
+                successor: None,
+            };
+            self.put(&mut shard, key, Some(ended));
+            Ok(Ending::Ended(head))
+        })
     }
 
-    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
-        let goes = chosen(user, which);
-        let keys = self.keys_of(user).into_iter();
-        Answer::Now(Ok(keys
-            .filter(|&key| self.remove_now(key, goes, now))
-            .count()))
-    }
-
-    fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
-        let mut swept = Swept::default();
-        let mut seen = 0;
-        while seen < budget && !swept.finished {
-            let place = self.swept.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            let mut shard = lock(&self.shards[place]);
-            seen += shard.entries.len().max(1);
-            let over: Vec<_> = shard
-                .entries
-                .extract_if(|_, entry| entry.is_over(now))
-                .collect();
-            swept.deleted += over.len();
-            for (key, entry) in over {
-                if let Entry::Live(record) = entry {
-                    self.forget(&mut shard, key, &record);
-                }
+    fn sweep(&self, from: Cursor, now: Timestamp, budget: usize) -> Answer<'_, Swept> {
+        let mut deleted = 0;
+        let next = self.each_shard(&from, budget, |shard| {
+            let over = shard.entries.iter().filter(|(_, entry)| entry.is_over(now));
+            let over: Vec<_> = over.map(|(key, _)| *key).collect();
+            deleted += over.len();
+            for key in over {
+                self.put(shard, key, None);
             }
             // After a flood the room is given back; a factor apart, so that it is not asked for again.
             if shard.entries.capacity() > 64 && shard.entries.len() < shard.entries.capacity() / 4 {
                 let room = shard.entries.len() * 2;
                 shard.entries.shrink_to(room);
             }
-            swept.finished = place == SHARDS - 1;
-        }
-        Ok(swept)
+        });
+        Answer::ready(|| Ok(Swept { deleted, next }))
+    }
+
+    /// The requests of this process take turns already, and no other process has these sessions.
+    fn lock(&self, _: Key) -> Option<Answer<'_, Option<Lease>>> {
+        Some(Answer::ready(|| Ok(Some(Lease::default()))))
+    }
+
+    fn in_process(&self) -> bool {
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
     use crate::record::{Body, Handle};
+    use crate::store::Loaded;
+    use crate::store::asked::{Asked, Slice};
 
     const NOW: Timestamp = Timestamp::from_millis(1_750_000_000_000);
 
     fn record(lasting: u64) -> Record {
         Record {
-            revision: Revision::first(),
-            expires: NOW + Duration::from_secs(lasting),
-            seen: NOW,
-            created: NOW,
-            handle: Handle([0; 12]),
-            user: None,
+            head: Head {
+                revision: Revision::first(),
+                expires: NOW + Duration::from_secs(lasting),
+                seen: NOW,
+                created: NOW,
+                handle: Handle([0; 12]),
+                user: None,
+            },
             summary: None,
             body: Body::from_bytes([]),
         }
@@ -437,6 +425,13 @@ mod tests {
         key[..4].copy_from_slice(&number.to_le_bytes());
         key[4..8].copy_from_slice(&thread.to_le_bytes());
         Key(key)
+    }
+
+    /// A store, and the same as tests ask it.
+    fn stores(max_sessions: Option<usize>) -> (Arc<MemoryStore>, Asked) {
+        let memory = Arc::new(MemoryStore::new(max_sessions));
+        let asked = Asked::new(Arc::<MemoryStore>::clone(&memory));
+        (memory, asked)
     }
 
     fn done<T: std::fmt::Debug>(answer: Answer<'_, T>) -> Result<T, StoreError> {
@@ -450,7 +445,7 @@ mod tests {
     /// have been logged out, and its tombstone has to stay.
     #[test]
     fn making_room_harms_no_tombstone_and_refuses_nobody() {
-        let store = MemoryStore::new(Some(2));
+        let (memory, store) = stores(Some(2));
         let (lost, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for thread in 0..4 {
@@ -475,64 +470,34 @@ mod tests {
             0,
             "there was always an anonymous one to throw out"
         );
-        assert!(store.live.load(Ordering::Relaxed) <= 2);
+        assert!(memory.live.load(Ordering::Relaxed) <= 2);
     }
 
     #[test]
     fn whoever_came_back_meanwhile_is_not_thrown_out() {
-        let store = MemoryStore::new(Some(9));
+        let (memory, store) = stores(Some(9));
         let [visited, gone, meant] = [1, 2, 3].map(|number| key(0, number));
         let first = record(60);
         for key in [visited, gone, meant] {
             assert!(done(store.create(key, first.clone(), NOW)).unwrap());
         }
-        let chosen = [visited, gone, meant].map(|key| place_in_queue(key, &first));
+        let chosen = [visited, gone, meant]
+            .map(|key| place_in_queue(key, first.head.user, first.head.expires));
         let later = NOW + Duration::from_secs(90);
-        done(store.touch(visited, first.revision, later, NOW)).unwrap();
+        done(store.touch(visited, first.head.revision, later, NOW)).unwrap();
         assert!(done(store.remove(gone, NOW)).unwrap());
         chosen
             .into_iter()
-            .for_each(|victim| store.throw_out(victim));
+            .for_each(|victim| memory.throw_out(victim));
         let loaded = |key| done(store.load(key, NOW)).unwrap();
         assert!(matches!(loaded(visited), Loaded::Live(_)));
         assert!(matches!(loaded(gone), Loaded::Retired));
         assert!(matches!(loaded(meant), Loaded::Nothing));
     }
 
-    /// Between the listing of a user's sessions and their removal one may have become another
-    /// user's.
-    #[test]
-    fn a_removal_of_a_users_session_does_not_follow_to_another_user() {
-        let store = MemoryStore::new(None);
-        let [joe, eve] = [1, 2].map(|number| Some(UserKey([number; 16])));
-        let first = Record {
-            user: joe,
-            ..record(60)
-        };
-        assert!(done(store.create(key(0, 1), first.clone(), NOW)).unwrap());
-        let renewed = Record {
-            user: eve,
-            revision: first.revision.next(),
-            ..first.clone()
-        };
-        let answer = store.renew(key(0, 1), first.revision, key(0, 2), renewed, NOW);
-        assert!(matches!(done(answer), Ok(Commit::Saved)));
-        let of = |user: Option<UserKey>| chosen(user.unwrap(), Which::All);
-        assert!(!store.remove_now(key(0, 1), of(joe), NOW));
-        assert!(matches!(
-            done(store.load(key(0, 2), NOW)),
-            Ok(Loaded::Live(_))
-        ));
-        // Nor is it listed as the first one's; of the second it is, under whichever key is asked.
-        let listed = |user: Option<UserKey>| store.look_up(key(0, 1), user.unwrap(), NOW);
-        assert!(listed(joe).is_none());
-        assert_eq!(listed(eve).unwrap().key, key(0, 2));
-        assert!(store.remove_now(key(0, 1), of(eve), NOW));
-    }
-
     #[test]
     fn memory_is_given_back_after_a_flood() {
-        let store = MemoryStore::new(None);
+        let (memory, store) = stores(None);
         for number in 0..100_000 {
             assert!(done(store.create(key(0, number), record(60), NOW)).unwrap());
         }
@@ -543,22 +508,22 @@ mod tests {
                 .map(|shard| lock(shard).entries.capacity())
                 .sum()
         };
-        let flooded = capacity(&store);
+        let flooded = capacity(&memory);
         let swept = store
             .sweep(NOW + Duration::from_secs(60), usize::MAX)
             .unwrap();
         assert_eq!(
             swept,
-            Swept {
+            Slice {
                 deleted: 100_000,
                 finished: true
             }
         );
         assert!(
-            capacity(&store) < flooded / 10,
+            capacity(&memory) < flooded / 10,
             "{} of {flooded}",
-            capacity(&store)
+            capacity(&memory)
         );
-        assert_eq!(store.live.load(Ordering::Relaxed), 0);
+        assert_eq!(memory.live.load(Ordering::Relaxed), 0);
     }
 }

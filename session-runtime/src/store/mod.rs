@@ -1,91 +1,182 @@
 //! The contract of a store, and the stores that come with the library.
 
+mod answer;
+#[cfg(any(test, fuzzing, feature = "testing"))]
+pub(crate) mod asked;
+pub(crate) mod entry;
 pub(crate) mod file;
+pub(crate) mod lease;
+mod ledger;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
-use std::any::Any;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use crate::clock::Timestamp;
-use crate::record::{Handle, Key, Record, Revision, Summary, UserKey};
+use crate::record::{Head, Key, Record, Revision, UserKey};
 
-/// Where sessions are kept.
+pub use self::answer::{Answer, StoreError};
+pub use self::entry::{
+    Cursor, Ending, Entry, Expected, Listed, Scanned, Swap, Swept, Which, Whose,
+};
+pub use self::lease::Lease;
+pub(crate) use self::ledger::{AT_ONCE, Commit, Ledger, Listing, Loaded, UserSessions};
+
+/// Keeps entries under keys.
 ///
-/// A store knows records under keys. It sees hashed keys, the clear fields of a [`Record`] and
-/// sealed bytes, and nothing of ids, cookies or HTTP. It has no clock: every call says what time
-/// it is. It bounds nothing by time: the service stops waiting after
-/// [`store_timeout`](crate::Builder::store_timeout) and drops the answer.
+/// A store compares and writes, and no more: all rules of sessions, such as how long a removed one is
+/// remembered, are in the library. It sees hashed keys, the [`Head`] of a session in clear and sealed bytes, and
+/// nothing of ids, cookies or HTTP. It has no clock and no time-outs: every call that needs the time is
+/// told it, and the service stops waiting after [`store_timeout`](crate::Builder::store_timeout) and drops the answer.
 ///
 /// # The contract
 ///
-/// A key is *live* when it has a record whose `expires` is later than `now`; *retired* when it
-/// was removed or renewed less than [`RETIRED`](crate::RETIRED) ago; else there is *nothing*.
-/// Every operation is atomic: no other one on the same key, by whichever thread, process or
-/// host that shares the store, falls into its middle.
+/// - **Every call is atomic for its key**, across all threads, processes and hosts that share the
+///   store.
+/// - **A call that starts after another one was answered sees what that one did.**
+/// - **An error means** the old state, or the new one, now or at any later time; never a mixture.
+/// - Keys are random and belong to one session. Only a renewal that was taken back, and is tried again,
+///   uses a key once more whose entry was deleted: so a key must not come off a list later than in the call that deletes
+///   its entry.
 ///
-/// - **Nothing but [`create`](Store::create) and [`renew`](Store::renew) brings a key to life.**
-///   `commit` and `touch` on a key that is not live change nothing. What was removed stays
-///   removed.
-/// - **A revision is written over once.** Of two commits over one revision the second gets a
-///   conflict with the record that the first one wrote.
-/// - **A lost reply does no harm.** A commit or a renewal that finds its own revision already
-///   written is *saved*.
-/// - **An acknowledged write is seen** by every load that starts after it, from wherever.
-/// - **An error leaves the old state**, or, where the reply was lost, the new one; never a
-///   mixture.
+/// The four required operations are enough. The provided ones are made of them; override those that
+/// your database can do in one step. The suite [`testing::contract`](https://docs.rs/bsession/latest/bsession/testing/fn.contract.html)
+/// checks every sentence.
 ///
-/// Waiting never blocks the thread: an operation that can finish at once answers
-/// [`Answer::Now`], any other one [`Answer::Later`].
+/// An operation that can finish at once answers with [`Answer::ready`], any other one with
+/// [`Answer::later`], for it must not block the thread.
+///
+/// # Example
+///
+/// A store in a map, which is enough for a test:
+///
+/// ```
+/// # use std::collections::BTreeMap;
+/// # use std::sync::{Mutex, MutexGuard, PoisonError};
+/// use bsession::Timestamp;
+/// use bsession::store::{Answer, Cursor, Entry, Expected, Key, Listed, Scanned, Store, Swap, UserKey};
+///
+/// #[derive(Default)]
+/// struct MapStore(Mutex<BTreeMap<Key, Entry>>);
+///
+/// impl MapStore {
+///     fn map(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
+///         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+///     }
+/// }
+///
+/// impl Store for MapStore {
+///     fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+///         Answer::ready(|| Ok(self.map().get(&key).cloned()))
+///     }
+///
+///     fn swap(&self, key: Key, expected: Expected, entry: Option<Entry>, now: Timestamp) -> Answer<'_, Swap> {
+///         Answer::ready(|| {
+///             let mut map = self.map();
+///             let found = map.get(&key);
+///             if !expected.is_met_by(found, now) {
+///                 return Ok(Swap::Found(found.cloned()));
+///             }
+///             match entry {
+///                 Some(entry) => drop(map.insert(key, entry)),
+///                 None => drop(map.remove(&key)),
+///             }
+///             Ok(Swap::Done)
+///         })
+///     }
+///
+///     fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+///         let of_users = |entry: &Entry| entry.head().and_then(|head| head.user).is_some_and(|user| users.contains(&user));
+///         Answer::ready(|| {
+///             let map = self.map();
+///             let entries = map.iter().filter(|(_, entry)| of_users(entry));
+///             Ok(Listed { entries: entries.map(|(key, entry)| (*key, entry.clone())).collect(), whole: true })
+///         })
+///     }
+///
+///     fn scan(&self, _: Cursor, _: usize) -> Answer<'_, Scanned> {
+///         Answer::ready(|| {
+///             let entries = self.map().iter().map(|(key, entry)| (*key, entry.clone())).collect();
+///             Ok(Scanned { entries, next: None })
+///         })
+///     }
+/// }
+/// # #[actix_web::main]
+/// # async fn main() {
+/// # bsession::testing::contract(|| std::sync::Arc::new(MapStore::default())).await;
+/// # }
+/// ```
 pub trait Store: Send + Sync + 'static {
-    /// Whether records stay in the memory of this process, so that their bodies need no sealing.
-    fn in_process(&self) -> bool {
-        false
-    }
+    /// Returns the entry under `key`, expired or not.
+    fn load(&self, key: Key) -> Answer<'_, Option<Entry>>;
 
-    /// Reads the record under `key`.
+    /// Puts `entry` under `key`, or deletes what is there (`None`), if `expected`
+    /// [is met](Expected::is_met_by); else returns what it found.
     ///
-    /// An expired record is nothing, whether it was swept already or not.
-    fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded>;
-
-    /// Writes the first record under `key`.
+    /// The key is on the list of the entry's user before the entry is there, or in the same step.
     ///
-    /// Answers `false` and changes nothing if the key was ever used and is still known, be it
-    /// live, expired or retired: no key is ever shared.
+    /// [`Swap::Found`] proves that this call changed nothing. A driver that may have sent a call twice, and
+    /// cannot prove that, answers with an error. (Of the revisions that follow [`Expected::At`] only one has its
+    /// number plus one: if the one found has that number and another tag, this call was not done.)
+    ///
+    /// `now` is for `expected`, and for stores that count down (a time to live) or make room.
     ///
     /// # Errors
     /// [`StoreError::Full`] if there is no room, after what may be thrown out was.
-    fn create(&self, key: Key, record: Record, now: Timestamp) -> Answer<'_, bool>;
-
-    /// Replaces the record under `key`, if it is live and at revision `over`.
-    fn commit(
+    fn swap(
         &self,
         key: Key,
-        over: Revision,
-        record: Record,
+        expected: Expected,
+        entry: Option<Entry>,
         now: Timestamp,
-    ) -> Answer<'_, Commit>;
+    ) -> Answer<'_, Swap>;
 
-    /// Moves `expires` of the record under `key`, and its `seen` to `now`, if it is live and at
-    /// `revision`; else nothing.
-    fn touch(
-        &self,
-        key: Key,
-        revision: Revision,
-        expires: Timestamp,
-        now: Timestamp,
-    ) -> Answer<'_, ()>;
-
-    /// Moves a session to a new key, which nobody else knows yet.
+    /// Returns the entries that are listed under any of `users`, the keys of one user.
     ///
-    /// Creates `new` with `record`, then retires `old` if it is live and at revision `over`,
-    /// naming `new` as its successor; if it is not, removes `new` again, as if it had never been,
-    /// and answers as [`commit`](Store::commit) does. Stopped in between, it leaves `old` live and
-    /// at `new` an orphan that expires. A store with transactions does both at once. Where `new`
-    /// is taken by anything but this very revision, the answer is [`Commit::Gone`].
+    /// Every session that is listed before the call and live after it is among them, under this key or
+    /// under one that leads to it by successors. An entry may have changed meanwhile. A store whose list is
+    /// one atomic look may take a renewed key off at once; any other one takes a key off when its tombstone is deleted, never
+    /// with its renewal.
+    fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed>;
+
+    /// Visits about `budget` entries from `cursor` on, and returns where to go on.
+    ///
+    /// Each entry that stays is visited at least once in a round.
+    fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned>;
+
+    /// Moves `expires` and `seen` of a session to those of `head`, if it is live and at the revision of
+    /// `head`. A store whose lists can be lost puts the key back on the list of the user.
+    ///
+    /// Provided: a load and a swap.
+    fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
+        Answer::polled(async move {
+            let Some(Entry::Live(record)) = self.load(key).await? else {
+                return Ok(());
+            };
+            if record.head.revision == head.revision && record.head.is_live(now) {
+                let touched = Record {
+                    head: Head {
+                        expires: head.expires,
+                        seen: head.seen,
+                        ..record.head
+                    },
+                    ..record
+                };
+                let at = Expected::At(head.revision);
+                drop(self.swap(key, at, Some(Entry::Live(touched)), now).await?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Creates `record` under `new`, and ends `old` at revision `over` with `new` as its successor; returns
+    /// what the swap of `old` came to. If that found something else, `new` is deleted again.
+    ///
+    /// Provided: two swaps, and a third one that deletes `new`. After an error nothing is taken back, since what
+    /// failed may still be done. A store that does both in one step also overrides
+    /// [`renews_at_once`](Self::renews_at_once).
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] if something else is under `new`; then nothing was changed.
     fn renew(
         &self,
         old: Key,
@@ -93,221 +184,128 @@ pub trait Store: Send + Sync + 'static {
         new: Key,
         record: Record,
         now: Timestamp,
-    ) -> Answer<'_, Commit>;
-
-    /// Removes the record under `key` and leaves a tombstone, kept for
-    /// [`TOMBSTONE`](crate::TOMBSTONE).
-    ///
-    /// Where there is a tombstone with a successor already, removes the successor, and so on to the
-    /// last one. An expired record gets a tombstone too, lest a clock that is set back revives it.
-    /// Answers whether a live record was removed.
-    fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool>;
-
-    /// The live sessions of a user, in no order.
-    ///
-    /// One that is renewed meanwhile is not missed, but may be listed twice, under both keys.
-    fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>>;
-
-    /// Removes those sessions of a user that are [included](Which::includes), as
-    /// [`remove`](Store::remove) does; answers how many live ones there were.
-    ///
-    /// Whose a session is, and its handle, is looked at in the same atomic step as the removal:
-    /// one that is renewed meanwhile, handle and all, does not slip through, and one that has
-    /// become another user's is not touched.
-    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize>;
-
-    /// Takes the lock of a session, for requests that go one after the other; `None` while
-    /// somebody else has it.
-    ///
-    /// It keeps nobody from the record under `key`, which need not be there. The requests of one
-    /// service come here one at a time, and ask again while the answer is `None`, for as long as
-    /// [`lock_timeout`](crate::Builder::lock_timeout) says. So the default, which always gives the lock,
-    /// is right for a store that processes do not share. A store that is shared has to override it: it
-    /// gives a lease to one of all who ask, until that is dropped. The lock must come back from
-    /// a holder that was killed: by the operating system, or by an expiry that the holder moves.
-    fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
-        let _ = key;
-        Answer::Now(Ok(Some(Lease::default())))
+    ) -> Answer<'_, Swap> {
+        Answer::polled(renew_by_swaps(self, old, over, new, record, now))
     }
 
-    /// Looks at about `budget` records and tombstones, from where the last call stopped, and
-    /// deletes those that have expired.
+    /// True if a renewal is one step, so that none ever stops half way.
     ///
-    /// Called from a thread of its own, which it may block.
+    /// Else a logout also looks for the twin that a renewal may have left behind.
+    fn renews_at_once(&self) -> bool {
+        false
+    }
+
+    /// Puts a tombstone in place of the session under `key`, whatever its revision, if it is one that
+    /// `whose` includes. Follows no successor.
     ///
-    /// # Errors
-    /// The store cannot be reached, or did not let itself be cleaned.
-    fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError>;
-}
-
-/// What [`Store::load`] finds.
-#[derive(Clone, Debug)]
-pub enum Loaded {
-    /// A live record.
-    Live(Record),
-    /// The session was removed or got a new id a moment ago.
-    Retired,
-    /// Nothing, or nothing any more.
-    Nothing,
-}
-
-/// How a [`Store::commit`] or [`Store::renew`] ended.
-#[derive(Clone, Debug)]
-pub enum Commit {
-    /// It is written.
-    Saved,
-    /// Somebody else committed meanwhile; here is what they wrote.
-    Conflict(Record),
-    /// The session is not live any more; nothing was written.
-    Gone,
-}
-
-/// A line of [`Store::of_user`]: where a session is, its clear fields, and its summary.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    /// Its key.
-    pub key: Key,
-    /// Its public name.
-    pub handle: Handle,
-    /// When it was created.
-    pub created: Timestamp,
-    /// When it ends unless it is visited.
-    pub expires: Timestamp,
-    /// When it was last visited, as far as that was written.
-    pub seen: Timestamp,
-    /// What its record has for lists.
-    pub summary: Option<Summary>,
-}
-
-impl Listing {
-    /// The line of a record.
-    #[must_use]
-    pub fn of(key: Key, record: &Record) -> Self {
-        Self {
-            key,
-            handle: record.handle,
-            created: record.created,
-            expires: record.expires,
-            seen: record.seen,
-            summary: record.summary.clone(),
-        }
-    }
-}
-
-/// Which sessions of a user a [`Store::remove_user`] is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// Every one.
-    All,
-    /// Every one but that with this handle.
-    AllBut(Handle),
-    /// The one with this handle.
-    One(Handle),
-}
-
-impl Which {
-    /// Whether the session with this handle is among them.
-    #[must_use]
-    pub fn includes(self, handle: Handle) -> bool {
-        match self {
-            Self::All => true,
-            Self::AllBut(spared) => handle != spared,
-            Self::One(meant) => handle == meant,
-        }
-    }
-}
-
-/// The lock of a session, held by whoever has this: see [`Store::lock`].
-#[derive(Default)]
-#[must_use = "a lease that is dropped is over"]
-pub struct Lease {
-    _guard: Option<Box<dyn Any + Send + Sync>>,
-}
-
-impl Lease {
-    /// A lease that ends when `guard` is dropped, be it on a thread that serves requests.
+    /// An expired session gets a tombstone, too: a clock that is set back must not revive it. A store that has no
+    /// room for a tombstone deletes the session instead.
     ///
-    /// The default one guards nothing.
-    pub fn holding(guard: impl Send + Sync + 'static) -> Self {
-        Self {
-            _guard: Some(Box::new(guard)),
-        }
-    }
-}
-
-impl std::fmt::Debug for Lease {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Lease(..)")
-    }
-}
-
-/// What a [`Store::sweep`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// How many it deleted.
-    pub deleted: usize,
-    /// Whether it came to the end; the next call starts from the beginning.
-    pub finished: bool,
-}
-
-/// A store's answer: there already, or still to be waited for.
-///
-/// It is a future; a store that never waits costs its callers no allocation and no task.
-#[must_use = "a store does nothing more than its answer says"]
-pub enum Answer<'a, T> {
-    /// The operation is over.
-    Now(Result<T, StoreError>),
-    /// The operation goes on while this is polled, which happens on a tokio runtime.
-    Later(Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>),
-}
-
-impl<'a, T> Answer<'a, T> {
-    /// An answer to be waited for.
-    pub fn later(future: impl Future<Output = Result<T, StoreError>> + Send + 'a) -> Self {
-        Self::Later(Box::pin(future))
-    }
-}
-
-impl<T: Unpin> Future for Answer<'_, T> {
-    type Output = Result<T, StoreError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Self::Now(result) => Poll::Ready(std::mem::replace(result, Err(StoreError::Stopped))),
-            Self::Later(future) => future.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<T> std::fmt::Debug for Answer<'_, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Now(Ok(_)) => "Now(Ok(..))",
-            Self::Now(Err(_)) => "Now(Err(..))",
-            Self::Later(_) => "Later(..)",
+    /// Provided: a load and swaps, until one of them succeeds. Somebody who writes all the time delays it, so override it if
+    /// your database can do it in one step.
+    fn end<'a>(&'a self, key: Key, whose: Option<Whose<'a>>, now: Timestamp) -> Answer<'a, Ending> {
+        Answer::polled(async move {
+            let mut found = self.load(key).await?;
+            loop {
+                let head = match found {
+                    Some(Entry::Live(record)) => record.head,
+                    Some(Entry::Ended {
+                        successor: Some(successor),
+                        ..
+                    }) => return Ok(Ending::Renewed(successor)),
+                    _ => return Ok(Ending::Nothing),
+                };
+                if whose.is_some_and(|whose| !whose.includes(&head)) {
+                    return Ok(Ending::Nothing);
+                }
+                let expected = if head.is_live(now) {
+                    Expected::At(head.revision)
+                } else {
+                    Expected::Over
+                };
+                let ended = Entry::Ended {
+                    at: now,
+                    successor: None,
+                };
+                match self.swap(key, expected, Some(ended), now).await? {
+                    Swap::Done => return Ok(Ending::Ended(head)),
+                    Swap::Found(other) => found = other,
+                }
+            }
         })
     }
+
+    /// Deletes what is over among about `budget` entries from `from` on, and puts sessions back on lists that
+    /// lack them. Called from a thread of its own, which it may block.
+    ///
+    /// Provided: a scan, and a swap for each entry that is over. A store that expires its entries by itself
+    /// overrides it.
+    fn sweep(&self, from: Cursor, now: Timestamp, budget: usize) -> Answer<'_, Swept> {
+        Answer::polled(async move {
+            let Scanned { entries, next } = self.scan(from, budget).await?;
+            let mut deleted = 0;
+            for (key, entry) in entries {
+                if entry.is_over(now) {
+                    let swap = self.swap(key, Expected::Over, None, now).await?;
+                    deleted += usize::from(matches!(swap, Swap::Done));
+                }
+            }
+            Ok(Swept { deleted, next })
+        })
+    }
+
+    /// Takes the lock of a session, for requests that go one after the other: `Some(None)` while somebody else
+    /// has it.
+    ///
+    /// It keeps nobody from the entry under `key`, which need not be there. The requests of one service come here one
+    /// at a time, and ask again for as long as [`lock_timeout`](crate::Builder::lock_timeout) says. The lock
+    /// must come back from a holder that was killed.
+    ///
+    /// Provided: `None`. Then the library makes a lock of swaps, as an entry that expires.
+    fn lock(&self, key: Key) -> Option<Answer<'_, Option<Lease>>> {
+        let _ = key;
+        None
+    }
+
+    /// True if entries stay in the memory of this process, so that their bodies need no sealing.
+    fn in_process(&self) -> bool {
+        false
+    }
 }
 
-/// Why a store could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// It holds as many sessions as it may, and none that may be thrown out.
-    #[error(
-        "the store holds as many sessions as `max_sessions` allows, all of them of logged-in users"
-    )]
-    Full,
-    /// The operation did not end within the time-out.
-    #[error("the store did not answer within `store_timeout`")]
-    TimedOut,
-    /// The operation was stopped before its end, or its answer was asked for twice.
-    #[error("the store stopped before it answered")]
-    Stopped,
-    /// The disk, or what stands for it.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// Whatever else a store meets.
-    #[error(transparent)]
-    Other(Box<dyn std::error::Error + Send + Sync>),
+/// True for the tombstone of a session that moved to `new`.
+pub(crate) fn is_renewed_to(found: Option<&Entry>, new: Key) -> bool {
+    matches!(found, Some(Entry::Ended { successor: Some(successor), .. }) if *successor == new)
+}
+
+/// A renewal of two swaps, and of a third one that deletes `new` if the second found something else. After an error
+/// nothing is taken back.
+pub(crate) async fn renew_by_swaps(
+    store: &(impl Store + ?Sized),
+    old: Key,
+    over: Revision,
+    new: Key,
+    record: Record,
+    now: Timestamp,
+) -> Result<Swap, StoreError> {
+    let own = record.head.revision;
+    let created = Some(Entry::Live(record));
+    match store.swap(new, Expected::Nothing, created, now).await? {
+        Swap::Found(Some(Entry::Live(found))) if found.head.revision == own => {}
+        Swap::Found(_) => return Err(StoreError::Taken),
+        Swap::Done => {}
+    }
+    let ended = Entry::Ended {
+        at: now,
+        successor: Some(new),
+    };
+    let swap = store
+        .swap(old, Expected::At(over), Some(ended), now)
+        .await?;
+    if let Swap::Found(found) = &swap
+        && !is_renewed_to(found.as_ref(), new)
+    {
+        drop(store.swap(new, Expected::At(own), None, now).await?);
+    }
+    Ok(swap)
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::record::NOW;
 use crate::clock::Timestamp;
 use crate::record::{Key, Record};
-use crate::store::{Commit, Loaded, Store};
+use crate::store::asked::Asked;
+use crate::store::{Commit, Loaded};
 
 /// Asks a store and expects an answer.
 macro_rules! ask {
@@ -15,22 +16,22 @@ macro_rules! ask {
 }
 pub(super) use ask;
 
-pub(super) async fn live(store: &Arc<dyn Store>, key: Key, now: Timestamp) -> Record {
+pub(super) async fn live(store: &Arc<Asked>, key: Key, now: Timestamp) -> Record {
     match ask!(store, load(key, now)) {
         Loaded::Live(record) => record,
         other => panic!("a live record is loaded, and not {other:?}"),
     }
 }
 
-pub(super) async fn is_nothing(store: &Arc<dyn Store>, key: Key, now: Timestamp) -> bool {
+pub(super) async fn is_nothing(store: &Arc<Asked>, key: Key, now: Timestamp) -> bool {
     matches!(ask!(store, load(key, now)), Loaded::Nothing)
 }
 
-pub(super) async fn is_retired(store: &Arc<dyn Store>, key: Key, now: Timestamp) -> bool {
+pub(super) async fn is_retired(store: &Arc<Asked>, key: Key, now: Timestamp) -> bool {
     matches!(ask!(store, load(key, now)), Loaded::Retired)
 }
 
-pub(super) async fn created(store: &Arc<dyn Store>, key: Key, record: Record) -> Record {
+pub(super) async fn created(store: &Arc<Asked>, key: Key, record: Record) -> Record {
     assert!(
         ask!(store, create(key, record.clone(), NOW)),
         "a free key is taken"

@@ -4,8 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Timestamp;
-use crate::record::{Key, Record, Revision, UserKey};
-use crate::store::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
+use crate::record::{Head, Key, Record, Revision, UserKey};
+use crate::store::{
+    Answer, Cursor, Ending, Entry, Expected, Lease, Listed, Scanned, Store, StoreError, Swap,
+    Swept, Whose,
+};
 
 /// What becomes of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,15 +25,15 @@ pub enum Fault {
     Waits,
     /// It is not done, and never answers.
     Hangs,
-    /// It is refused: a `create` because the key is taken, a `lock` because somebody else has it, all
-    /// else because the session is gone.
+    /// It is refused: a `swap` because something else is there, namely nothing; a `lock` because somebody else has
+    /// it; all else because there is nothing.
     Refuses,
 }
 
 /// A store around another one, whose operations a test lets fail.
 ///
-/// `fault` is asked before each operation, with its name (`"load"`, `"commit"`, …) and its number,
-/// counted from 0 over all of them.
+/// `fault` is asked before each operation, with its name (`"load"`, `"renew"`, …; a swap is a `"create"` if it
+/// expects nothing, else a `"commit"`) and its number, counted from 0 over all of them.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -48,6 +51,8 @@ pub enum Fault {
 /// # }
 /// ```
 pub struct FaultyStore {
+    /// True if the store has locks of its own.
+    locks: bool,
     inner: Arc<dyn Store>,
     fault: Mutex<Box<dyn FnMut(&'static str, usize) -> Fault + Send>>,
     operations: AtomicUsize,
@@ -59,7 +64,9 @@ impl FaultyStore {
         inner: Arc<dyn Store>,
         fault: impl FnMut(&'static str, usize) -> Fault + Send + 'static,
     ) -> Self {
+        let locks = inner.lock(Key([0; 16])).is_some();
         Self {
+            locks,
             inner,
             fault: Mutex::new(Box::new(fault)),
             operations: AtomicUsize::new(0),
@@ -106,40 +113,42 @@ fn told_to_fail() -> StoreError {
 }
 
 impl Store for FaultyStore {
-    fn in_process(&self) -> bool {
-        self.inner.in_process()
+    fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+        self.run("load", None, move || self.inner.load(key))
     }
 
-    fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
-        self.run("load", Loaded::Nothing, move || self.inner.load(key, now))
-    }
-
-    fn create(&self, key: Key, record: Record, now: Timestamp) -> Answer<'_, bool> {
-        self.run("create", false, move || self.inner.create(key, record, now))
-    }
-
-    fn commit(
+    fn swap(
         &self,
         key: Key,
-        over: Revision,
-        record: Record,
+        expected: Expected,
+        entry: Option<Entry>,
         now: Timestamp,
-    ) -> Answer<'_, Commit> {
-        self.run("commit", Commit::Gone, move || {
-            self.inner.commit(key, over, record, now)
+    ) -> Answer<'_, Swap> {
+        let name = match expected {
+            Expected::Nothing => "create",
+            Expected::At(_) | Expected::Over => "commit",
+        };
+        self.run(name, Swap::Found(None), move || {
+            self.inner.swap(key, expected, entry, now)
         })
     }
 
-    fn touch(
-        &self,
-        key: Key,
-        revision: Revision,
-        expires: Timestamp,
-        now: Timestamp,
-    ) -> Answer<'_, ()> {
-        self.run("touch", (), move || {
-            self.inner.touch(key, revision, expires, now)
+    fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+        let nothing = Listed {
+            entries: Vec::new(),
+            whole: true,
+        };
+        self.run("list", nothing, move || self.inner.list(users))
+    }
+
+    fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned> {
+        self.run("scan", Scanned::default(), move || {
+            self.inner.scan(cursor, budget)
         })
+    }
+
+    fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
+        self.run("touch", (), move || self.inner.touch(key, head, now))
     }
 
     fn renew(
@@ -149,35 +158,38 @@ impl Store for FaultyStore {
         new: Key,
         record: Record,
         now: Timestamp,
-    ) -> Answer<'_, Commit> {
-        self.run("renew", Commit::Gone, move || {
+    ) -> Answer<'_, Swap> {
+        self.run("renew", Swap::Found(None), move || {
             self.inner.renew(old, over, new, record, now)
         })
     }
 
-    fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
-        self.run("remove", false, move || self.inner.remove(key, now))
+    fn renews_at_once(&self) -> bool {
+        self.inner.renews_at_once()
     }
 
-    fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
-        self.run("of_user", Vec::new(), move || self.inner.of_user(user, now))
-    }
-
-    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
-        self.run("remove_user", 0, move || {
-            self.inner.remove_user(user, which, now)
+    fn end<'a>(&'a self, key: Key, whose: Option<Whose<'a>>, now: Timestamp) -> Answer<'a, Ending> {
+        self.run("end", Ending::Nothing, move || {
+            self.inner.end(key, whose, now)
         })
     }
 
-    fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
-        self.run("lock", None, move || self.inner.lock(key))
+    fn sweep(&self, from: Cursor, now: Timestamp, budget: usize) -> Answer<'_, Swept> {
+        self.run("sweep", Swept::default(), move || {
+            self.inner.sweep(from, now, budget)
+        })
     }
 
-    fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
-        match self.next_fault("sweep") {
-            Fault::Fails | Fault::Hangs => Err(told_to_fail()),
-            Fault::LosesReply => self.inner.sweep(now, budget).and(Err(told_to_fail())),
-            Fault::None | Fault::Waits | Fault::Refuses => self.inner.sweep(now, budget),
-        }
+    fn lock(&self, key: Key) -> Option<Answer<'_, Option<Lease>>> {
+        self.locks.then(|| {
+            self.run("lock", None, move || {
+                let none = || Answer::ready(|| Ok(None));
+                self.inner.lock(key).unwrap_or_else(none)
+            })
+        })
+    }
+
+    fn in_process(&self) -> bool {
+        self.inner.in_process()
     }
 }

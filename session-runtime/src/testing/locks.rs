@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use super::ask::{ask, created, is_saved, live};
 use super::record::{NOW, after, fields, key, record};
 use crate::record::Key;
-use crate::store::{Lease, Store};
+use crate::store::Lease;
+use crate::store::asked::Asked;
 
 /// How long a store may take to let others know that a lease is over.
 const SOON: Duration = Duration::from_secs(2);
 
-pub(super) async fn a_lease_excludes_others_until_it_is_dropped(store: &Arc<dyn Store>) {
+pub(super) async fn a_lease_excludes_others_until_it_is_dropped(store: &Arc<Asked>) {
     let lease = ask!(store, lock(key(1)));
     assert!(lease.is_some(), "a lock that nobody has is given");
     // A store that is not shared between processes has nobody to exclude.
@@ -27,13 +28,13 @@ pub(super) async fn a_lease_excludes_others_until_it_is_dropped(store: &Arc<dyn 
     }
 }
 
-pub(super) async fn a_lease_keeps_nobody_from_the_record(store: &Arc<dyn Store>) {
+pub(super) async fn a_lease_keeps_nobody_from_the_record(store: &Arc<Asked>) {
     let lease = soon(store, key(1)).await;
     let first = created(store, key(1), record(b"")).await;
     let second = after(&first, b"");
     assert!(is_saved(&ask!(
         store,
-        commit(key(1), first.revision, second.clone(), NOW)
+        commit(key(1), first.head.revision, second.clone(), NOW)
     )));
     assert_eq!(
         fields(&live(store, key(1), NOW).await),
@@ -47,7 +48,7 @@ pub(super) async fn a_lease_keeps_nobody_from_the_record(store: &Arc<dyn Store>)
     drop(lease);
 }
 
-async fn soon(store: &Arc<dyn Store>, key: Key) -> Lease {
+async fn soon(store: &Arc<Asked>, key: Key) -> Lease {
     let end = Instant::now() + SOON;
     loop {
         if let Some(lease) = ask!(store, lock(key)) {

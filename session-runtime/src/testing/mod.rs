@@ -27,6 +27,7 @@ mod faults;
 mod locks;
 mod races;
 mod record;
+mod swaps;
 mod users;
 
 use std::path::Path;

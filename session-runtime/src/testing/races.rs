@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use super::ask::{ask, created, is_retired, is_saved, live};
-use super::record::{NOW, after, key, of_user, record, user};
+use super::record::{NOW, after, key, of_user, record, user, with};
 use crate::clock::Timestamp;
-use crate::record::{Handle, Record};
-use crate::store::{Commit, Listing, Loaded, Store, Which};
+use crate::record::Handle;
+use crate::store::asked::Asked;
+use crate::store::{Commit, Listing, Loaded, Which};
 
 /// How many threads race, and how often each.
 const THREADS: u8 = 4;
 const ROUNDS: u8 = 25;
 
 /// Runs `work` in threads of its own at once, each with a runtime.
-fn race(store: &Arc<dyn Store>, work: impl AsyncFn(&Arc<dyn Store>, u8) + Clone + Send + 'static) {
+fn race(store: &Arc<Asked>, work: impl AsyncFn(&Arc<Asked>, u8) + Clone + Send + 'static) {
     let threads: Vec<_> = (0..THREADS)
         .map(|thread| {
             let (store, work) = (Arc::clone(store), work.clone());
@@ -33,27 +34,21 @@ fn race(store: &Arc<dyn Store>, work: impl AsyncFn(&Arc<dyn Store>, u8) + Clone 
     }
 }
 
-pub(super) async fn racing_commits_lose_nothing(store: &Arc<dyn Store>) {
+pub(super) async fn racing_commits_lose_nothing(store: &Arc<Asked>) {
     // The count is kept in the creation time, which every store keeps, in process or not.
     created(
         store,
         key(1),
-        Record {
-            created: Timestamp::from_millis(0),
-            ..record(b"")
-        },
+        with(record(b""), |head| head.created = Timestamp::from_millis(0)),
     )
     .await;
     race(store, async |store, _| {
         for _ in 0..ROUNDS {
             let mut latest = live(store, key(1), NOW).await;
             loop {
-                let created = Timestamp::from_millis(latest.created.as_millis() + 1);
-                let next = Record {
-                    created,
-                    ..after(&latest, b"")
-                };
-                match ask!(store, commit(key(1), latest.revision, next, NOW)) {
+                let created = Timestamp::from_millis(latest.head.created.as_millis() + 1);
+                let next = with(after(&latest, b""), |head| head.created = created);
+                match ask!(store, commit(key(1), latest.head.revision, next, NOW)) {
                     Commit::Saved => break,
                     Commit::Conflict(record) => latest = record,
                     Commit::Gone => panic!("nobody removed it"),
@@ -61,7 +56,7 @@ pub(super) async fn racing_commits_lose_nothing(store: &Arc<dyn Store>) {
             }
         }
     });
-    let count = live(store, key(1), NOW).await.created.as_millis();
+    let count = live(store, key(1), NOW).await.head.created.as_millis();
     assert_eq!(
         count,
         u64::from(THREADS) * u64::from(ROUNDS),
@@ -69,7 +64,7 @@ pub(super) async fn racing_commits_lose_nothing(store: &Arc<dyn Store>) {
     );
 }
 
-pub(super) async fn a_removal_among_racing_commits_stays(store: &Arc<dyn Store>) {
+pub(super) async fn a_removal_among_racing_commits_stays(store: &Arc<Asked>) {
     for round in 0..ROUNDS {
         let first = created(store, key(round), record(b"")).await;
         race(store, async move |store, thread| {
@@ -85,7 +80,12 @@ pub(super) async fn a_removal_among_racing_commits_stays(store: &Arc<dyn Store>)
             loop {
                 match ask!(
                     store,
-                    commit(key(round), latest.revision, after(&latest, b"late"), NOW)
+                    commit(
+                        key(round),
+                        latest.head.revision,
+                        after(&latest, b"late"),
+                        NOW
+                    )
                 ) {
                     Commit::Saved => {
                         latest = match ask!(store, load(key(round), NOW)) {
@@ -105,7 +105,7 @@ pub(super) async fn a_removal_among_racing_commits_stays(store: &Arc<dyn Store>)
     }
 }
 
-pub(super) async fn racing_renewals_leave_one(store: &Arc<dyn Store>) {
+pub(super) async fn racing_renewals_leave_one(store: &Arc<Asked>) {
     for round in 0..ROUNDS {
         let old = key(round);
         let first = created(store, old, of_user(1, b"")).await;
@@ -113,7 +113,7 @@ pub(super) async fn racing_renewals_leave_one(store: &Arc<dyn Store>) {
             let new = key(100 + thread * ROUNDS + round);
             let renewal = ask!(
                 store,
-                renew(old, first.revision, new, after(&first, b""), NOW)
+                renew(old, first.head.revision, new, after(&first, b""), NOW)
             );
             let is_live = matches!(ask!(store, load(new, NOW)), Loaded::Live(_));
             assert_eq!(
@@ -131,9 +131,7 @@ pub(super) async fn racing_renewals_leave_one(store: &Arc<dyn Store>) {
     }
 }
 
-pub(super) async fn removing_a_users_sessions_spares_who_logged_in_meanwhile(
-    store: &Arc<dyn Store>,
-) {
+pub(super) async fn removing_a_users_sessions_spares_who_logged_in_meanwhile(store: &Arc<Asked>) {
     for round in 0..ROUNDS {
         let (old, new) = (key(round), key(100 + round));
         let first = created(store, old, of_user(1, b"")).await;
@@ -142,11 +140,8 @@ pub(super) async fn removing_a_users_sessions_spares_who_logged_in_meanwhile(
                 ask!(store, remove_user(user(1), Which::All, NOW));
                 return;
             }
-            let other = Record {
-                user: Some(user(2)),
-                ..after(&first, b"")
-            };
-            let renewal = ask!(store, renew(old, first.revision, new, other, NOW));
+            let other = with(after(&first, b""), |head| head.user = Some(user(2)));
+            let renewal = ask!(store, renew(old, first.head.revision, new, other, NOW));
             let is_live = matches!(ask!(store, load(new, NOW)), Loaded::Live(_));
             assert_eq!(
                 is_live,
@@ -158,12 +153,9 @@ pub(super) async fn removing_a_users_sessions_spares_who_logged_in_meanwhile(
 }
 
 pub(super) async fn a_session_that_is_renewed_is_neither_missed_nor_ended_wrongly(
-    store: &Arc<dyn Store>,
+    store: &Arc<Asked>,
 ) {
-    let device = |device| Record {
-        handle: Handle([device; 12]),
-        ..of_user(1, b"")
-    };
+    let device = |device| with(of_user(1, b""), |head| head.handle = Handle([device; 12]));
     for round in 0..ROUNDS {
         let olds = [key(round), key(100 + round)];
         let [revoked, spared] = [
@@ -175,7 +167,10 @@ pub(super) async fn a_session_that_is_renewed_is_neither_missed_nor_ended_wrongl
             let renew = async |place: usize| {
                 let (first, new) = (&firsts[place], key(200 + round + 27 * place as u8));
                 let next = after(first, b"");
-                ask!(store, renew(olds[place], first.revision, new, next, NOW))
+                ask!(
+                    store,
+                    renew(olds[place], first.head.revision, new, next, NOW)
+                )
             };
             match thread {
                 0 => drop(renew(0).await),
@@ -185,7 +180,7 @@ pub(super) async fn a_session_that_is_renewed_is_neither_missed_nor_ended_wrongl
                 ),
                 2 => {
                     let listed = ask!(store, of_user(user(1), NOW));
-                    let spared = |listing: &Listing| listing.handle == Handle([2; 12]);
+                    let spared = |listing: &Listing| listing.head.handle == Handle([2; 12]);
                     assert!(
                         listed.iter().any(spared),
                         "a list misses nobody who is renewed"
@@ -198,7 +193,10 @@ pub(super) async fn a_session_that_is_renewed_is_neither_missed_nor_ended_wrongl
             }
         });
         let left = ask!(store, of_user(user(1), NOW));
-        let handles: Vec<_> = left.iter().map(|listing| listing.handle.0[0]).collect();
+        let handles: Vec<_> = left
+            .iter()
+            .map(|listing| listing.head.handle.0[0])
+            .collect();
         assert_eq!(handles, [2], "who is renewed does not slip through");
         ask!(store, remove_user(user(1), Which::All, NOW));
     }

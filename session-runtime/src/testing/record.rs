@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::record::{Body, Handle, Key, Record, Revision, Summary, UserKey};
+use crate::record::{Body, Handle, Head, Key, Record, Revision, Summary, UserKey};
 
 /// The present moment of every check.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_750_000_000_000);
@@ -27,12 +27,14 @@ pub(super) fn user(number: u8) -> UserKey {
 /// An anonymous session that lasts an hour from [`NOW`].
 pub(super) fn record(body: &[u8]) -> Record {
     Record {
-        revision: Revision::first(),
-        expires: NOW + HOUR,
-        seen: NOW,
-        created: NOW,
-        handle: Handle([7; 12]),
-        user: None,
+        head: Head {
+            revision: Revision::first(),
+            expires: NOW + HOUR,
+            seen: NOW,
+            created: NOW,
+            handle: Handle([7; 12]),
+            user: None,
+        },
         summary: None,
         body: Body::from_bytes(body),
     }
@@ -41,39 +43,35 @@ pub(super) fn record(body: &[u8]) -> Record {
 /// A session of a user, with a summary that says whose.
 pub(super) fn of_user(number: u8, body: &[u8]) -> Record {
     Record {
-        user: Some(user(number)),
-        handle: Handle([number; 12]),
         summary: Some(Summary::from_bytes(vec![number; 40])),
-        ..record(body)
+        ..with(record(body), |head| {
+            head.user = Some(user(number));
+            head.handle = Handle([number; 12]);
+        })
     }
 }
 
 /// What a commit over `before` would write.
 pub(super) fn after(before: &Record, body: &[u8]) -> Record {
     Record {
-        revision: before.revision.next(),
         body: Body::from_bytes(body),
-        ..before.clone()
+        ..with(before.clone(), |head| {
+            head.revision = before.head.revision.next();
+        })
     }
+}
+
+/// A record with another head.
+pub(super) fn with(mut record: Record, change: impl FnOnce(&mut Head)) -> Record {
+    change(&mut record.head);
+    record
 }
 
 /// All that a store has to give back as it was given.
 pub(super) fn fields(record: &Record) -> impl PartialEq + std::fmt::Debug {
-    let Record {
-        revision,
-        expires,
-        seen,
-        created,
-        handle,
-        user,
-        summary,
-        body,
-    } = record;
     (
-        *revision,
-        [*expires, *seen, *created],
-        (*handle, *user),
-        summary.as_ref().map(Summary::as_bytes),
-        body.as_bytes(),
+        record.head,
+        record.summary.as_ref().map(Summary::as_bytes),
+        record.body.as_bytes(),
     )
 }

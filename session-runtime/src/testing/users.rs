@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::ask::{ask, created, is_gone, is_retired, is_saved};
-use super::record::{HOUR, NOW, after, key, of_user, record, user};
+use super::record::{HOUR, NOW, after, key, of_user, record, user, with};
 use crate::record::{Handle, Key, Record, Summary};
-use crate::store::{Loaded, Store, Which};
+use crate::store::asked::Asked;
+use crate::store::{Loaded, Which};
 
-pub(super) async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
+pub(super) async fn a_users_sessions_are_listed(store: &Arc<Asked>) {
     let listed = async |number, now| {
         let mut keys: Vec<Key> = ask!(store, of_user(user(number), now))
             .iter()
@@ -31,35 +32,33 @@ pub(super) async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
     );
     let listing = &ask!(store, of_user(user(2), NOW))[0];
     assert_eq!(
-        (listing.handle.0, listing.created, listing.expires),
+        (
+            listing.head.handle.0,
+            listing.head.created,
+            listing.head.expires
+        ),
         ([2; 12], NOW, NOW + HOUR)
     );
     let summary = listing.summary.as_ref().map(Summary::as_bytes);
     assert_eq!(
-        (listing.seen, summary),
+        (listing.head.seen, summary),
         (NOW, Some(&[2; 40][..])),
         "with the last visit and the summary"
     );
-    let login = Record {
-        user: Some(user(1)),
-        ..after(&anonymous, b"")
-    };
+    let login = with(after(&anonymous, b""), |head| head.user = Some(user(1)));
     assert!(is_saved(&ask!(
         store,
-        commit(key(4), anonymous.revision, login, NOW)
+        commit(key(4), anonymous.head.revision, login, NOW)
     )));
     assert_eq!(
         listed(1, NOW).await,
         sorted(vec![key(1), key(2), key(4)]),
         "a commit moves the index"
     );
-    let other = Record {
-        user: Some(user(2)),
-        ..after(&first, b"")
-    };
+    let other = with(after(&first, b""), |head| head.user = Some(user(2)));
     assert!(is_saved(&ask!(
         store,
-        commit(key(1), first.revision, other, NOW)
+        commit(key(1), first.head.revision, other, NOW)
     )));
     assert_eq!(listed(1, NOW).await, sorted(vec![key(2), key(4)]));
     assert_eq!(listed(2, NOW).await, sorted(vec![key(1), key(3)]));
@@ -74,13 +73,12 @@ pub(super) async fn a_users_sessions_are_listed(store: &Arc<dyn Store>) {
 
 /// A session of a user, with a handle of its own.
 fn device(number: u8, device: u8) -> Record {
-    Record {
-        handle: Handle([device; 12]),
-        ..of_user(number, b"")
-    }
+    with(of_user(number, b""), |head| {
+        head.handle = Handle([device; 12]);
+    })
 }
 
-pub(super) async fn a_users_sessions_are_removed(store: &Arc<dyn Store>) {
+pub(super) async fn a_users_sessions_are_removed(store: &Arc<Asked>) {
     for number in 1..=4 {
         created(store, key(number), device(1, number)).await;
     }
@@ -109,7 +107,7 @@ pub(super) async fn a_users_sessions_are_removed(store: &Arc<dyn Store>) {
     );
 }
 
-pub(super) async fn one_session_of_a_user_is_removed(store: &Arc<dyn Store>) {
+pub(super) async fn one_session_of_a_user_is_removed(store: &Arc<Asked>) {
     let first = created(store, key(1), device(1, 1)).await;
     created(store, key(2), device(1, 2)).await;
     let one = |device| Which::One(Handle([device; 12]));
@@ -122,7 +120,7 @@ pub(super) async fn one_session_of_a_user_is_removed(store: &Arc<dyn Store>) {
     let renewed = after(&first, b"");
     assert!(is_saved(&ask!(
         store,
-        renew(key(1), first.revision, key(3), renewed.clone(), NOW)
+        renew(key(1), first.head.revision, key(3), renewed.clone(), NOW)
     )));
     assert_eq!(
         ask!(store, remove_user(user(1), one(1), NOW)),
@@ -132,7 +130,7 @@ pub(super) async fn one_session_of_a_user_is_removed(store: &Arc<dyn Store>) {
     assert!(is_retired(store, key(3), NOW).await);
     assert!(is_gone(&ask!(
         store,
-        commit(key(3), renewed.revision, after(&renewed, b""), NOW)
+        commit(key(3), renewed.head.revision, after(&renewed, b""), NOW)
     )));
     assert!(
         matches!(ask!(store, load(key(2), NOW)), Loaded::Live(_)),

@@ -299,7 +299,10 @@ fn files(directory: &Path) -> Vec<PathBuf> {
             vec![path]
         }
     });
-    below.collect()
+    // The mark that the lists of users are whole is no session's.
+    below
+        .filter(|path| !path.ends_with("users/.whole"))
+        .collect()
 }
 
 /// Neither a session nor on the list of a user: half of a creation, between two names, or set aside.

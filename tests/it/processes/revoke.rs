@@ -28,10 +28,12 @@ fn race(what: &str) {
         if round >= ROUNDS && found > 0 && too_late > 0 {
             return;
         }
-        let begun = begins.post("/begin/joe", None);
+        // Each time of another user: the list of one would get long by all that was renewed.
+        let begun = begins.post(&format!("/begin/joe{round}"), None);
         let token = begun.token().expect("a session").to_owned();
         let handle = begins.get("/all", Some(&token)).json()["handle"].clone();
-        let revoke = format!("/revoke/joe/{}", handle.as_str().expect("a handle"));
+        let handle = handle.as_str().expect("a handle");
+        let revoke = format!("/revoke/joe{round}/{handle}");
         let racing = format!("/racing/{what}/{}", fastrand::usize(..TURNS));
         let start = Barrier::new(2);
         let reply = std::thread::scope(|scope| {

@@ -127,6 +127,9 @@ fn files(directory: &Path) -> [usize; 2] {
             .map(|path| if path.is_dir() { count(&path) } else { 1 })
             .sum()
     }
-    let entries = count(&directory.join("users"));
-    [count(directory) - entries, entries]
+    let users = directory.join("users");
+    // Beside them stands the mark that they are whole.
+    let marks = usize::from(users.join(".whole").exists());
+    let entries = count(&users);
+    [count(directory) - entries, entries - marks]
 }

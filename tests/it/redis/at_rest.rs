@@ -12,7 +12,7 @@ use crate::support::{SECRET, Site, eventually, redis_is_there};
 
 /// All that the store needs, and nothing else: what the page on operations names.
 const RIGHTS: &str = "+ping +select +get +getrange +set +setrange +exists +del +pexpire +pttl +zadd +zrem \
-                      +zrange +zremrangebyscore +evalsha +eval";
+                      +zrange +zremrangebyscore +scan +info +evalsha +eval";
 
 fn keys(redis: &Server) -> Vec<String> {
     redis::from_redis_value(redis.command(&["KEYS", "*"])).expect("names")
@@ -182,6 +182,7 @@ fn the_rights_that_are_named_are_enough_and_each_is_needed() {
     assert!(works(&url));
     for left_out in &all {
         redis.command(&["SCRIPT", "FLUSH"]);
+        redis.command(&["FLUSHALL"]);
         let others: Vec<_> = all
             .iter()
             .copied()
@@ -190,6 +191,28 @@ fn the_rights_that_are_named_are_enough_and_each_is_needed() {
         grant(&others);
         assert!(!works(&url), "{left_out} is not needed");
     }
+}
+
+/// Whether a lock that is taken can be taken again.
+fn is_given_back(url: &str) -> bool {
+    let store = bsession::testing::redis_store(url, "bsession:").expect("an address");
+    let key = bsession::store::Key([1; 16]);
+    let take = async || store.lock(key).expect("it has locks").await.ok().flatten();
+    actix_web::rt::System::new().block_on(async {
+        let lease = take().await;
+        let is_taken = lease.is_some();
+        drop(lease);
+        // A lease that nobody gives back lasts for longer.
+        let again = async {
+            while take().await.is_none() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        is_taken
+            && tokio::time::timeout(Duration::from_secs(1), again)
+                .await
+                .is_ok()
+    })
 }
 
 /// Whether all that a service does works.
@@ -215,5 +238,107 @@ fn works(url: &str) -> bool {
             listed.is_ok_and(|list| list.len() == 1) && ended.is_ok_and(|count| count == 1)
         })
     };
+    // The sweeper puts sessions back on lists from which they were lost.
+    all &= later.sessions.sweep().is_ok();
+    all &= is_given_back(url);
     all && block(&site.sessions) && read(&site, &visitor.token().expect("a cookie"), "name").is_ok()
+}
+
+/// As a server meets it that was not brought up to the newer version yet.
+#[test]
+fn a_session_of_a_newer_format_is_nobodys_and_is_listed_and_ended() {
+    if !redis_is_there() {
+        return;
+    }
+    let redis = Server::start();
+    let site = site(&redis.url());
+    let newer = |redis: &Server| {
+        for key in keys(redis).iter().filter(|key| key.ends_with('}')) {
+            redis.command(&["SETRANGE", key, "1", "\u{7f}"]);
+        }
+    };
+    let stored = || {
+        let keys = keys(&redis).into_iter().filter(|key| key.ends_with('}'));
+        keys.map(|key| bytes(&redis, &key)).collect::<Vec<_>>()
+    };
+    for everywhere in [false, true] {
+        redis.command(&["FLUSHALL"]);
+        let visitor = site.visitor();
+        visitor.post("/login/joe");
+        newer(&redis);
+        let before = stored();
+        assert_eq!(visitor.session()["user"], serde_json::json!(null));
+        assert_eq!(stored(), before, "it is never written over");
+        let block = |sessions: &Sessions| {
+            let sessions = sessions.clone();
+            actix_web::rt::System::new().block_on(async move {
+                let listed = sessions.of_user("joe").await.expect("the list");
+                assert_eq!(listed.len(), 1);
+                match everywhere {
+                    true => sessions.revoke_user("joe", None).await.expect("it ends"),
+                    false => 1,
+                }
+            })
+        };
+        assert_eq!(block(&site.sessions), 1);
+        if !everywhere {
+            assert!(visitor.post("/logout").removes_cookie());
+        }
+        let tombstone = stored().into_iter().all(|bytes| bytes.contains(&2));
+        assert!(tombstone && stored() != before, "its logout is one");
+        let left = actix_web::rt::System::new().block_on(site.sessions.of_user("joe"));
+        assert!(left.expect("the list").is_empty());
+    }
+}
+
+#[test]
+fn no_operation_writes_over_a_newer_format() {
+    use bsession::store::{Body, Entry, Expected, Head, Key, Record, Revision, Swap};
+    use bsession::{Handle, Timestamp};
+
+    if !redis_is_there() {
+        return;
+    }
+    let redis = Server::start();
+    let store = bsession::testing::redis_store(&redis.url(), "").expect("an address");
+    let now = Timestamp::from_millis(1_750_000_000_000);
+    let record = |revision: Revision| Record {
+        head: Head {
+            revision,
+            expires: now + Duration::from_secs(60),
+            seen: now,
+            created: now,
+            handle: Handle([2; 12]),
+            user: None,
+        },
+        summary: None,
+        body: Body::from_bytes(*b"body"),
+    };
+    let (key, first) = (Key([1; 16]), Revision::first());
+    actix_web::rt::System::new().block_on(async {
+        let entry = |revision| Some(Entry::Live(record(revision)));
+        let made = store.swap(key, Expected::Nothing, entry(first), now).await;
+        assert!(matches!(made, Ok(Swap::Done)));
+        let [name] = &keys(&redis)[..] else {
+            panic!("one session")
+        };
+        redis.command(&["SETRANGE", name, "1", "\u{7f}"]);
+        let before = bytes(&redis, name);
+        let mut visited = record(first).head;
+        visited.expires = now + Duration::from_secs(90);
+        store
+            .touch(key, visited, now)
+            .await
+            .expect("it is left alone");
+        let at = Expected::At(first);
+        let commit = store.swap(key, at, entry(first.next()), now).await;
+        assert!(matches!(commit, Ok(Swap::Found(Some(Entry::Live(_))))));
+        let renewal = store.renew(key, first, Key([2; 16]), record(first.next()), now);
+        assert!(matches!(
+            renewal.await,
+            Ok(Swap::Found(Some(Entry::Live(_))))
+        ));
+        assert_eq!(bytes(&redis, name), before);
+        assert_eq!(keys(&redis).len(), 1);
+    });
 }

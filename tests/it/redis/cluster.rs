@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use actix_web::rt::System;
-use bsession::Timestamp;
 use bsession::store::{Answer, Key};
 use bsession::testing::redis_store;
 use bsession_redis_servers::{Cluster, wait_until};
@@ -271,7 +270,7 @@ fn the_address_of_one_node_is_told_to_be_that_of_a_cluster() {
     }
     let cluster = Cluster::start(MASTERS, 0);
     let store = redis_store(&cluster.nodes()[0].url(), "").expect("an address");
-    let load = async |number| match store.load(Key([number; 16]), Timestamp::default()) {
+    let load = async |number| match store.load(Key([number; 16])) {
         Answer::Later(loaded) => loaded.await,
         Answer::Now(loaded) => loaded,
     };

@@ -5,7 +5,7 @@
 //! | from | bytes | the head |
 //! |---|---|---|
 //! | 0 | 7 | `BSESSN` and a zero byte |
-//! | 7 | 1 | version of the format, 2 |
+//! | 7 | 1 | the format of bodies and summaries, 1 |
 //! | 8 | 4 | capacity |
 //! | 12 | 4 | state: 1 live, 2 removed, 3 renewed |
 //! | 16 | 8 | removed or renewed when, in ms since 1970; else 0 |
@@ -22,20 +22,10 @@
 //! | from | bytes | a slot |
 //! |---|---|---|
 //! | 0 | 8 | checksum of all that follows, up to the end of the summary |
-//! | 8 | 16 | revision: number (0 is a slot never written), tag |
-//! | 24 | 8 | expires, in ms since 1970 |
-//! | 32 | 8 | created, in ms since 1970 |
-//! | 40 | 12 | handle |
-//! | 52 | 4 | 1 if there is a user, else 0 |
-//! | 56 | 16 | user, or zeros |
-//! | 72 | 4 | length of the body |
-//! | 76 | 4 | length of the summary, 0 if there is none |
-//! | 80 | 8 | seen, in ms since 1970 |
-//! | 88 | | the body, and behind it the summary |
-//!
-//! In version 1 the number of the touched revision stood where the touch has `seen`; bytes 76 to 80
-//! of a slot were zeros, and the body was behind them. A record of such a file was *seen* when it was
-//! created. The file is replaced by one of today when something is written to it.
+//! | 8 | 68 | the record's head, as [`Head::to_bytes`] writes it; the number of its revision is 0 in a slot that was never written |
+//! | 76 | 4 | length of the body |
+//! | 80 | 4 | length of the summary, 0 if there is none |
+//! | 84 | | the body, and behind it the summary |
 //!
 //! # Why a reader needs no lock
 //!
@@ -50,19 +40,18 @@
 //! Head and touch have checksums of their own for the same reason: a touch read half would make
 //! an expiry of long ago the valid one, a tombstone read half one of 1970.
 //!
-//! # Checksum and versions
+//! # The checksum, and what never changes
 //!
-//! The checksum is XXH64. The first 48 bytes stay as they are in every version to come, so that a
-//! program can tell a file that is too new for it from a damaged one. Slots begin where they always
-//! did.
+//! The checksum is XXH64. All of this stays as it is in every version to come. Another format means that body
+//! and summary are written otherwise, or that there is more in them: so a server can list, end and sweep the
+//! session of a newer one, whose body it does not know and never writes over.
 
 use super::checksum;
 use crate::clock::Timestamp;
-use crate::record::{Body, Handle, Key, Record, Revision, Summary, UserKey};
+use crate::record::{Body, Head, Key, Record, Summary};
 
 const MAGIC: &[u8; 7] = b"BSESSN\0";
-const VERSION: u8 = 2;
-const OLDEST: u8 = 1;
+const FORMAT: u8 = 1;
 
 const LIVE: u32 = 1;
 const REMOVED: u32 = 2;
@@ -75,11 +64,11 @@ pub(super) const TOUCH_AT: u64 = 48;
 pub(super) const TOUCH_LEN: usize = 32;
 /// Where the slots begin.
 pub(super) const HEAD_LEN: usize = 80;
-const SLOT_HEAD_LEN: usize = 88;
-/// The same in version 1.
-const SLOT_HEAD_LEN_1: usize = 80;
+const SLOT_HEAD_LEN: usize = LENGTHS_AT + 8;
+/// Where the lengths of body and summary are in a slot.
+const LENGTHS_AT: usize = 8 + Head::LEN;
 
-/// A new file is at least so long: room for a body of 896 bytes, three times a usual one. Reading
+/// A new file is at least so long: room for a body of 900 bytes, three times a usual one. Reading
 /// and writing it costs what half of it does, and a file system gives it 4 KiB anyway.
 const SMALLEST: usize = 2048;
 /// Longer files are multiples of what a file system hands out.
@@ -98,7 +87,7 @@ pub(super) enum State {
 /// That a session was removed, or renewed under another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tombstone {
-    pub(super) since: Timestamp,
+    pub(super) at: Timestamp,
     pub(super) successor: Option<Key>,
 }
 
@@ -107,46 +96,34 @@ pub(super) struct Tombstone {
 pub(super) struct Live<'b> {
     pub(super) slot: usize,
     pub(super) capacity: u32,
-    /// Whether the file is of an older version than those that are written.
-    pub(super) is_old: bool,
-    pub(super) revision: Revision,
+    /// Whether this program knows what is in body and summary.
+    pub(super) is_known: bool,
     /// As the slot has it, or as it was touched since.
-    pub(super) expires: Timestamp,
-    /// The same.
-    pub(super) seen: Timestamp,
-    pub(super) created: Timestamp,
-    pub(super) handle: Handle,
-    pub(super) user: Option<UserKey>,
+    pub(super) head: Head,
     pub(super) summary: &'b [u8],
     pub(super) body: &'b [u8],
 }
 
 impl Live<'_> {
     pub(super) fn record(&self) -> Record {
-        let &Self {
-            revision,
-            expires,
-            seen,
-            created,
-            handle,
-            user,
-            body,
-            ..
-        } = self;
+        let body = match self.is_known {
+            true => Body::from_bytes(self.body),
+            false => Body::absent(),
+        };
         Record {
-            revision,
-            expires,
-            seen,
-            created,
-            handle,
-            user,
-            summary: self.summary(),
-            body: Body::from_bytes(body),
+            body,
+            ..self.without_body()
         }
     }
 
-    pub(super) fn summary(&self) -> Option<Summary> {
-        (!self.summary.is_empty()).then(|| Summary::from_bytes(self.summary))
+    /// The record as a list has it.
+    pub(super) fn without_body(&self) -> Record {
+        let has_summary = self.is_known && !self.summary.is_empty();
+        Record {
+            head: self.head,
+            summary: has_summary.then(|| Summary::from_bytes(self.summary)),
+            body: Body::absent(),
+        }
     }
 }
 
@@ -157,8 +134,6 @@ pub(super) enum Content<'b> {
     Tombstone(Tombstone),
     /// Created, and not yet written.
     Empty,
-    /// Whole, of a version that this program does not know.
-    Newer,
     /// Torn: by a write that goes on, if it was read without the lock; for good, if with it.
     Doubtful,
 }
@@ -229,33 +204,33 @@ pub(super) fn slot_len(len: usize) -> usize {
 
 /// How long the file should be, by its first bytes; `None` if they are not those of a session.
 pub(super) fn len_by_head(bytes: &[u8]) -> Option<usize> {
-    parse_state(bytes).ok().map(|head| file_len(head.capacity))
+    parse_start(bytes).map(|start| file_len(start.capacity))
 }
 
 /// A whole new file, written into zeroed bytes of its length.
 pub(super) fn write_file(record: &Record, capacity: u32, file: &mut [u8]) {
     file[..STATE_LEN].copy_from_slice(&state(capacity, State::Live));
     // A touch from the start: so one whose checksum is wrong is always one being written.
-    file[STATE_LEN..HEAD_LEN].copy_from_slice(&touch(record.revision, record.expires, record.seen));
+    file[STATE_LEN..HEAD_LEN].copy_from_slice(&touch(&record.head));
     write_slot(record, &mut file[HEAD_LEN..]);
 }
 
 /// The first [`STATE_LEN`] bytes.
 pub(super) fn state(capacity: u32, state: State) -> [u8; STATE_LEN] {
     let mut bytes = [0; STATE_LEN];
-    let (word, since, successor) = match state {
+    let (word, at, successor) = match state {
         State::Live => (LIVE, Timestamp::default(), None),
         State::Tombstone(Tombstone {
-            since,
+            at,
             successor: None,
-        }) => (REMOVED, since, None),
-        State::Tombstone(Tombstone { since, successor }) => (RENEWED, since, successor),
+        }) => (REMOVED, at, None),
+        State::Tombstone(Tombstone { at, successor }) => (RENEWED, at, successor),
     };
     bytes[..7].copy_from_slice(MAGIC);
-    bytes[7] = VERSION;
+    bytes[7] = FORMAT;
     bytes[8..12].copy_from_slice(&capacity.to_le_bytes());
     bytes[12..16].copy_from_slice(&word.to_le_bytes());
-    bytes[16..24].copy_from_slice(&since.as_millis().to_le_bytes());
+    bytes[16..24].copy_from_slice(&at.as_millis().to_le_bytes());
     bytes[24..40].copy_from_slice(&successor.map_or([0; 16], |key| key.0));
     let sum = checksum::of(&bytes[..40]);
     bytes[40..].copy_from_slice(&sum.to_le_bytes());
@@ -263,11 +238,11 @@ pub(super) fn state(capacity: u32, state: State) -> [u8; STATE_LEN] {
 }
 
 /// The [`TOUCH_LEN`] bytes at [`TOUCH_AT`].
-pub(super) fn touch(revision: Revision, expires: Timestamp, seen: Timestamp) -> [u8; TOUCH_LEN] {
+pub(super) fn touch(head: &Head) -> [u8; TOUCH_LEN] {
     let mut bytes = [0; TOUCH_LEN];
-    bytes[..8].copy_from_slice(&seen.as_millis().to_le_bytes());
-    bytes[8..16].copy_from_slice(&revision.tag.to_le_bytes());
-    bytes[16..24].copy_from_slice(&expires.as_millis().to_le_bytes());
+    bytes[..8].copy_from_slice(&head.seen.as_millis().to_le_bytes());
+    bytes[8..16].copy_from_slice(&head.revision.tag.to_le_bytes());
+    bytes[16..24].copy_from_slice(&head.expires.as_millis().to_le_bytes());
     let sum = checksum::of(&bytes[..24]);
     bytes[24..].copy_from_slice(&sum.to_le_bytes());
     bytes
@@ -277,17 +252,10 @@ pub(super) fn touch(revision: Revision, expires: Timestamp, seen: Timestamp) -> 
 pub(super) fn write_slot(record: &Record, slot: &mut [u8]) {
     let (body, summary) = (record.body.as_bytes(), summary_of(record));
     let slot = &mut slot[..slot_len(body.len() + summary.len())];
-    slot[8..16].copy_from_slice(&record.revision.number.to_le_bytes());
-    slot[16..24].copy_from_slice(&record.revision.tag.to_le_bytes());
-    slot[24..32].copy_from_slice(&record.expires.as_millis().to_le_bytes());
-    slot[32..40].copy_from_slice(&record.created.as_millis().to_le_bytes());
-    slot[40..52].copy_from_slice(&record.handle.0);
-    slot[52..56].copy_from_slice(&u32::from(record.user.is_some()).to_le_bytes());
-    slot[56..72].copy_from_slice(&record.user.map_or([0; 16], |user| user.0));
+    slot[8..LENGTHS_AT].copy_from_slice(&record.head.to_bytes());
     // Whoever calls has checked it against `LONGEST_BODY`.
-    slot[72..76].copy_from_slice(&(body.len() as u32).to_le_bytes());
-    slot[76..80].copy_from_slice(&(summary.len() as u32).to_le_bytes());
-    slot[80..88].copy_from_slice(&record.seen.as_millis().to_le_bytes());
+    slot[LENGTHS_AT..LENGTHS_AT + 4].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    slot[LENGTHS_AT + 4..SLOT_HEAD_LEN].copy_from_slice(&(summary.len() as u32).to_le_bytes());
     let (for_body, for_summary) = slot[SLOT_HEAD_LEN..].split_at_mut(body.len());
     for_body.copy_from_slice(body);
     for_summary.copy_from_slice(summary);
@@ -300,86 +268,74 @@ pub(super) fn read(bytes: &[u8], how: Read) -> Content<'_> {
     if bytes.is_empty() {
         return Content::Empty;
     }
-    match parse_state(bytes) {
-        Ok(Head {
+    match parse_start(bytes) {
+        Some(Start {
             state: State::Tombstone(tombstone),
             ..
         }) => Content::Tombstone(tombstone),
-        Ok(head) => read_live(bytes, &head, how).map_or(Content::Doubtful, Content::Live),
-        Err(Unreadable::Newer) => Content::Newer,
-        Err(Unreadable::Torn) => Content::Doubtful,
+        Some(start) => read_live(bytes, &start, how).map_or(Content::Doubtful, Content::Live),
+        None => Content::Doubtful,
     }
 }
 
-enum Unreadable {
-    Newer,
-    Torn,
-}
-
-struct Head {
-    version: u8,
+/// What the first bytes of a file say.
+struct Start {
+    format: u8,
     capacity: u32,
     state: State,
 }
 
-fn parse_state(bytes: &[u8]) -> Result<Head, Unreadable> {
-    let bytes = bytes.first_chunk::<STATE_LEN>().ok_or(Unreadable::Torn)?;
+fn parse_start(bytes: &[u8]) -> Option<Start> {
+    let bytes = bytes.first_chunk::<STATE_LEN>()?;
     if bytes[..7] != MAGIC[..] || u64_at(bytes, 40) != checksum::of(&bytes[..40]) {
-        return Err(Unreadable::Torn);
+        return None;
     }
-    let version = bytes[7];
-    if version > VERSION {
-        return Err(Unreadable::Newer);
-    }
+    let format = bytes[7];
     let capacity = u32_at(bytes, 8);
-    if version < OLDEST || !(capacity_for(0)..=capacity_for(LONGEST_BODY)).contains(&capacity) {
-        return Err(Unreadable::Torn);
+    if format == 0 || !(capacity_for(0)..=capacity_for(LONGEST_BODY)).contains(&capacity) {
+        return None;
     }
-    let since = Timestamp::from_millis(u64_at(bytes, 16));
+    let at = Timestamp::from_millis(u64_at(bytes, 16));
     let successor = Key(chunk_at(bytes, 24));
     let state = match u32_at(bytes, 12) {
         LIVE => State::Live,
         REMOVED => State::Tombstone(Tombstone {
-            since,
+            at,
             successor: None,
         }),
         RENEWED => State::Tombstone(Tombstone {
-            since,
+            at,
             successor: Some(successor),
         }),
-        _ => return Err(Unreadable::Torn),
+        _ => return None,
     };
-    Ok(Head {
-        version,
+    Some(Start {
+        format,
         capacity,
         state,
     })
 }
 
-fn read_live<'b>(bytes: &'b [u8], head: &Head, how: Read) -> Option<Live<'b>> {
+fn read_live<'b>(bytes: &'b [u8], start: &Start, how: Read) -> Option<Live<'b>> {
     let slots = [0, 1].map(|slot| {
         bytes
-            .get(slot_at(head.capacity, slot) as usize..)
+            .get(slot_at(start.capacity, slot) as usize..)
             .unwrap_or_default()
     });
-    let numbers = slots.map(|slot| (slot.len() >= SLOT_HEAD_LEN_1).then(|| u64_at(slot, 8)));
+    let numbers = slots.map(|slot| (slot.len() >= SLOT_HEAD_LEN).then(|| u64_at(slot, 8)));
     let current = usize::from(numbers[1] > numbers[0]);
     let mut live = match how {
         Read::Freely if numbers.contains(&None) => return None,
-        Read::Freely => read_slot(slots[current], head, current)?,
+        Read::Freely => read_slot(slots[current], start, current)?,
         Read::UnderLock => {
             let other = 1 - current;
-            read_slot(slots[current], head, current)
-                .or_else(|| read_slot(slots[other], head, other))?
+            read_slot(slots[current], start, current)
+                .or_else(|| read_slot(slots[other], start, other))?
         }
     };
     match read_touch(bytes) {
-        Some((first, tag, expires)) if tag == live.revision.tag => {
-            if !live.is_old {
-                (live.expires, live.seen) = (expires, Timestamp::from_millis(first));
-            } else if first == live.revision.number {
-                live.expires = expires;
-            }
+        Some((seen, tag, expires)) if tag == live.head.revision.tag => {
+            (live.head.expires, live.head.seen) = (expires, seen);
         }
         Some(_) => {}
         // Not the expiry in the slot, which is long over where touches keep a session alive.
@@ -389,47 +345,29 @@ fn read_live<'b>(bytes: &'b [u8], head: &Head, how: Read) -> Option<Live<'b>> {
     Some(live)
 }
 
-/// Its first word, the tag and the expiry.
-fn read_touch(bytes: &[u8]) -> Option<(u64, u64, Timestamp)> {
+/// The visit, the tag and the expiry.
+fn read_touch(bytes: &[u8]) -> Option<(Timestamp, u64, Timestamp)> {
     let touch = bytes.get(STATE_LEN..HEAD_LEN)?;
     let whole = u64_at(touch, 24) == checksum::of(&touch[..24]);
-    let expires = Timestamp::from_millis(u64_at(touch, 16));
-    whole.then(|| (u64_at(touch, 0), u64_at(touch, 8), expires))
+    let time = |at| Timestamp::from_millis(u64_at(touch, at));
+    whole.then(|| (time(0), u64_at(touch, 8), time(16)))
 }
 
-fn read_slot<'b>(bytes: &'b [u8], of: &Head, slot: usize) -> Option<Live<'b>> {
-    let head = bytes.first_chunk::<SLOT_HEAD_LEN_1>()?;
-    let is_old = of.version < VERSION;
-    let (head_len, summary_len) = if is_old {
-        (SLOT_HEAD_LEN_1, 0)
-    } else {
-        (SLOT_HEAD_LEN, u32_at(head, 76) as usize)
-    };
-    let summary_at = head_len.checked_add(u32_at(head, 72) as usize)?;
+fn read_slot<'b>(bytes: &'b [u8], start: &Start, slot: usize) -> Option<Live<'b>> {
+    let head = bytes.first_chunk::<SLOT_HEAD_LEN>()?;
+    let [body_len, summary_len] = [0, 4].map(|at| u32_at(head, LENGTHS_AT + at) as usize);
+    let summary_at = SLOT_HEAD_LEN.checked_add(body_len)?;
     let end = summary_at.checked_add(summary_len)?;
-    if end > of.capacity as usize || u64_at(head, 8) == 0 {
+    if end > start.capacity as usize || u64_at(head, 8) == 0 {
         return None;
     }
     let bytes = bytes.get(..end)?;
-    let created = Timestamp::from_millis(u64_at(head, 32));
     (u64_at(bytes, 0) == checksum::of(&bytes[8..])).then(|| Live {
         slot,
-        capacity: of.capacity,
-        is_old,
-        revision: Revision {
-            number: u64_at(head, 8),
-            tag: u64_at(head, 16),
-        },
-        expires: Timestamp::from_millis(u64_at(head, 24)),
-        seen: if is_old {
-            created
-        } else {
-            Timestamp::from_millis(u64_at(bytes, 80))
-        },
-        created,
-        handle: Handle(chunk_at(head, 40)),
-        user: (u32_at(head, 52) == 1).then(|| UserKey(chunk_at(head, 56))),
-        body: &bytes[head_len..summary_at],
+        capacity: start.capacity,
+        is_known: start.format == FORMAT,
+        head: Head::from_bytes(&chunk_at(head, 8)),
+        body: &bytes[SLOT_HEAD_LEN..summary_at],
         summary: &bytes[summary_at..],
     })
 }

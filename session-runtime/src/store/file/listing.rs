@@ -1,124 +1,111 @@
-//! The sessions of a user: which they are, and the removal of them all.
+//! The sessions of a user, and all there are: read one by one, without their bodies.
 
 use super::buffer::Buffer;
-use super::layout::{Content, Live, Tombstone};
-use super::operations::{RENEWALS, remove};
-use super::session::{ONCE, Session, peek};
-use super::stop::{Stop, Try};
+use super::layout::{Content, Tombstone};
+use super::name::{Name, Named, WHOLE};
+use super::operations::ended;
+use super::session::{ONCE, PATIENT, Session, peek};
+use super::stop::{Doing, Stop, Try};
 use super::{Files, index};
-use crate::clock::Timestamp;
 use crate::record::{Key, UserKey};
-use crate::store::{Listing, Which};
+use crate::store::{Cursor, Entry, Listed, Scanned};
 
-/// How often a user's list is read until no session is in it; who logs in faster is let go on.
-const LISTINGS: usize = 8;
-
-pub(super) fn of_user(files: Files<'_>, user: UserKey, now: Timestamp) -> Try<Vec<Listing>> {
-    let mut listings = Vec::new();
-    for key in index::keys(files, user)? {
-        let mut entry = look_up(files, user, key)?;
-        if matches!(entry, Entry::Stale { .. }) {
-            unlist(files, user, key)?;
-        }
-        // The new key of a session that is renewed meanwhile may not be on the list that was read.
-        for _ in 0..RENEWALS {
-            let Entry::Stale {
-                successor: Some(successor),
-            } = entry
-            else {
-                break;
-            };
-            entry = look_up(files, user, successor)?;
-        }
-        if let Entry::Of(listing) = entry
-            && listing.expires > now
-        {
-            listings.push(listing);
+pub(super) fn list(files: Files<'_>, users: &[UserKey]) -> Try<Listed> {
+    there(files)?;
+    let mut entries = Vec::new();
+    for &user in users {
+        for key in index::keys(files, user)? {
+            entries.extend(look_up(files, key)?.map(|entry| (key, entry)));
         }
     }
-    Ok(listings)
+    // Behind the reading: whoever deletes lists by their age takes the mark first.
+    let mark = files.dir.identify(WHOLE);
+    let whole = mark.doing("looking whether the lists are whole")?.is_some();
+    Ok(Listed { entries, whole })
 }
 
-pub(super) fn remove_user(
-    files: Files<'_>,
-    user: UserKey,
-    which: Which,
-    now: Timestamp,
-    count: &mut usize,
-) -> Try<()> {
-    let goes = |live: &Live<'_>| live.user == Some(user) && which.includes(live.handle);
-    // Again if there were any: a session that is renewed while its user's list is read may be
-    // seen neither under its old key nor under its new one.
-    for _ in 0..LISTINGS {
-        let before = *count;
-        for key in index::keys(files, user)? {
-            match remove(files, key, now, goes) {
-                Ok(was_live) => *count += usize::from(was_live),
-                Err(Stop::Missing) => {}
-                Err(stop) => return Err(stop),
+/// The sessions of some of the 256 directories.
+pub(super) fn scan(files: Files<'_>, from: &Cursor, budget: usize) -> Try<Scanned> {
+    const LISTING: &str = "listing a directory of the sessions";
+    there(files)?;
+    let mut entries = Vec::new();
+    for bucket in from.0.first().copied().unwrap_or_default()..=u8::MAX {
+        if entries.len() >= budget {
+            let next = Some(Cursor(vec![bucket]));
+            return Ok(Scanned { entries, next });
+        }
+        let names = files
+            .dir
+            .list(Name::bucket(bucket).as_str())
+            .doing(LISTING)?;
+        for name in names.into_iter().flatten() {
+            if let Some(Named::Session(key)) = Named::parse(&name.doing(LISTING)?) {
+                entries.extend(look_up(files, key)?.map(|entry| (key, entry)));
             }
         }
-        if *count == before {
-            break;
-        }
     }
-    Ok(())
+    Ok(Scanned {
+        entries,
+        next: None,
+    })
 }
 
-/// What an entry in a user's list is worth.
-enum Entry {
-    Of(Listing),
-    /// The file is there and says otherwise, or it is not there.
-    Stale {
-        /// Where the session went, if it was renewed.
-        successor: Option<Key>,
-    },
-    /// The session is being created, or is too new to be read.
-    Unclear,
+/// In a directory that was moved away there may be nothing, or what is nobody's any more.
+fn there(files: Files<'_>) -> Try<()> {
+    match files.is_there()? {
+        true => Ok(()),
+        false => Err(Stop::Missing),
+    }
 }
 
-fn look_up(files: Files<'_>, user: UserKey, key: Key) -> Try<Entry> {
-    match peek(files, key, |content| judge(&content, user, key)) {
-        Err(Stop::Missing) => Ok(Entry::Stale { successor: None }),
+fn look_up(files: Files<'_>, key: Key) -> Try<Option<Entry>> {
+    let entry = peek(files, key, |content| match content {
+        Content::Live(live) => Some(Entry::Live(live.without_body())),
+        Content::Tombstone(tombstone) => Some(ended(&tombstone)),
+        Content::Empty | Content::Doubtful => None,
+    });
+    match entry {
+        Err(Stop::Missing) => Ok(None),
         result => result,
     }
 }
 
-fn judge(content: &Content<'_>, user: UserKey, key: Key) -> Entry {
-    match content {
-        Content::Live(live) if live.user == Some(user) => Entry::Of(Listing {
-            key,
-            handle: live.handle,
-            created: live.created,
-            expires: live.expires,
-            seen: live.seen,
-            summary: live.summary(),
-        }),
-        Content::Live(_) => Entry::Stale { successor: None },
-        Content::Tombstone(Tombstone { successor, .. }) => Entry::Stale {
-            successor: *successor,
-        },
-        Content::Empty | Content::Newer | Content::Doubtful => Entry::Unclear,
+/// Puts a session on the list of its user, if the record says so and the list lacks it.
+pub(super) fn heal(files: Files<'_>, user: UserKey, key: Key) -> Try<()> {
+    let entry = Name::user_session(user, key);
+    let found = files.dir.identify(entry.as_str());
+    if found
+        .doing("looking for an entry in a user's list")?
+        .is_some()
+    {
+        return Ok(());
+    }
+    let session = Session::hold(files, key, PATIENT)?;
+    match session.content(&mut Buffer::take())? {
+        Content::Live(live) if live.head.user == Some(user) => Ok(index::add(files, user, key)?),
+        _ => Ok(()),
     }
 }
 
-/// Removes an entry from a user's list if it is stale, and answers whether it did.
+/// Removes an entry from a user's list if it is stale, and answers whether it did. That of a session that was
+/// renewed is not, as long as its tombstone is there.
 pub(super) fn unlist_if_stale(files: Files<'_>, user: UserKey, key: Key) -> Try<bool> {
-    match look_up(files, user, key)? {
-        Entry::Stale { .. } => unlist(files, user, key),
-        Entry::Of(_) | Entry::Unclear => Ok(false),
+    let is_stale = |content: &Content<'_>| match content {
+        Content::Live(live) => live.head.user != Some(user),
+        Content::Tombstone(Tombstone { successor, .. }) => successor.is_none(),
+        // The session is being created.
+        Content::Empty | Content::Doubtful => false,
+    };
+    match peek(files, key, |content| is_stale(&content)) {
+        Ok(false) => return Ok(false),
+        Ok(true) | Err(Stop::Missing) => {}
+        Err(stop) => return Err(stop),
     }
-}
-
-/// Removes an entry that seems to be stale. Under the lock, since it is made under the lock a
-/// moment before the record says the same.
-fn unlist(files: Files<'_>, user: UserKey, key: Key) -> Try<bool> {
-    // Kept until the entry is gone.
+    // Under the lock, since an entry is made under the lock a moment before the record says the same; and
+    // kept until the entry is gone.
     let _session = match Session::hold(files, key, ONCE) {
         Ok(session) => match session.content(&mut Buffer::take()) {
-            Ok(content) if matches!(judge(&content, user, key), Entry::Stale { .. }) => {
-                Some(session)
-            }
+            Ok(content) if is_stale(&content) => Some(session),
             Ok(_) => return Ok(false),
             Err(Stop::Missing) => None,
             Err(stop) => return Err(stop),

@@ -2,7 +2,7 @@
 //!
 //! `layout` says what is in a file and why a reader needs no lock, `session` how one is locked
 //! and written, `operations` what the store does, `index` and `listing` who has which sessions,
-//! `lease` how requests go one after the other, `sweep` what is deleted, `export` how all of it is read,
+//! `lease` how requests go one after the other, `sweep` what is deleted and put back on lists,
 //! `name` what files are called, `stop` why an operation ends early, and `dir` how everything is opened.
 //!
 //! What it costs, in system calls, each with its reason; a directory entry for the user comes on
@@ -11,7 +11,7 @@
 //! | | |
 //! |---|---|
 //! | load | open, statx (whose file it is, and how long), pread (both slots, as one read), close |
-//! | commit, remove, touch | open, flock, statx, statx of the path (it still names this file), pread (what is to be written over), pwrite, close |
+//! | commit, end, touch | open, flock, statx, statx of the path (it still names this file), pread (what is to be written over), pwrite, close; a touch of a user's session also looks whether it is on their list |
 //! | create | stat (the directory is still there), open, fstat (the mode, whatever the umask), flock, pwrite, close |
 //! | renew | those of a commit, and between its pread and its pwrite those of a creation |
 //! | lock | open, fstat (as a creation), flock, statx, statx of the path (as a commit); given back: unlink, close |
@@ -23,7 +23,6 @@
 mod buffer;
 mod checksum;
 mod dir;
-mod export;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod index;
@@ -47,14 +46,16 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use self::dir::Dir;
-pub(crate) use self::export::Export;
 use self::lease::Leased;
 use self::pace::Pace;
 use self::stop::{Doing, Stop, Try};
-use self::sweep::Cursor;
-use super::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
+use self::sweep::Round;
+use super::{
+    Answer, Cursor, Ending, Entry, Expected, Lease, Listed, Scanned, Store, StoreError, Swap,
+    Swept, Whose,
+};
 use crate::clock::Timestamp;
-use crate::record::{Key, Record, Revision, UserKey};
+use crate::record::{Head, Key, Record, Revision, UserKey};
 
 /// What a save survives in the file store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +79,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// Keeps sessions in the files of one directory, which several processes may share.
+#[derive(Clone)]
 pub(crate) struct FileStore(Arc<Shared>);
 
 /// What operations have in common, wherever they are done.
@@ -86,7 +88,7 @@ struct Shared {
     durability: Durability,
     /// Replaced when somebody deletes the directory under a running service.
     dir: RwLock<Arc<Dir>>,
-    cursor: Mutex<Cursor>,
+    round: Mutex<Round>,
     pace: Pace,
 }
 
@@ -117,12 +119,12 @@ impl FileStore {
         // Absolute, lest a change of the working directory makes it another one; and without a
         // slash at its end, which would follow a symbolic link.
         let path: PathBuf = std::path::absolute(path)?.components().collect();
-        let dir = RwLock::new(Arc::new(Dir::open(&path, durability)?));
+        let dir = RwLock::new(open(&path, durability)?);
         Ok(Self(Arc::new(Shared {
             path,
             durability,
             dir,
-            cursor: Mutex::default(),
+            round: Mutex::default(),
             pace: Pace::default(),
         })))
     }
@@ -173,6 +175,21 @@ impl FileStore {
         }
         Answer::later(Arc::clone(&self.0).answer_later(is_long, absent, op))
     }
+}
+
+/// Opens the directory. In an empty one the lists of all users are whole.
+fn open(path: &Path, durability: Durability) -> io::Result<Arc<Dir>> {
+    let dir = Arc::new(Dir::open(path, durability)?);
+    let names = dir.list(".")?;
+    if names.is_some_and(|mut names| names.next().is_none()) {
+        let files = Files {
+            dir: &dir,
+            path,
+            durability,
+        };
+        sweep::mark(files, name::WHOLE)?;
+    }
+    Ok(dir)
 }
 
 fn ended<T>(result: Try<T>, absent: fn() -> T) -> Result<T, StoreError> {
@@ -256,14 +273,14 @@ impl Shared {
         let mut dir = self.dir.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been here first.
         if !self.files(&dir).is_there()? {
-            let opened = Dir::open(&self.path, self.durability).map_err(|source| {
+            let opened = open(&self.path, self.durability).map_err(|source| {
                 let text = format!(
                     "the sessions directory `{}` was replaced: {source}",
                     self.path.display()
                 );
                 StoreError::Io(io::Error::new(source.kind(), text))
             })?;
-            *dir = Arc::new(opened);
+            *dir = opened;
             tracing::warn!(
                 target: "bsession",
                 path = %self.path.display(),
@@ -276,50 +293,50 @@ impl Shared {
 }
 
 impl Store for FileStore {
-    fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
-        self.answer(
-            || Loaded::Nothing,
-            move |files| operations::load(files, key, now),
-        )
+    fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+        self.answer(|| None, move |files| operations::load(files, key))
     }
 
-    fn create(&self, key: Key, record: Record, _now: Timestamp) -> Answer<'_, bool> {
-        // *Known already*, as it were: then whoever asks tries with another key.
+    fn swap(
+        &self,
+        key: Key,
+        expected: Expected,
+        entry: Option<Entry>,
+        now: Timestamp,
+    ) -> Answer<'_, Swap> {
         self.answer_synced(
-            || false,
+            || Swap::Found(None),
             move |files| {
                 // A directory that was moved away would take the session without an error, and lose it.
-                if !files.is_there()? {
+                if expected == Expected::Nothing && !files.is_there()? {
                     return Err(Stop::Missing);
                 }
-                operations::create(files, key, &record)
+                operations::swap(files, key, expected, entry.as_ref(), now)
             },
         )
     }
 
-    fn commit(
-        &self,
-        key: Key,
-        over: Revision,
-        record: Record,
-        now: Timestamp,
-    ) -> Answer<'_, Commit> {
-        self.answer_synced(
-            || Commit::Gone,
-            move |files| operations::commit(files, key, over, &record, now),
+    fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+        let users = users.to_vec();
+        self.answer_elsewhere(
+            || Listed {
+                entries: Vec::new(),
+                whole: false,
+            },
+            move |files| listing::list(files, &users),
         )
     }
 
-    fn touch(
-        &self,
-        key: Key,
-        revision: Revision,
-        expires: Timestamp,
-        now: Timestamp,
-    ) -> Answer<'_, ()> {
+    fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned> {
+        self.answer_elsewhere(Scanned::default, move |files| {
+            listing::scan(files, &cursor, budget)
+        })
+    }
+
+    fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
         self.answer(
             || (),
-            move |files| operations::touch(files, key, revision, expires, now),
+            move |files| operations::touch(files, key, &head, now),
         )
     }
 
@@ -330,39 +347,39 @@ impl Store for FileStore {
         new: Key,
         record: Record,
         now: Timestamp,
-    ) -> Answer<'_, Commit> {
+    ) -> Answer<'_, Swap> {
         self.answer_synced(
-            || Commit::Gone,
+            || Swap::Found(None),
             move |files| operations::renew(files, old, over, new, &record, now),
         )
     }
 
-    fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
+    fn renews_at_once(&self) -> bool {
+        true
+    }
+
+    fn end<'a>(&'a self, key: Key, whose: Option<Whose<'a>>, now: Timestamp) -> Answer<'a, Ending> {
+        let whose = whose.map(|whose| (whose.users.to_vec(), whose.which));
         self.answer_synced(
-            || false,
-            move |files| operations::remove(files, key, now, |_| true),
-        )
-    }
-
-    fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
-        self.answer_elsewhere(Vec::new, move |files| listing::of_user(files, user, now))
-    }
-
-    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
-        // Counted over all attempts: what one has removed, the next does not find.
-        let mut count = 0;
-        self.answer_elsewhere(
-            || 0,
+            || Ending::Nothing,
             move |files| {
-                listing::remove_user(files, user, which, now, &mut count)?;
-                Ok(count)
+                let goes = |head: &Head| {
+                    whose.as_ref().is_none_or(|(users, which)| {
+                        Whose {
+                            users,
+                            which: *which,
+                        }
+                        .includes(head)
+                    })
+                };
+                operations::end(files, key, goes, now)
             },
         )
     }
 
-    fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
+    fn lock(&self, key: Key) -> Option<Answer<'_, Option<Lease>>> {
         let shared = Arc::clone(&self.0);
-        self.answer(
+        Some(self.answer(
             || None,
             move |files| {
                 let leased = |locked| Leased {
@@ -371,17 +388,20 @@ impl Store for FileStore {
                 };
                 Ok(lease::take(files, key)?.map(leased).map(Lease::holding))
             },
-        )
+        ))
     }
 
-    fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
+    /// Blocks the thread, which is the sweeper's.
+    fn sweep(&self, _: Cursor, now: Timestamp, budget: usize) -> Answer<'_, Swept> {
         let Self(shared) = self;
-        let mut cursor = shared.cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = shared.dir();
-        let dir = shared.restored()?;
-        if !Arc::ptr_eq(&before, &dir) {
-            *cursor = Cursor::default();
-        }
-        sweep::slice(&mut cursor, shared.files(&dir), now, budget)
+        Answer::ready(|| {
+            let mut round = shared.round.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = shared.dir();
+            let dir = shared.restored()?;
+            if !Arc::ptr_eq(&before, &dir) {
+                *round = Round::default();
+            }
+            sweep::slice(&mut round, shared.files(&dir), now, budget)
+        })
     }
 }

@@ -4,6 +4,8 @@
 //! 3f/3f9c…              a session: its key, in a directory named by the key's first byte
 //! 3f/3f9c….0a44…        the same session while it moves into another file: key and revision's tag
 //! users/b1/b17e…/3f9c…  an empty file for each session of a user
+//! users/.whole          there while every session of a user has such a file, as far as is known
+//! users/.healing        the same file during the sweep that sees to it
 //! locks/3f9c…           an empty file while a request has the session's lock
 //! damaged/3f9c…         what was a session once
 //! ```
@@ -14,10 +16,25 @@ use crate::record::{Key, UserKey};
 
 /// The directory that lists sessions by user.
 pub(super) const USERS: &str = "users";
+/// The mark that the lists of all users are whole, and the same while a sweep makes it true.
+pub(super) const WHOLE: &str = "users/.whole";
+pub(super) const HEALING: &str = "users/.healing";
 /// The directory for the locks that requests hold.
 pub(super) const LOCKS: &str = "locks";
 /// The directory for what cannot be read any more.
 pub(super) const DAMAGED: &str = "damaged";
+
+/// True for the names that this store makes directly in its directory.
+pub(super) fn is_ours(name: &str) -> bool {
+    let is_bucket = || {
+        let digits = name.as_bytes();
+        digits.len() == 2
+            && digits
+                .iter()
+                .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    [USERS, LOCKS, DAMAGED].contains(&name) || is_bucket()
+}
 
 /// A path of this store, kept without an allocation: every load makes one.
 #[derive(Clone, Copy)]
@@ -107,12 +124,12 @@ impl fmt::Display for Name {
 }
 
 /// What a name in a directory of sessions stands for; `None` is nothing of ours.
-pub(super) enum Entry {
+pub(super) enum Named {
     Session(Key),
     Moving(Key, u64),
 }
 
-impl Entry {
+impl Named {
     pub(super) fn parse(name: &str) -> Option<Self> {
         let Some((key, tag)) = name.split_once('.') else {
             return name.parse().ok().map(Self::Session);
@@ -150,10 +167,10 @@ mod tests {
         );
         let in_bucket = |name: Name| name.as_str()[3..].to_owned();
         assert!(
-            matches!(Entry::parse(&in_bucket(Name::session(key))), Some(Entry::Session(k)) if k == key)
+            matches!(Named::parse(&in_bucket(Name::session(key))), Some(Named::Session(k)) if k == key)
         );
         assert!(
-            matches!(Entry::parse(&in_bucket(Name::moving(key, 0xAB))), Some(Entry::Moving(k, 0xAB)) if k == key)
+            matches!(Named::parse(&in_bucket(Name::moving(key, 0xAB))), Some(Named::Moving(k, 0xAB)) if k == key)
         );
     }
 
@@ -168,7 +185,7 @@ mod tests {
             &digits[1..],
             &digits.to_uppercase(),
         ] {
-            assert!(Entry::parse(other).is_none(), "{other}");
+            assert!(Named::parse(other).is_none(), "{other}");
         }
         for tail in [
             ".",
@@ -179,7 +196,7 @@ mod tests {
             "0",
             "~",
         ] {
-            assert!(Entry::parse(&format!("{digits}{tail}")).is_none(), "{tail}");
+            assert!(Named::parse(&format!("{digits}{tail}")).is_none(), "{tail}");
         }
     }
 }

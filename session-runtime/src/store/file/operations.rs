@@ -4,62 +4,170 @@ use std::fs::File;
 use std::io;
 
 use super::buffer::Buffer;
-use super::layout::{self, Content, Live, Tombstone};
+use super::dir::write_at;
+use super::layout::{self, Content, State, Tombstone};
 use super::name::Name;
-use super::session::{ONCE, PATIENT, Place, Session, fill, lock, peek, sync_names};
+use super::session::{ONCE, PATIENT, Place, Session, fill, lock, peek, sync_file, sync_names};
 use super::stop::{Doing, Stop, Try};
 use super::{Durability, Files, index};
 use crate::clock::Timestamp;
-use crate::record::{Key, RETIRED, Record, Revision};
-use crate::store::{Commit, Loaded, StoreError};
+use crate::record::{Head, Key, Record, Revision, UserKey};
+use crate::store::{Ending, Entry, Expected, StoreError, Swap};
 
-/// How many renewals are followed. One visitor does not log in a thousand times before the
-/// first tombstone is swept; a file that somebody made to name itself would be followed forever.
-pub(super) const RENEWALS: usize = 1000;
-
-pub(super) fn load(files: Files<'_>, key: Key, now: Timestamp) -> Try<Loaded> {
-    peek(files, key, |content| match content {
-        Content::Live(live) if live.expires > now => Loaded::Live(live.record()),
-        Content::Tombstone(tombstone) if now.since(tombstone.since) < RETIRED => Loaded::Retired,
-        Content::Newer => {
-            tracing::warn!(
-                target: "bsession",
-                hint = "its visitor has no session here; bring this process up to the newer version",
-                "record_of_newer_version"
-            );
-            Loaded::Nothing
-        }
-        _ => Loaded::Nothing,
-    })
+pub(super) fn load(files: Files<'_>, key: Key) -> Try<Option<Entry>> {
+    peek(files, key, |content| entry(&content))
 }
 
-pub(super) fn create(files: Files<'_>, key: Key, record: &Record) -> Try<bool> {
-    check(record)?;
+/// The entry that a file says; nothing if it is being created.
+fn entry(content: &Content<'_>) -> Option<Entry> {
+    match content {
+        Content::Live(live) => Some(Entry::Live(live.record())),
+        Content::Tombstone(tombstone) => Some(ended(tombstone)),
+        Content::Empty | Content::Doubtful => None,
+    }
+}
+
+pub(super) fn ended(&Tombstone { at, successor }: &Tombstone) -> Entry {
+    Entry::Ended { at, successor }
+}
+
+/// True for the session of a newer version: it may be ended, and is never written over.
+fn is_foreign(content: &Content<'_>) -> bool {
+    matches!(content, Content::Live(live) if !live.is_known)
+}
+
+fn is_met(expected: Expected, content: &Content<'_>, now: Timestamp) -> bool {
+    match content {
+        Content::Live(live) => expected.is_met_by_head(&live.head, now),
+        Content::Tombstone(tombstone) => expected.is_met_by(Some(&ended(tombstone)), now),
+        Content::Empty | Content::Doubtful => false,
+    }
+}
+
+pub(super) fn swap(
+    files: Files<'_>,
+    key: Key,
+    expected: Expected,
+    new: Option<&Entry>,
+    now: Timestamp,
+) -> Try<Swap> {
+    if let Some(Entry::Live(record)) = new {
+        check(record)?;
+    }
+    if expected == Expected::Nothing {
+        return match new {
+            Some(new) => create(files, key, new.into()),
+            None => match load(files, key) {
+                Ok(None) | Err(Stop::Missing) => Ok(Swap::Done),
+                found => Ok(Swap::Found(found?)),
+            },
+        };
+    }
+    let session = Session::hold(files, key, PATIENT)?;
+    let mut buffer = Buffer::take();
+    let content = session.content(&mut buffer)?;
+    let writes = matches!(new, Some(Entry::Live(_)));
+    if !is_met(expected, &content, now) || (writes && is_foreign(&content)) {
+        return Ok(Swap::Found(entry(&content)));
+    }
+    let (place, user) = match content {
+        Content::Live(live) => (Place::from(&live), live.head.user),
+        // What was a session: a name is never given to two files at once.
+        _ => {
+            session.delete()?;
+            return match new {
+                Some(new) => create(files, key, new.into()),
+                None => Ok(Swap::Done),
+            };
+        }
+    };
+    match new {
+        Some(Entry::Live(record)) => {
+            // The entry on the list of another user stays: whoever reads both lists misses nothing.
+            if let Some(theirs) = record.head.user.filter(|_| record.head.user != user) {
+                index::add(files, theirs, key)?;
+            }
+            if !session.write(place, record, &mut buffer)? {
+                return Ok(Swap::Found(None));
+            }
+        }
+        Some(&Entry::Ended { at, successor }) => {
+            session.bury(place, Tombstone { at, successor })?;
+            // First, or a power cut could leave a session that no list of its user's has.
+            session.sync()?;
+            if successor.is_none() {
+                unlist(files, key, user);
+            }
+        }
+        None => {
+            session.delete()?;
+            unlist(files, key, user);
+        }
+    }
+    Ok(Swap::Done)
+}
+
+fn unlist(files: Files<'_>, key: Key, user: Option<UserKey>) {
+    if let Some(user) = user {
+        index::remove(files, user, key);
+    }
+}
+
+/// What is put into a new file.
+#[derive(Clone, Copy)]
+enum New<'e> {
+    Session(&'e Record),
+    Tombstone(Tombstone),
+}
+
+impl<'e> From<&'e Entry> for New<'e> {
+    fn from(entry: &'e Entry) -> Self {
+        match *entry {
+            Entry::Live(ref record) => Self::Session(record),
+            Entry::Ended { at, successor } => Self::Tombstone(Tombstone { at, successor }),
+        }
+    }
+}
+
+fn create(files: Files<'_>, key: Key, new: New<'_>) -> Try<Swap> {
     let name = Name::session(key);
-    let file = match create_file(files, key, &name)? {
-        Some(file) => file,
-        None => return Ok(false),
+    let Some(file) = create_file(files, key, &name)? else {
+        return match load(files, key) {
+            Ok(found) => Ok(Swap::Found(found)),
+            // It went a moment ago, and its key is not used again.
+            Err(Stop::Missing) => Ok(Swap::Found(None)),
+            Err(stop) => Err(stop),
+        };
     };
     // With the file there and empty, and its lock held, so that the entry is not taken for stale.
-    let written = fill_new(files, key, &file, record);
+    let written = fill_new(files, key, &file, new);
     if written.is_err() {
         let _ = files.dir.remove_file(name.as_str());
-        if let Some(user) = record.user {
-            index::remove(files, user, key);
+        if let New::Session(record) = new {
+            unlist(files, key, record.head.user);
         }
     }
-    written.map(|()| true)
+    written.map(|()| Swap::Done)
 }
 
-fn fill_new(files: Files<'_>, key: Key, file: &File, record: &Record) -> Try<()> {
+fn fill_new(files: Files<'_>, key: Key, file: &File, new: New<'_>) -> Try<()> {
     // Free, but for a sweeper that looks at it this moment.
     lock(file, PATIENT)?;
-    if let Some(user) = record.user {
-        index::add(files, user, key)?;
+    match new {
+        New::Session(record) => {
+            if let Some(user) = record.head.user {
+                index::add(files, user, key)?;
+            }
+            // Of a size that leaves room to grow.
+            let capacity = layout::capacity_for(layout::payload_len(record));
+            fill(files, file, record, capacity, &mut Buffer::take())?;
+        }
+        New::Tombstone(tombstone) => {
+            let state = layout::state(layout::capacity_for(0), State::Tombstone(tombstone));
+            write_at(file, &state, 0).doing("writing a new tombstone")?;
+            sync_file(files, file)?;
+        }
     }
-    // Of a size that leaves room to grow.
-    let capacity = layout::capacity_for(layout::payload_len(record));
-    fill(files, file, record, capacity, &mut Buffer::take())?;
     Ok(sync_names(files, key)?)
 }
 
@@ -82,80 +190,23 @@ fn create_file(files: Files<'_>, key: Key, name: &Name) -> Try<Option<File>> {
     }
 }
 
-pub(super) fn commit(
-    files: Files<'_>,
-    key: Key,
-    over: Revision,
-    record: &Record,
-    now: Timestamp,
-) -> Try<Commit> {
-    check(record)?;
-    let session = Session::hold(files, key, PATIENT)?;
-    let mut buffer = Buffer::take();
-    let (place, user) = match session.content(&mut buffer)? {
-        Content::Live(live) if live.expires > now => {
-            match refusal(&live, over, Some(record.revision)) {
-                Some(refusal) => return Ok(refusal),
-                None => (Place::from(&live), live.user),
-            }
-        }
-        _ => return Ok(Commit::Gone),
-    };
-    if record.revision.number <= over.number {
-        // The higher number is the record: this one would be written and never read.
-        let text = "a commit needs a revision that follows the one it replaces";
-        return Err(StoreError::Io(io::Error::new(io::ErrorKind::InvalidInput, text)).into());
-    }
-    if let Some(new) = record.user.filter(|_| record.user != user) {
-        index::add(files, new, key)?;
-    }
-    if !session.write(place, record, &mut buffer)? {
-        return Ok(Commit::Gone);
-    }
-    if let Some(old) = user.filter(|_| record.user != user) {
-        index::remove(files, old, key);
-    }
-    Ok(Commit::Saved)
-}
-
-/// Why a live record is not written over, if it is not.
-fn refusal(live: &Live<'_>, over: Revision, own: Option<Revision>) -> Option<Commit> {
-    if own == Some(live.revision) {
-        return Some(Commit::Saved);
-    }
-    (live.revision != over).then(|| Commit::Conflict(live.record()))
-}
-
 /// A lock that is held is not waited for: its holder commits or removes, and either leaves
 /// nothing for a touch to do; or touches, and this moves the expiry by no more than a window.
-pub(super) fn touch(
-    files: Files<'_>,
-    key: Key,
-    revision: Revision,
-    expires: Timestamp,
-    now: Timestamp,
-) -> Try<()> {
+pub(super) fn touch(files: Files<'_>, key: Key, head: &Head, now: Timestamp) -> Try<()> {
     let session = match Session::hold(files, key, ONCE) {
         Err(Stop::Busy) => return Ok(()),
         result => result?,
     };
     let mut buffer = Buffer::take();
-    match session.content(&mut buffer)? {
-        Content::Live(live) if live.expires > now && live.revision == revision => {
-            if !live.is_old {
-                return Ok(session.touch(revision, expires, now)?);
-            }
-            // Its touch has no room for the visit, and each visit would be one.
-            let place = Place::from(&live);
-            let record = Record {
-                expires,
-                seen: now,
-                ..live.record()
-            };
-            session.write(place, &record, &mut buffer).map(drop)
+    let content = session.content(&mut buffer)?;
+    if is_met(Expected::At(head.revision), &content, now) && !is_foreign(&content) {
+        session.touch(head)?;
+        // Where somebody has deleted the list, visits make it whole again.
+        if let Some(user) = head.user {
+            index::add(files, user, key)?;
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// The old key is locked first, so that a renewal which is refused creates nothing.
@@ -166,100 +217,64 @@ pub(super) fn renew(
     new: Key,
     record: &Record,
     now: Timestamp,
-) -> Try<Commit> {
+) -> Try<Swap> {
+    check(record)?;
     let session = Session::hold(files, old, PATIENT)?;
     let mut buffer = Buffer::take();
-    let (place, user) = match session.content(&mut buffer)? {
-        Content::Live(live) if live.expires > now => match refusal(&live, over, None) {
-            Some(refusal) => return Ok(refusal),
-            None => (Place::from(&live), live.user),
-        },
-        // The reply to this very renewal was lost.
+    let place = match session.content(&mut buffer)? {
+        Content::Live(live)
+            if live.is_known && Expected::At(over).is_met_by_head(&live.head, now) =>
+        {
+            Place::from(&live)
+        }
+        content => return Ok(Swap::Found(entry(&content))),
+    };
+    match create(files, new, New::Session(record))? {
+        Swap::Done => {}
+        // Left by this very renewal, which was stopped here.
+        Swap::Found(Some(Entry::Live(left))) if left.head.revision == record.head.revision => {}
+        Swap::Found(_) => return Err(StoreError::Taken.into()),
+    }
+    let tombstone = Tombstone {
+        at: now,
+        successor: Some(new),
+    };
+    if let Err(error) = session.bury(place, tombstone) {
+        let _ = files.dir.remove_file(Name::session(new).as_str());
+        unlist(files, new, record.head.user);
+        return Err(error.into());
+    }
+    // From here on the new one is the session, so an error does not take it back. The old one stays on the list
+    // until its tombstone goes: whoever reads the list meanwhile may see no other.
+    session.sync()?;
+    Ok(Swap::Done)
+}
+
+pub(super) fn end(
+    files: Files<'_>,
+    key: Key,
+    goes: impl Fn(&Head) -> bool,
+    now: Timestamp,
+) -> Try<Ending> {
+    let session = Session::hold(files, key, PATIENT)?;
+    let mut buffer = Buffer::take();
+    let (place, head) = match session.content(&mut buffer)? {
+        Content::Live(live) if goes(&live.head) => (Place::from(&live), live.head),
         Content::Tombstone(Tombstone {
             successor: Some(successor),
             ..
-        }) if successor == new => {
-            let saved = is_at(files, new, record.revision)?;
-            return Ok(if saved { Commit::Saved } else { Commit::Gone });
-        }
-        _ => return Ok(Commit::Gone),
+        }) => return Ok(Ending::Renewed(successor)),
+        _ => return Ok(Ending::Nothing),
     };
-    // One that is there was left by this very renewal, which was stopped here; or is not ours.
-    if !create(files, new, record)? && !is_at(files, new, record.revision)? {
-        return Ok(Commit::Gone);
-    }
-    if let Err(error) = session.bury(
-        place,
-        Tombstone {
-            since: now,
-            successor: Some(new),
-        },
-    ) {
-        let _ = files.dir.remove_file(Name::session(new).as_str());
-        if let Some(user) = record.user {
-            index::remove(files, user, new);
-        }
-        return Err(error.into());
-    }
-    // From here on the new one is the session, so an error does not take it back.
+    let tombstone = Tombstone {
+        at: now,
+        successor: None,
+    };
+    session.bury(place, tombstone)?;
+    // First, or a power cut could leave a session that no list of its user's has.
     session.sync()?;
-    if let Some(user) = user {
-        index::remove(files, user, old);
-    }
-    Ok(Commit::Saved)
-}
-
-fn is_at(files: Files<'_>, key: Key, revision: Revision) -> Try<bool> {
-    match peek(
-        files,
-        key,
-        |content| matches!(content, Content::Live(live) if live.revision == revision),
-    ) {
-        Err(Stop::Missing) => Ok(false),
-        result => result,
-    }
-}
-
-/// Removes a session, or the one that it was renewed to, if that is to go; answers whether it was
-/// live.
-pub(super) fn remove(
-    files: Files<'_>,
-    key: Key,
-    now: Timestamp,
-    goes: impl Fn(&Live<'_>) -> bool,
-) -> Try<bool> {
-    let mut key = key;
-    for _ in 0..RENEWALS {
-        let session = Session::hold(files, key, PATIENT)?;
-        let mut buffer = Buffer::take();
-        let (place, user, was_live) = match session.content(&mut buffer)? {
-            Content::Live(live) if !goes(&live) => return Ok(false),
-            Content::Live(live) => (Place::from(&live), live.user, live.expires > now),
-            Content::Tombstone(Tombstone {
-                successor: Some(successor),
-                ..
-            }) => {
-                key = successor;
-                continue;
-            }
-            _ => return Ok(false),
-        };
-        // An expired one too, lest a clock that is set back revives what was logged out of.
-        session.bury(
-            place,
-            Tombstone {
-                since: now,
-                successor: None,
-            },
-        )?;
-        // First, or a power cut could leave a session that no list of its user's has.
-        session.sync()?;
-        if let Some(user) = user {
-            index::remove(files, user, key);
-        }
-        return Ok(was_live);
-    }
-    Ok(false)
+    unlist(files, key, head.user);
+    Ok(Ending::Ended(head))
 }
 
 fn check(record: &Record) -> Result<(), StoreError> {

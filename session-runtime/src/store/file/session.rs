@@ -9,8 +9,7 @@ use super::layout::{self, Content, Live, Read, State, Tombstone};
 use super::name::{DAMAGED, Name};
 use super::stop::{Doing, Stop, Try};
 use super::{Durability, Files};
-use crate::clock::Timestamp;
-use crate::record::{Key, Record, Revision};
+use crate::record::{Head, Key, Record};
 use crate::store::StoreError;
 
 /// How often a lock is tried before the operation waits in earnest. A lock is held for 5 µs, so
@@ -100,7 +99,9 @@ impl<'d> Session<'d> {
     /// Answers `false` if the file was deleted meanwhile, by hand.
     pub(super) fn write(&self, over: Place, record: &Record, buffer: &mut Buffer) -> Try<bool> {
         let len = layout::payload_len(record);
-        if over.is_old || layout::wants_other_file(over.capacity, len) {
+        // The higher number is the record.
+        let follows = record.head.revision.number > over.number;
+        if !follows || layout::wants_other_file(over.capacity, len) {
             return self.move_into_other_file(over, record, buffer);
         }
         let slot = buffer.dirty(layout::slot_len(len));
@@ -116,18 +117,9 @@ impl<'d> Session<'d> {
     }
 
     /// Moves the idle expiry. It need not outlive a power cut, so it is never synced.
-    pub(super) fn touch(
-        &self,
-        revision: Revision,
-        expires: Timestamp,
-        seen: Timestamp,
-    ) -> Result<(), StoreError> {
-        write_at(
-            &self.file,
-            &layout::touch(revision, expires, seen),
-            layout::TOUCH_AT,
-        )
-        .doing("touching a session file")
+    pub(super) fn touch(&self, head: &Head) -> Result<(), StoreError> {
+        write_at(&self.file, &layout::touch(head), layout::TOUCH_AT)
+            .doing("touching a session file")
     }
 
     /// Turns the file into a tombstone; [`sync`](Self::sync) is the caller's.
@@ -138,7 +130,7 @@ impl<'d> Session<'d> {
 
     /// Makes what was written outlive a power cut, if it is to.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        sync(self.files, &self.file)
+        sync_file(self.files, &self.file)
     }
 
     /// Deletes the file.
@@ -162,7 +154,7 @@ impl<'d> Session<'d> {
     fn move_into_other_file(&self, over: Place, record: &Record, buffer: &mut Buffer) -> Try<bool> {
         let dir = self.files.dir;
         // The tag is this revision's alone, so nobody else's file is in the way.
-        let new = Name::moving(self.key, record.revision.tag);
+        let new = Name::moving(self.key, record.head.revision.tag);
         let file = dir
             .create_file(new.as_str())
             .doing("creating a larger session file")?;
@@ -214,7 +206,7 @@ impl<'d> Session<'d> {
 pub(super) struct Place {
     slot: usize,
     capacity: u32,
-    is_old: bool,
+    number: u64,
 }
 
 impl From<&Live<'_>> for Place {
@@ -222,7 +214,7 @@ impl From<&Live<'_>> for Place {
         Self {
             slot: live.slot,
             capacity: live.capacity,
-            is_old: live.is_old,
+            number: live.head.revision.number,
         }
     }
 }
@@ -282,7 +274,7 @@ pub(super) fn fill(
     let bytes = buffer.zeros(layout::file_len(capacity));
     layout::write_file(record, capacity, bytes);
     write_at(file, bytes, 0).doing("writing a new session file")?;
-    sync(files, file)
+    sync_file(files, file)
 }
 
 /// Takes the lock of a file; it is given back when the file is closed.
@@ -293,7 +285,7 @@ pub(super) fn lock(file: &File, patience: usize) -> Try<()> {
     }
 }
 
-fn sync(files: Files<'_>, file: &File) -> Result<(), StoreError> {
+pub(super) fn sync_file(files: Files<'_>, file: &File) -> Result<(), StoreError> {
     match files.durability {
         Durability::Process => Ok(()),
         Durability::Disk => dir::sync(file).doing("syncing a session file"),

@@ -4,16 +4,18 @@ use std::io;
 use std::time::Duration;
 
 use super::buffer::Buffer;
+use super::dir::FileId;
 use super::dir::Names;
-use super::layout::{Content, Tombstone};
-use super::listing::unlist_if_stale;
-use super::name::{DAMAGED, Entry, LOCKS, Name};
+use super::layout::Content;
+use super::listing::{heal, unlist_if_stale};
+use super::name::{DAMAGED, HEALING, LOCKS, Name, Named, USERS, WHOLE};
+use super::operations::ended;
 use super::session::{ONCE, Session, peek};
 use super::stop::{Doing, Stop, Try};
 use super::{Files, index, lease};
 use crate::clock::Timestamp;
-use crate::record::{Key, TOMBSTONE, UserKey};
-use crate::store::{StoreError, Swept};
+use crate::record::{Key, UserKey};
+use crate::store::{Cursor, StoreError, Swept};
 
 /// How old, by the clock that stamps files, is a file that its maker cannot still be at.
 pub(super) const ABANDONED: Duration = Duration::from_secs(60);
@@ -29,9 +31,13 @@ pub(super) const DELETION: usize = 16;
 /// Where the last slice stopped: open directories rather than lists of names, since a million
 /// names would take a hundred megabytes.
 #[derive(Default)]
-pub(super) struct Cursor {
+pub(super) struct Round {
     opened: Option<Opened>,
     next: Stage,
+    /// The mark of this round, if the lists were not known to be whole when it began.
+    healing: Option<FileId>,
+    /// True if a session could not be looked at.
+    missed: bool,
 }
 
 enum Opened {
@@ -77,34 +83,71 @@ impl Stage {
 
 /// Looks at about `budget` files. One that cannot be looked at does not keep the others.
 pub(super) fn slice(
-    cursor: &mut Cursor,
+    round: &mut Round,
     files: Files<'_>,
     now: Timestamp,
     budget: usize,
 ) -> Result<Swept, StoreError> {
-    let mut swept = Swept::default();
+    let mut deleted = 0;
+    let mut next = Some(Cursor::default());
     let mut failed = None;
     let mut spent = 0;
     while spent < budget {
         spent += 1;
-        match cursor.step(files, now) {
-            Ok(Some(deleted)) => {
-                swept.deleted += deleted;
-                spent += deleted * (DELETION - 1);
+        match round.step(files, now) {
+            Ok(Some(here)) => {
+                deleted += here;
+                spent += here * (DELETION - 1);
             }
             Ok(None) => {
-                *cursor = Cursor::default();
-                swept.finished = true;
+                let round = std::mem::take(round);
+                failed = failed.or(round.end(files).err());
+                next = None;
                 break;
             }
-            Err(Stop::Busy | Stop::Missing) => {}
-            Err(Stop::Failed(error)) => failed = failed.or(Some(error)),
+            // It is gone, and so is nobody's any more.
+            Err(Stop::Missing) => {}
+            Err(Stop::Busy) => round.missed = true,
+            Err(Stop::Failed(error)) => {
+                round.missed = true;
+                failed = failed.or(Some(error));
+            }
         }
     }
-    failed.map_or(Ok(swept), Err)
+    failed.map_or(Ok(Swept { deleted, next }), Err)
 }
 
-impl Cursor {
+impl Round {
+    /// Marks the beginning, if the lists are not known to be whole. The mark is dated 1970, so that whoever deletes
+    /// by age takes it first: then it is not there at the end.
+    fn begin(&mut self, files: Files<'_>) -> Result<(), StoreError> {
+        const MARKING: &str = "marking the lists of the users";
+        if files.dir.identify(WHOLE).doing(MARKING)?.is_none() {
+            mark(files, HEALING).doing(MARKING)?;
+            self.healing = files.dir.identify(HEALING).doing(MARKING)?;
+        }
+        Ok(())
+    }
+
+    /// Every session that is live was seen, and is on the list of its user.
+    fn end(self, files: Files<'_>) -> Result<(), StoreError> {
+        const MARKING: &str = "marking the lists of the users as whole";
+        let Some(mark) = self.healing.filter(|_| !self.missed) else {
+            return Ok(());
+        };
+        if files.dir.identify(HEALING).doing(MARKING)? != Some(mark) {
+            return Ok(());
+        }
+        match files.dir.rename(HEALING, WHOLE) {
+            // Another sweeper has just done the same.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => {
+                tracing::info!(target: "bsession", "lists_whole");
+                renamed.doing(MARKING)
+            }
+        }
+    }
+
     /// Looks at one file and says how many were deleted; `None` at the end of a pass.
     fn step(&mut self, files: Files<'_>, now: Timestamp) -> Try<Option<usize>> {
         const LISTING: &str = "listing a directory of the sessions";
@@ -165,6 +208,9 @@ impl Cursor {
                     self.next = self.next.next();
                     match self.next {
                         Stage::Sessions(bucket) => {
+                            if bucket == 0 {
+                                self.begin(files)?;
+                            }
                             let names = files
                                 .dir
                                 .list(Name::bucket(bucket).as_str())
@@ -196,17 +242,27 @@ impl Cursor {
 }
 
 fn sweep_file(files: Files<'_>, name: &str, now: Timestamp) -> Try<usize> {
-    match Entry::parse(name) {
-        Some(Entry::Session(key)) => sweep_session(files, key, now),
-        Some(Entry::Moving(key, tag)) => sweep_moving(files, key, tag),
+    match Named::parse(name) {
+        Some(Named::Session(key)) => sweep_session(files, key, now),
+        Some(Named::Moving(key, tag)) => sweep_moving(files, key, tag),
         _ => Ok(0),
     }
 }
 
-/// Deletes a session's file if it is of no use any more.
+/// Deletes a session's file if it is of no use any more; else puts it on the list that lacks it.
 fn sweep_session(files: Files<'_>, key: Key, now: Timestamp) -> Try<usize> {
     // Without its lock first: nearly all of them stay, and nobody is to find them locked.
-    if !peek(files, key, |content| is_over(&content, now))? {
+    let (over, user) = peek(files, key, |content| {
+        let user = match &content {
+            Content::Live(live) => live.head.user,
+            _ => None,
+        };
+        (is_over(&content, now), user)
+    })?;
+    if !over {
+        if let Some(user) = user {
+            heal(files, user, key)?;
+        }
         return Ok(0);
     }
     let session = Session::hold(files, key, ONCE)?;
@@ -219,7 +275,7 @@ fn sweep_session(files: Files<'_>, key: Key, now: Timestamp) -> Try<usize> {
     }
     session.delete()?;
     if let Content::Live(live) = content
-        && let Some(user) = live.user
+        && let Some(user) = live.head.user
     {
         index::remove(files, user, key);
     }
@@ -228,10 +284,19 @@ fn sweep_session(files: Files<'_>, key: Key, now: Timestamp) -> Try<usize> {
 
 fn is_over(content: &Content<'_>, now: Timestamp) -> bool {
     match content {
-        Content::Live(live) => live.expires <= now,
-        Content::Tombstone(Tombstone { since, .. }) => now.since(*since) >= TOMBSTONE,
+        Content::Live(live) => !live.head.is_live(now),
+        Content::Tombstone(tombstone) => ended(tombstone).is_over(now),
         Content::Empty => true,
-        Content::Newer | Content::Doubtful => false,
+        Content::Doubtful => false,
+    }
+}
+
+/// Makes a mark, an empty file dated 1970, unless it is there.
+pub(super) fn mark(files: Files<'_>, name: &str) -> io::Result<()> {
+    files.dir.make_dir(USERS)?;
+    match files.dir.create_file(name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made?.set_modified(std::time::SystemTime::UNIX_EPOCH),
     }
 }
 

@@ -80,6 +80,20 @@ impl Cluster {
             .map(|(_, _, place)| place.clone())
     }
 
+    /// The nodes that have slots, in the order of these.
+    pub(super) async fn masters(self: &Arc<Self>) -> RedisResult<Vec<Arc<Node>>> {
+        self.look(None).await?;
+        let mut ranges = self.map().ranges.clone();
+        ranges.sort_unstable_by_key(|&(first, ..)| first);
+        let mut places: Vec<Place> = Vec::new();
+        for (_, _, place) in ranges {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places.iter().map(|place| self.node(place)).collect()
+    }
+
     /// Asks the node that has the slot.
     pub(super) async fn ask(self: &Arc<Self>, request: Request<'_>) -> RedisResult<Replies> {
         let slot = slots::slot_of(request.cmd);

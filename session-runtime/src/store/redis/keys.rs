@@ -8,12 +8,14 @@ use crate::record::{Key, UserKey};
 /// Makes the names, with the prefix in front.
 pub(super) struct Keys {
     prefix: Box<str>,
+    mark: Box<str>,
 }
 
 impl Keys {
     pub(super) fn new(prefix: &str) -> Self {
         Self {
             prefix: prefix.into(),
+            mark: format!("{prefix}whole").into(),
         }
     }
 
@@ -27,6 +29,31 @@ impl Keys {
 
     pub(super) fn user(&self, user: UserKey) -> String {
         self.name("user:", user.0, "")
+    }
+
+    /// The mark that the lists of all users are whole.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// A pattern, as `SCAN` takes it, that fits all records and no locks.
+    pub(super) fn records(&self) -> String {
+        let mut pattern = String::new();
+        for character in self.prefix.chars() {
+            if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        pattern + "{*}"
+    }
+
+    /// The key of a record with this name.
+    pub(super) fn key_of(&self, name: &[u8]) -> Option<Key> {
+        let text = name.strip_prefix(self.prefix.as_bytes())?;
+        let text = text.strip_prefix(b"{")?.strip_suffix(b"}")?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Key)
     }
 
     fn name(&self, before: &str, bytes: [u8; 16], behind: &str) -> String {

@@ -68,9 +68,12 @@ use self::route::Route;
 use self::scripts::{Scripted, Scripts};
 use self::servers::{Replies, Request, Servers};
 use self::url::Address;
-use super::{Answer, Commit, Lease, Listing, Loaded, Store, StoreError, Swept, Which};
+use super::{
+    Answer, Cursor, Ending, Entry, Expected, Lease, Listed, Scanned, Store, StoreError, Swap,
+    Swept, Whose, renew_by_swaps,
+};
 use crate::clock::Timestamp;
-use crate::record::{Key, Record, Revision, UserKey};
+use crate::record::{Head, Key, Record, Revision, UserKey};
 
 /// What the keys begin with unless the settings say otherwise.
 pub(crate) const PREFIX: &str = "bsession:";
@@ -80,6 +83,7 @@ pub(crate) const PREFIX: &str = "bsession:";
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 
 /// Keeps sessions in Redis, alone, with replicas or as a cluster.
+#[derive(Clone)]
 pub(crate) struct RedisStore(Arc<Shared>);
 
 struct Shared {
@@ -258,32 +262,30 @@ impl Shared {
 }
 
 impl Store for RedisStore {
-    fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
-        Answer::later(self.0.load(key, now))
+    fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+        Answer::later(self.0.load(key))
     }
 
-    fn create(&self, key: Key, record: Record, now: Timestamp) -> Answer<'_, bool> {
-        Answer::later(self.0.create(key, record, now))
-    }
-
-    fn commit(
+    fn swap(
         &self,
         key: Key,
-        over: Revision,
-        record: Record,
+        expected: Expected,
+        entry: Option<Entry>,
         now: Timestamp,
-    ) -> Answer<'_, Commit> {
-        Answer::later(self.0.commit(key, over, record, now))
+    ) -> Answer<'_, Swap> {
+        Answer::later(self.0.swap(key, expected, entry, now))
     }
 
-    fn touch(
-        &self,
-        key: Key,
-        revision: Revision,
-        expires: Timestamp,
-        now: Timestamp,
-    ) -> Answer<'_, ()> {
-        Answer::later(self.0.touch(key, revision, expires, now))
+    fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+        Answer::later(Arc::clone(&self.0).list(users.to_vec()))
+    }
+
+    fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned> {
+        Answer::later(Arc::clone(&self.0).scan(cursor, budget))
+    }
+
+    fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
+        Answer::later(async move { self.0.touch(key, &head, now).await })
     }
 
     fn renew(
@@ -293,31 +295,36 @@ impl Store for RedisStore {
         new: Key,
         record: Record,
         now: Timestamp,
-    ) -> Answer<'_, Commit> {
-        Answer::later(self.0.renew(old, over, new, record, now))
+    ) -> Answer<'_, Swap> {
+        if self.0.servers.is_one() {
+            return Answer::later(self.0.renew(old, over, new, record, now));
+        }
+        Answer::later(renew_by_swaps(self, old, over, new, record, now))
     }
 
-    fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
-        Answer::later(self.0.remove(key, None, now))
+    fn renews_at_once(&self) -> bool {
+        self.0.servers.is_one()
     }
 
-    fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
-        Answer::later(self.0.of_user(user, now))
-    }
-
-    fn remove_user(&self, user: UserKey, which: Which, now: Timestamp) -> Answer<'_, usize> {
-        Answer::later(self.0.remove_user(user, which, now))
-    }
-
-    fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
-        Answer::later(lease::take(Arc::clone(&self.0), key))
-    }
-
-    /// Nothing to do: the servers expire what is over.
-    fn sweep(&self, _now: Timestamp, _budget: usize) -> Result<Swept, StoreError> {
-        Ok(Swept {
-            deleted: 0,
-            finished: true,
+    fn end<'a>(&'a self, key: Key, whose: Option<Whose<'a>>, now: Timestamp) -> Answer<'a, Ending> {
+        Answer::later(async move {
+            let ending = self.0.end(key, whose, now).await?;
+            if let Ending::Ended(Head {
+                user: Some(user), ..
+            }) = ending
+            {
+                self.0.unlist(user, key);
+            }
+            Ok(ending)
         })
+    }
+
+    fn lock(&self, key: Key) -> Option<Answer<'_, Option<Lease>>> {
+        Some(Answer::later(lease::take(Arc::clone(&self.0), key)))
+    }
+
+    /// The servers expire what is over; this sees to the lists.
+    fn sweep(&self, from: Cursor, _now: Timestamp, _budget: usize) -> Answer<'_, Swept> {
+        Answer::later(async move { self.0.heal(from).await })
     }
 }

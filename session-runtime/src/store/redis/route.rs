@@ -10,14 +10,14 @@ use super::node::Node;
 use super::servers::{Replies, Request, Servers};
 
 pub(super) enum Route {
-    One(Node),
+    One(Arc<Node>),
     Cluster(Arc<Cluster>),
 }
 
 impl Route {
     pub(super) fn to(servers: &Servers, patience: Duration) -> Self {
         match servers {
-            Servers::One(server) => Self::One(Node::new(Arc::clone(server), patience)),
+            Servers::One(server) => Self::One(Arc::new(Node::new(Arc::clone(server), patience))),
             Servers::Cluster(seeds) => Self::Cluster(Cluster::new(Arc::clone(seeds), patience)),
         }
     }
@@ -28,6 +28,14 @@ impl Route {
         match self {
             Self::One(node) => node.ask(request).await,
             Self::Cluster(cluster) => Box::pin(cluster.ask(request)).await,
+        }
+    }
+
+    /// All servers that have records, in the order of what they have.
+    pub(super) async fn nodes(&self) -> RedisResult<Vec<Arc<Node>>> {
+        match self {
+            Self::One(node) => Ok(vec![Arc::clone(node)]),
+            Self::Cluster(cluster) => cluster.masters().await,
         }
     }
 

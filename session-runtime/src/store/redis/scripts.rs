@@ -57,14 +57,12 @@ macro_rules! scripts {
 }
 
 scripts! {
-    create: ["head.lua", "list.lua", "write.lua", "create.lua"];
-    commit: ["head.lua", "list.lua", "write.lua", "commit.lua"];
+    swap: ["head.lua", "list.lua", "write.lua", "swap.lua"];
     renew: ["head.lua", "list.lua", "write.lua", "renew.lua"];
-    retire: ["head.lua", "retire.lua"];
-    undo: ["undo.lua"];
-    touch: ["head.lua", "touch.lua"];
-    remove: ["head.lua", "remove.lua"];
+    touch: ["head.lua", "list.lua", "touch.lua"];
+    end: ["head.lua", "end.lua"];
     place: ["list.lua", "place.lua"];
+    mark: ["mark.lua"];
     take: ["take.lua"];
     extend: ["extend.lua"];
     release: ["release.lua"];

@@ -8,6 +8,8 @@ use bsession_redis_servers::{Cluster, Proxy, is_installed};
 
 use super::*;
 use crate::record::{Body, Handle};
+use crate::store::asked::Asked;
+use crate::store::{Commit, Loaded, Which};
 
 const OLD: Key = Key([1; 16]);
 const NEW: Key = Key([5; 16]);
@@ -16,18 +18,26 @@ const NOW: Timestamp = Timestamp::from_millis(1_000_000_000_000);
 
 fn record(number: u64) -> Record {
     Record {
-        revision: Revision {
-            number,
-            tag: number,
+        head: Head {
+            revision: Revision {
+                number,
+                tag: number,
+            },
+            expires: NOW + Duration::from_secs(3600),
+            seen: NOW,
+            created: NOW,
+            handle: Handle([4; 12]),
+            user: Some(USER),
         },
-        expires: NOW + Duration::from_secs(3600),
-        seen: NOW,
-        created: NOW,
-        handle: Handle([4; 12]),
-        user: Some(USER),
         summary: None,
         body: Body::from_bytes(*b"sealed"),
     }
+}
+
+fn anonymous(number: u64) -> Record {
+    let mut record = record(number);
+    record.head.user = None;
+    record
 }
 
 fn redis_is_there() -> bool {
@@ -43,139 +53,213 @@ fn redis_is_there() -> bool {
 }
 
 /// A cluster, with a session under the old key.
-async fn begun() -> Option<(Cluster, Arc<Shared>)> {
-    if !redis_is_there() {
-        return None;
-    }
-    let cluster = Cluster::start(3, 0);
-    let RedisStore(shared) =
-        RedisStore::new(&cluster.url(), "", 0, Duration::from_secs(2)).unwrap();
-    let nodes = [OLD, NEW].map(|key| cluster.node_of(&shared.keys.record(key)));
-    assert_ne!(nodes[0], nodes[1]);
-    assert!(shared.create(OLD, record(1), NOW).await.unwrap());
-    Some((cluster, shared))
+struct Site {
+    _cluster: Cluster,
+    store: RedisStore,
+    asked: Asked,
 }
 
-impl Shared {
+impl Site {
+    async fn begin() -> Option<Self> {
+        if !redis_is_there() {
+            return None;
+        }
+        let cluster = Cluster::start(3, 0);
+        let store = RedisStore::new(&cluster.url(), "", 0, Duration::from_secs(2)).unwrap();
+        let asked = Asked::new(Arc::new(store.clone()));
+        let site = Self {
+            _cluster: cluster,
+            store,
+            asked,
+        };
+        let nodes = [OLD, NEW].map(|key| site._cluster.node_of(&site.shared().keys.record(key)));
+        assert_ne!(nodes[0], nodes[1]);
+        site.create(OLD, record(1)).await;
+        Some(site)
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.store.0
+    }
+
+    async fn create(&self, key: Key, record: Record) {
+        assert!(self.asked.create(key, record, NOW).await.unwrap());
+    }
+
+    /// Everything is as if it had never been.
+    async fn clear(&self) {
+        let keys = &self.shared().keys;
+        for key in [keys.record(OLD), keys.record(NEW), keys.user(USER)] {
+            let mut del = Cmd::new();
+            self.shared().ask(del.arg("DEL").arg(key)).await.unwrap();
+        }
+    }
+
     async fn is_live(&self, key: Key) -> bool {
-        matches!(self.load(key, NOW).await.unwrap(), Loaded::Live(_))
+        matches!(self.asked.load(key, NOW).await.unwrap(), Loaded::Live(_))
     }
 
     async fn live(&self) -> [bool; 2] {
         [self.is_live(OLD).await, self.is_live(NEW).await]
     }
 
-    async fn is_retired(&self, old: Key) -> bool {
-        matches!(self.load(old, NOW).await.unwrap(), Loaded::Retired)
-    }
-
-    async fn listed(self: &Arc<Self>) -> Vec<Key> {
-        let list = self.of_user(USER, NOW).await.unwrap();
+    async fn listed(&self) -> Vec<Key> {
+        let list = self.asked.of_user(USER, NOW).await.unwrap();
         list.into_iter().map(|listing| listing.key).collect()
     }
 
-    fn retired(&self) -> impl Future<Output = Result<Commit, StoreError>> {
-        self.retire(OLD, record(1).revision, NEW, NOW)
+    /// The first step of a renewal.
+    async fn put_on_list(&self, record: &Record) {
+        let till = operations::till(&record.head, NOW);
+        let put = self.shared().put_on_list(USER, NEW, till, NOW);
+        put.await.unwrap();
+    }
+
+    async fn commit(&self, over: &Record, record: Record) -> Commit {
+        let commit = self.asked.commit(OLD, over.head.revision, record, NOW);
+        commit.await.unwrap()
+    }
+
+    async fn renew(&self, over: &Record, record: Record) -> Commit {
+        let renewal = self.asked.renew(OLD, over.head.revision, NEW, record, NOW);
+        renewal.await.unwrap()
+    }
+
+    async fn remove_user(&self, which: Which) -> usize {
+        self.asked.remove_user(USER, which, NOW).await.unwrap()
     }
 }
 
-fn run(test: impl AsyncFnOnce(Arc<Shared>)) {
+fn run(test: impl AsyncFnOnce(Site)) {
     actix_web::rt::System::new().block_on(async {
-        if let Some((_cluster, shared)) = begun().await {
-            test(shared).await;
+        if let Some(site) = Site::begin().await {
+            test(site).await;
         }
     });
 }
 
 #[test]
 fn one_that_stops_when_it_is_listed_has_changed_nothing() {
-    run(async |shared| {
-        shared.listed_before(NEW, &record(2), NOW).await.unwrap();
-        assert_eq!(shared.live().await, [true, false]);
-        assert_eq!(shared.listed().await, [OLD]);
+    run(async |site| {
+        site.put_on_list(&record(2)).await;
+        assert_eq!(site.live().await, [true, false]);
+        assert_eq!(site.listed().await, [OLD]);
         // And whoever tries again finds nothing in the way.
-        let renewed = shared
-            .renew(OLD, record(1).revision, NEW, record(2), NOW)
-            .await;
-        assert!(matches!(renewed, Ok(Commit::Saved)));
-        assert_eq!(shared.live().await, [false, true]);
-        assert_eq!(shared.listed().await, [NEW]);
+        let renewed = site.renew(&record(1), record(2)).await;
+        assert!(matches!(renewed, Commit::Saved));
+        assert_eq!(site.live().await, [false, true]);
+        assert_eq!(site.listed().await, [NEW]);
     });
 }
 
 #[test]
 fn one_that_stops_when_the_new_key_is_written_leaves_the_old_one_its_session() {
-    run(async |shared| {
-        assert!(shared.create(NEW, record(2), NOW).await.unwrap());
-        assert_eq!(shared.live().await, [true, true]);
-        assert_eq!(shared.listed().await.len(), 1, "it is one session");
+    run(async |site| {
+        site.create(NEW, record(2)).await;
+        assert_eq!(site.live().await, [true, true]);
+        assert_eq!(site.listed().await.len(), 1, "it is one session");
         // The session goes on under the old key, to its end: then nothing is left of either.
-        let saved = shared.commit(OLD, record(1).revision, record(3), NOW).await;
-        assert!(matches!(saved, Ok(Commit::Saved)));
-        assert_eq!(shared.listed().await.len(), 1);
-        let one = Which::One(record(1).handle);
-        assert_eq!(shared.remove_user(USER, one, NOW).await.unwrap(), 2);
-        assert_eq!(shared.live().await, [false, false]);
-        assert_eq!(shared.listed().await, []);
+        let saved = site.commit(&record(1), record(3)).await;
+        assert!(matches!(saved, Commit::Saved));
+        assert_eq!(site.listed().await.len(), 1);
+        let one = Which::One(record(1).head.handle);
+        assert_eq!(site.remove_user(one).await, 2);
+        assert_eq!(site.live().await, [false, false]);
+        assert_eq!(site.listed().await, []);
+    });
+}
+
+/// Nobody has the new key, and it must not appear on the list of devices when the old one goes.
+#[test]
+fn a_logout_ends_what_a_renewal_left_that_stopped_half_way() {
+    run(async |site| {
+        site.create(NEW, record(2)).await;
+        assert!(site.asked.remove(OLD, NOW).await.unwrap());
+        assert_eq!(site.live().await, [false, false]);
+        assert_eq!(site.listed().await, []);
     });
 }
 
 #[test]
 fn one_that_is_late_takes_its_first_half_back() {
-    run(async |shared| {
-        let saved = shared.commit(OLD, record(1).revision, record(3), NOW).await;
-        assert!(matches!(saved, Ok(Commit::Saved)));
-        let renewed = shared
-            .renew(OLD, record(1).revision, NEW, record(2), NOW)
-            .await;
-        assert!(matches!(renewed, Ok(Commit::Conflict(_))));
-        assert_eq!(shared.live().await, [true, false]);
-        assert_eq!(shared.listed().await, [OLD]);
+    run(async |site| {
+        let saved = site.commit(&record(1), record(3)).await;
+        assert!(matches!(saved, Commit::Saved));
+        let renewed = site.renew(&record(1), record(2)).await;
+        assert!(matches!(renewed, Commit::Conflict(_)));
+        assert_eq!(site.live().await, [true, false]);
+        assert_eq!(site.listed().await, [OLD]);
     });
 }
 
 /// Whatever removes it, and between whichever two steps.
 #[test]
 fn a_removal_between_its_steps_leaves_no_session() {
-    run(async |shared| {
+    run(async |site| {
         for everywhere in [false, true] {
             for step in 0..4_u8 {
-                for key in [
-                    shared.keys.record(OLD),
-                    shared.keys.record(NEW),
-                    shared.keys.user(USER),
-                ] {
-                    let mut del = Cmd::new();
-                    shared.ask(del.arg("DEL").arg(key)).await.unwrap();
-                }
-                assert!(shared.create(OLD, record(1), NOW).await.unwrap());
+                site.clear().await;
+                site.create(OLD, record(1)).await;
                 let remove = async |at: u8| {
                     if at == step && everywhere {
-                        shared.remove_user(USER, Which::All, NOW).await.unwrap();
+                        site.remove_user(Which::All).await;
                     } else if at == step {
-                        shared.remove(OLD, None, NOW).await.unwrap();
+                        site.asked.remove(OLD, NOW).await.unwrap();
                     }
                 };
                 // As `renew` goes, from one request to the next.
                 remove(0).await;
-                shared.listed_before(NEW, &record(2), NOW).await.unwrap();
+                site.put_on_list(&record(2)).await;
                 remove(1).await;
-                // Created at last, as by `renew`, which undoes it if it comes too late.
-                let over = record(1).revision;
                 if step == 2 {
-                    assert!(shared.create(NEW, record(2), NOW).await.unwrap());
+                    site.create(NEW, record(2)).await;
                     remove(2).await;
-                    assert!(matches!(shared.retired().await, Ok(Commit::Gone)));
-                    assert!(shared.undo(NEW, record(2).revision).await.is_ok());
-                } else {
-                    drop(shared.renew(OLD, over, NEW, record(2), NOW).await);
-                    remove(3).await;
                 }
+                // Else it is created now, and taken back if the removal came first.
+                let (over, next) = (record(1).head.revision, record(2));
+                let renewal = site.asked.renew(OLD, over, NEW, next, NOW).await;
+                match step {
+                    // The new key was ended: that says nothing of the old one.
+                    2 => assert!(matches!(renewal, Err(StoreError::Taken))),
+                    3 => assert!(matches!(renewal, Ok(Commit::Saved))),
+                    _ => assert!(matches!(renewal, Ok(Commit::Gone))),
+                }
+                remove(3).await;
                 let which = if everywhere { "everywhere" } else { "one" };
-                assert_eq!(shared.live().await, [false, false], "{which} at {step}");
-                assert_eq!(shared.listed().await, [], "{which} at {step}");
-                assert!(shared.is_retired(OLD).await, "{which} at {step}");
+                assert_eq!(site.live().await, [false, false], "{which} at {step}");
+                assert_eq!(site.listed().await, [], "{which} at {step}");
+                let old = site.asked.load(OLD, NOW).await.unwrap();
+                assert!(matches!(old, Loaded::Retired), "{which} at {step}");
             }
+        }
+    });
+}
+
+/// As `service/save.rs` does it: a login meets a save, and is tried again with the same new key.
+#[test]
+fn one_that_is_tried_again_is_listed_and_ends_with_its_user() {
+    run(async |site| {
+        for round in 0..40_u64 {
+            site.clear().await;
+            let number = round * 10 + 10;
+            let (first, saved) = (anonymous(number), anonymous(number + 1));
+            site.create(OLD, first.clone()).await;
+            let commit = site.commit(&first, saved.clone()).await;
+            assert!(matches!(commit, Commit::Saved));
+            let login = site.renew(&first, record(number + 2)).await;
+            assert!(matches!(login, Commit::Conflict(_)));
+            let again = site.renew(&saved, record(number + 3)).await;
+            assert!(matches!(again, Commit::Saved));
+            // What was sent without being waited for has arrived when this is answered.
+            assert_eq!(site.live().await, [false, true]);
+            tokio::task::yield_now().await;
+            assert_eq!(site.listed().await, [NEW], "round {round}");
+            let ended = site.remove_user(Which::All).await;
+            assert_eq!(
+                (ended, site.is_live(NEW).await),
+                (1, false),
+                "round {round}"
+            );
         }
     });
 }
@@ -196,54 +280,11 @@ fn those_who_hang_up_early_do_not_keep_a_worker_from_knowing_its_cluster() {
         let end = tokio::time::Instant::now() + Duration::from_secs(20);
         let wait = Duration::from_millis(50);
         let loaded = loop {
-            if let Ok(loaded) = tokio::time::timeout(wait, store.0.load(NEW, NOW)).await {
+            if let Ok(loaded) = tokio::time::timeout(wait, store.0.load(NEW)).await {
                 break loaded;
             }
             assert!(tokio::time::Instant::now() < end, "nobody is ever served");
         };
-        assert!(matches!(loaded, Ok(Loaded::Nothing)), "{loaded:?}");
-    });
-}
-
-/// As `service/save.rs` does it: a login meets a save, and is tried again with the same new key.
-#[test]
-fn one_that_is_tried_again_is_listed_and_ends_with_its_user() {
-    run(async |shared| {
-        for round in 0..40_u64 {
-            for key in [
-                shared.keys.record(OLD),
-                shared.keys.record(NEW),
-                shared.keys.user(USER),
-            ] {
-                let mut del = Cmd::new();
-                shared.ask(del.arg("DEL").arg(key)).await.unwrap();
-            }
-            let number = round * 10 + 10;
-            let anonymous = |number| Record {
-                user: None,
-                ..record(number)
-            };
-            let (first, saved) = (anonymous(number), anonymous(number + 1));
-            assert!(shared.create(OLD, first.clone(), NOW).await.unwrap());
-            let commit = shared.commit(OLD, first.revision, saved.clone(), NOW);
-            assert!(matches!(commit.await, Ok(Commit::Saved)));
-            let login = shared.renew(OLD, first.revision, NEW, record(number + 2), NOW);
-            assert!(matches!(login.await, Ok(Commit::Conflict(_))));
-            let again = shared.renew(OLD, saved.revision, NEW, record(number + 3), NOW);
-            assert!(matches!(again.await, Ok(Commit::Saved)));
-            // What was sent without being waited for has arrived when this is answered.
-            for node in [OLD, NEW].map(|key| shared.keys.record(key)) {
-                let mut get = Cmd::new();
-                shared.ask(get.arg("GET").arg(node)).await.unwrap();
-            }
-            tokio::task::yield_now().await;
-            assert_eq!(shared.listed().await, [NEW], "round {round}");
-            let ended = shared.remove_user(USER, Which::All, NOW).await.unwrap();
-            assert_eq!(
-                (ended, shared.is_live(NEW).await),
-                (1, false),
-                "round {round}"
-            );
-        }
+        assert!(matches!(loaded, Ok(None)), "{loaded:?}");
     });
 }

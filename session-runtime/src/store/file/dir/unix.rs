@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::super::Durability;
+use super::super::{Durability, name};
 use super::look::{self, Look};
 use super::{Facts, FileId, For, Opened};
 
@@ -69,8 +69,11 @@ impl Dir {
             rustix::fs::fchmod(&fd, OWNER_ONLY)?;
         } else if mode.intersects(Mode::RWXG | Mode::RWXO) {
             // Somebody's home or `.` may have been named by mistake: it is not ours to close.
-            if std::fs::read_dir(path)?.next().is_some() {
-                let text = "other users may open it, and there is something in it: close it with \
+            let is_ours =
+                |entry: &std::fs::DirEntry| entry.file_name().to_str().is_some_and(name::is_ours);
+            let mut entries = std::fs::read_dir(path)?;
+            if !entries.all(|entry| entry.as_ref().is_ok_and(is_ours)) {
+                let text = "other users may open it, and there is something in it that is not ours: close it with \
                             `chmod 700`, or name a directory of its own";
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
             }

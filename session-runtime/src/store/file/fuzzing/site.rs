@@ -1,8 +1,8 @@
 //! A store that is asked all that can be asked of it about one file.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::layout::Tombstone;
 use super::super::name::Name;
@@ -10,8 +10,11 @@ use super::super::{Durability, FileStore};
 use super::assert_same;
 use super::says::Says;
 use crate::clock::Timestamp;
-use crate::record::{Body, Handle, Key, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey};
-use crate::store::{Answer, Commit, Loaded, Store, StoreError, Which};
+use crate::record::{
+    Body, Handle, Head, Key, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey,
+};
+use crate::store::asked::Asked;
+use crate::store::{Answer, Commit, Loaded, StoreError, Which};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 const LATER: Timestamp = Timestamp::from_millis(2_000_000_000);
@@ -21,7 +24,7 @@ const NEW_KEY: Key = Key([0xCD; 16]);
 /// A store with the bytes as the file of one session.
 pub(super) struct Site<'b> {
     root: PathBuf,
-    store: FileStore,
+    store: Asked,
     bytes: &'b [u8],
     says: Says,
     #[cfg(test)]
@@ -38,6 +41,7 @@ impl<'b> Site<'b> {
     pub(super) fn new(dir: &Path, bytes: &'b [u8], says: Says) -> Self {
         let root = dir.join("sessions");
         let store = FileStore::open(&root, Durability::Process).unwrap();
+        let store = Asked::new(Arc::new(store));
         fs::create_dir(root.join(Name::bucket_of(KEY).as_str())).unwrap();
         Self {
             root,
@@ -56,9 +60,19 @@ impl<'b> Site<'b> {
     /// The live record, if it has not expired.
     fn live(&self) -> Option<&Record> {
         match &self.says {
-            Says::Live(record) => Some(record).filter(|record| record.expires > NOW),
+            Says::Live(record) => Some(record).filter(|record| record.head.expires > NOW),
             _ => None,
         }
+    }
+
+    /// The same if it is of a format that may be written over.
+    fn known(&self) -> Option<&Record> {
+        self.live().filter(|_| self.bytes[7] == 1)
+    }
+
+    fn leads_to_itself(&self) -> bool {
+        let to_itself = Some(KEY);
+        matches!(&self.says, Says::Tombstone(Tombstone { successor, .. }) if *successor == to_itself)
     }
 
     /// Puts the file where it belongs.
@@ -98,17 +112,17 @@ impl<'b> Site<'b> {
     fn load(&self) {
         self.begin();
         match (now(self.store.load(KEY, NOW)), &self.says) {
-            (Loaded::Live(found), Says::Live(expected)) if expected.expires > NOW => {
+            (Loaded::Live(found), Says::Live(expected)) if expected.head.expires > NOW => {
                 assert_same(&found, expected);
             }
-            (Loaded::Retired, Says::Tombstone(Tombstone { since, .. })) => {
-                assert!(NOW.since(*since) < RETIRED);
+            (Loaded::Retired, Says::Tombstone(Tombstone { at, .. })) => {
+                assert!(NOW.apart(*at) < RETIRED);
             }
-            (Loaded::Nothing, Says::Tombstone(Tombstone { since, .. })) => {
-                assert!(NOW.since(*since) >= RETIRED);
+            (Loaded::Nothing, Says::Tombstone(Tombstone { at, .. })) => {
+                assert!(NOW.apart(*at) >= RETIRED);
             }
-            (Loaded::Nothing, Says::Live(record)) => assert!(record.expires <= NOW),
-            (Loaded::Nothing, Says::Empty | Says::Newer | Says::Torn) => {}
+            (Loaded::Nothing, Says::Live(record)) => assert!(record.head.expires <= NOW),
+            (Loaded::Nothing, Says::Empty | Says::Torn) => {}
             (other, _) => panic!("it is loaded as {other:?}"),
         }
         self.assert_untouched();
@@ -117,47 +131,40 @@ impl<'b> Site<'b> {
     fn create(&self) {
         self.begin();
         assert!(!now(self.store.create(KEY, fresh(b""), NOW)));
-        let path = self.path(Name::session(KEY));
-        assert_eq!(fs::read(path).unwrap(), self.bytes, "no key is shared");
+        self.assert_untouched();
     }
 
     fn commit(&self, body: &[u8]) {
         self.begin();
-        let over = self.live().unwrap_or(&fresh(b"")).revision;
-        let next = Record {
-            revision: over.next(),
-            ..fresh(body)
-        };
+        let over = self.live().unwrap_or(&fresh(b"")).head.revision;
+        let next = with(fresh(body), |head| head.revision = over.next());
         let committed = self.store.commit(KEY, over, next.clone(), NOW);
-        match (self.live(), result(committed)) {
+        match (self.known(), result(committed)) {
             (Some(_), Ok(Commit::Saved)) => {
                 self.assert_stored(KEY, &next);
-                let listed = now(self.store.of_user(next.user.unwrap(), NOW));
+                let listed = now(self.store.of_user(next.head.user.unwrap(), NOW));
                 assert!(listed.iter().map(|listing| listing.key).eq([KEY]));
             }
-            // Nothing follows the last number.
-            (Some(record), Err(StoreError::Io(error))) => {
-                assert_eq!(record.revision.number, u64::MAX);
-                assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            (None, Ok(Commit::Gone)) => self.assert_untouched(),
+            (None, Ok(Commit::Conflict(_))) => {
+                assert!(self.live().is_some());
                 self.assert_untouched();
             }
-            (None, Ok(Commit::Gone)) => self.assert_untouched(),
             (_, other) => panic!("a commit ends as {other:?}"),
         }
     }
 
     fn touch(&self) {
         self.begin();
-        let revision = self.live().unwrap_or(&fresh(b"")).revision;
+        let revision = self.live().unwrap_or(&fresh(b"")).head.revision;
         now(self.store.touch(KEY, revision, LATER, NOW));
-        match self.live() {
+        match self.known() {
             Some(record) => self.assert_stored(
                 KEY,
-                &Record {
-                    expires: LATER,
-                    seen: NOW,
-                    ..record.clone()
-                },
+                &with(record.clone(), |head| {
+                    head.expires = LATER;
+                    head.seen = NOW;
+                }),
             ),
             None => self.assert_untouched(),
         }
@@ -165,10 +172,10 @@ impl<'b> Site<'b> {
 
     fn renew(&self, body: &[u8]) {
         self.begin();
-        let over = self.live().unwrap_or(&fresh(b"")).revision;
+        let over = self.live().unwrap_or(&fresh(b"")).head.revision;
         let next = fresh(body);
         let renewed = self.store.renew(KEY, over, NEW_KEY, next.clone(), NOW);
-        match (self.live(), now(renewed)) {
+        match (self.known(), now(renewed)) {
             (Some(_), Commit::Saved) => {
                 self.assert_stored(NEW_KEY, &next);
                 assert!(matches!(now(self.store.load(KEY, NOW)), Loaded::Retired));
@@ -176,8 +183,19 @@ impl<'b> Site<'b> {
                 let _ = fs::remove_file(self.path(Name::session(NEW_KEY)));
             }
             // A tombstone may name this very successor, which is not there.
-            (None, Commit::Gone) => {
+            (None, Commit::Saved) => {
+                let successor = Some(NEW_KEY);
+                assert!(matches!(&self.says, Says::Tombstone(it) if it.successor == successor));
                 self.assert_untouched();
+            }
+            (None, Commit::Gone | Commit::Conflict(_)) => {
+                match &self.says {
+                    // An expired one gets a tombstone, so that it cannot come back beside the next.
+                    Says::Live(record) if record.head.expires <= NOW => {
+                        assert!(matches!(now(self.store.load(KEY, NOW)), Loaded::Retired));
+                    }
+                    _ => self.assert_untouched(),
+                }
                 assert!(!self.path(Name::session(NEW_KEY)).exists());
             }
             (_, other) => panic!("a renewal ends as {other:?}"),
@@ -186,6 +204,11 @@ impl<'b> Site<'b> {
 
     fn remove(&self) {
         self.begin();
+        if self.leads_to_itself() {
+            let endless = result(self.store.remove(KEY, NOW));
+            assert!(matches!(endless, Err(StoreError::Endless(_))));
+            return self.assert_untouched();
+        }
         let removed = now(self.store.remove(KEY, NOW));
         assert_eq!(removed, self.live().is_some());
         match self.says {
@@ -201,7 +224,7 @@ impl<'b> Site<'b> {
     /// Nobody believes an entry in a user's list that the record does not bear out.
     fn users(&self) {
         let whose = match &self.says {
-            Says::Live(record) => record.user,
+            Says::Live(record) => record.head.user,
             _ => None,
         };
         let user = whose.unwrap_or(UserKey([6; 16]));
@@ -212,10 +235,16 @@ impl<'b> Site<'b> {
             self.begin();
             fs::write(&entry, b"").unwrap();
             let count = if removes {
-                now(self.store.remove_user(user, Which::All, NOW))
+                result(self.store.remove_user(user, Which::All, NOW))
             } else {
-                now(self.store.of_user(user, NOW)).len()
+                result(self.store.of_user(user, NOW)).map(|listed| listed.len())
             };
+            // A list shows where it leads, and a removal knows that this is on the list.
+            if self.leads_to_itself() && !removes {
+                assert!(matches!(count, Err(StoreError::Endless(_))));
+                continue;
+            }
+            let count = count.expect("the disk works");
             assert_eq!(count, usize::from(is_theirs));
         }
     }
@@ -224,9 +253,9 @@ impl<'b> Site<'b> {
         self.begin();
         while !self.store.sweep(LATER, 64).unwrap().finished {}
         let is_over = match &self.says {
-            Says::Live(record) => record.expires <= LATER,
-            Says::Tombstone(tombstone) => LATER.since(tombstone.since) >= TOMBSTONE,
-            Says::Empty | Says::Newer | Says::Torn => false,
+            Says::Live(record) => record.head.expires <= LATER,
+            Says::Tombstone(tombstone) => LATER.apart(tombstone.at) >= TOMBSTONE,
+            Says::Empty | Says::Torn => false,
         };
         if is_over {
             assert!(!self.path(Name::session(KEY)).exists());
@@ -236,14 +265,22 @@ impl<'b> Site<'b> {
     }
 }
 
+/// A record with another head.
+fn with(mut record: Record, change: impl FnOnce(&mut Head)) -> Record {
+    change(&mut record.head);
+    record
+}
+
 fn fresh(body: &[u8]) -> Record {
     Record {
-        revision: Revision::first(),
-        expires: LATER,
-        seen: NOW,
-        created: NOW,
-        handle: Handle([7; 12]),
-        user: Some(UserKey([9; 16])),
+        head: Head {
+            revision: Revision::first(),
+            expires: LATER,
+            seen: NOW,
+            created: NOW,
+            handle: Handle([7; 12]),
+            user: Some(UserKey([9; 16])),
+        },
         summary: Some(Summary::from_bytes(*b"summary")),
         body: Body::from_bytes(body),
     }

@@ -1,6 +1,5 @@
 //! Many at once, in one process and in several.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::*;
@@ -23,13 +22,13 @@ fn body(number: u64) -> Vec<u8> {
 }
 
 /// Adds one, as often as it takes.
-fn increment(store: &FileStore, key: Key) {
+fn increment(store: &Asked, key: Key) {
     let Loaded::Live(mut latest) = wait(store.load(key, NOW)) else {
         panic!("not live")
     };
     loop {
         let next = after(&latest, &body(number(&latest) + 1));
-        match wait(store.commit(key, latest.revision, next, NOW)) {
+        match wait(store.commit(key, latest.head.revision, next, NOW)) {
             Commit::Saved => return,
             Commit::Conflict(theirs) => latest = theirs,
             Commit::Gone => panic!("gone"),
@@ -55,7 +54,7 @@ fn no_increment_of_eight_threads_is_lost() {
 fn no_increment_of_four_processes_is_lost() {
     const NAME: &str = "concurrency::no_increment_of_four_processes_is_lost";
     if let Some(root) = child_argument() {
-        let store = FileStore::open(Path::new(&root), Durability::Process).unwrap();
+        let store = opened(Path::new(&root), Durability::Process).unwrap();
         return (0..200).for_each(|_| increment(&store, key(1)));
     }
     let fixture = Fixture::new();
@@ -76,10 +75,7 @@ fn no_increment_of_four_processes_is_lost() {
 #[test]
 fn who_reads_without_a_lock_never_sees_a_mixture_nor_the_past() {
     let fixture = Fixture::new();
-    let mut latest = Record {
-        expires: NOW + HOUR,
-        ..record(&body(1))
-    };
+    let mut latest = with(record(&body(1)), |head| head.expires = NOW + HOUR);
     fixture.create(key(1), &latest);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -90,9 +86,9 @@ fn who_reads_without_a_lock_never_sees_a_mixture_nor_the_past() {
                     let Loaded::Live(found) = wait(fixture.store.load(key(1), NOW)) else {
                         panic!("not live")
                     };
-                    assert_eq!(found.body.as_bytes(), body(found.revision.number));
-                    assert!(found.revision.number >= last);
-                    last = found.revision.number;
+                    assert_eq!(found.body.as_bytes(), body(found.head.revision.number));
+                    assert!(found.head.revision.number >= last);
+                    last = found.head.revision.number;
                 }
             });
         }
@@ -100,7 +96,7 @@ fn who_reads_without_a_lock_never_sees_a_mixture_nor_the_past() {
             latest = fixture.commit_waiting(key(1), &latest, &body(n));
             now(fixture
                 .store
-                .touch(key(1), latest.revision, NOW + 2 * HOUR, NOW));
+                .touch(key(1), latest.head.revision, NOW + 2 * HOUR, NOW));
         }
         over.store(true, Ordering::Relaxed);
     });
@@ -110,100 +106,14 @@ impl Fixture {
     fn commit_waiting(&self, key: Key, over: &Record, body: &[u8]) -> Record {
         let record = after(over, body);
         assert!(matches!(
-            wait(self.store.commit(key, over.revision, record.clone(), NOW)),
+            wait(
+                self.store
+                    .commit(key, over.head.revision, record.clone(), NOW)
+            ),
             Commit::Saved
         ));
         record
     }
-}
-
-/// Commits and touches until it is told that the session is gone.
-fn write_until_gone(store: &FileStore, key: Key) {
-    let Loaded::Live(mut latest) = wait(store.load(key, NOW)) else {
-        return;
-    };
-    loop {
-        now(store.touch(key, latest.revision, NOW + 2 * HOUR, NOW));
-        let next = after(&latest, &body(number(&latest) + 49));
-        match wait(store.commit(key, latest.revision, next.clone(), NOW)) {
-            Commit::Saved => latest = next,
-            Commit::Conflict(theirs) => latest = theirs,
-            Commit::Gone => return,
-        }
-    }
-}
-
-#[test]
-fn no_commit_revives_what_was_removed() {
-    let fixture = Fixture::new();
-    for n in 0..200 {
-        let key = Key([n; 16]);
-        fixture.create(key, &of(1, &body(1)));
-        let start = Barrier::new(3);
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    start.wait();
-                    write_until_gone(&fixture.store, key);
-                });
-            }
-            start.wait();
-            assert!(wait(fixture.store.remove(key, NOW)));
-            assert!(matches!(
-                wait(fixture.store.load(key, NOW)),
-                Loaded::Retired
-            ));
-        });
-        assert!(matches!(
-            wait(fixture.store.load(key, NOW)),
-            Loaded::Retired
-        ));
-    }
-    assert!(now(fixture.store.of_user(user(1), NOW)).is_empty());
-    assert_eq!(fixture.files().len(), 200);
-}
-
-#[test]
-fn a_removal_does_not_lose_against_a_renewal() {
-    let fixture = Fixture::new();
-    for n in 0..100_u8 {
-        let place = |step: u8| Key(std::array::from_fn(|i| if i == 0 { n } else { step }));
-        let first = of(1, b"");
-        fixture.create(place(0), &first);
-        let steps = AtomicU8::new(0);
-        let start = Barrier::new(2);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                start.wait();
-                let mut latest = first.clone();
-                for step in 0..100 {
-                    let next = after(&latest, b"");
-                    match wait(fixture.store.renew(
-                        place(step),
-                        latest.revision,
-                        place(step + 1),
-                        next.clone(),
-                        NOW,
-                    )) {
-                        Commit::Saved => latest = next,
-                        Commit::Gone => return,
-                        Commit::Conflict(_) => panic!("nobody commits"),
-                    }
-                    steps.store(step + 1, Ordering::Relaxed);
-                }
-            });
-            start.wait();
-            // One that holds the newest lock, one with a cookie from long ago.
-            assert!(wait(fixture.store.remove(place(0), NOW)));
-        });
-        for step in 0..=steps.load(Ordering::Relaxed) + 1 {
-            assert!(!matches!(
-                wait(fixture.store.load(place(step), NOW)),
-                Loaded::Live(_)
-            ));
-        }
-    }
-    assert!(now(fixture.store.of_user(user(1), NOW)).is_empty());
 }
 
 #[test]
@@ -222,11 +132,8 @@ fn a_removal_of_all_sessions_of_a_user_does_not_lose_against_renewals() {
                         .find(|&step| !fixture.path(place(n, step + 1)).exists())
                         .unwrap();
                     let (old, new) = (place(n, step), place(n, step + 1));
-                    let over = first.revision;
-                    let next = Record {
-                        revision: over,
-                        ..first.clone()
-                    };
+                    let over = first.head.revision;
+                    let next = with(first.clone(), |head| head.revision = over);
                     if !matches!(
                         wait(fixture.store.renew(old, over, new, next, NOW)),
                         Commit::Saved
@@ -255,67 +162,12 @@ fn a_removal_of_all_sessions_of_a_user_does_not_lose_against_renewals() {
     }
 }
 
-#[test]
-fn two_renewals_of_one_revision_make_one_session() {
-    let fixture = Fixture::new();
-    for n in 0..100 {
-        let place = |step: u8| Key(std::array::from_fn(|i| if i == 0 { n } else { step }));
-        let first = record(b"");
-        fixture.create(place(0), &first);
-        let start = Barrier::new(2);
-        let renew = |to: u8| {
-            start.wait();
-            wait(
-                fixture
-                    .store
-                    .renew(place(0), first.revision, place(to), after(&first, b""), NOW),
-            )
-        };
-        let (one, two) = std::thread::scope(|scope| {
-            let one = scope.spawn(|| renew(1));
-            let two = renew(2);
-            (one.join().unwrap(), two)
-        });
-        assert!(matches!(
-            (one, two),
-            (Commit::Saved, Commit::Gone) | (Commit::Gone, Commit::Saved)
-        ));
-        assert_eq!(
-            fixture.path(place(1)).exists(),
-            !fixture.path(place(2)).exists()
-        );
-    }
-}
-
-#[test]
-fn of_two_creations_of_one_key_one_wins() {
-    let fixture = Fixture::new();
-    for n in 0..100 {
-        let start = Barrier::new(2);
-        let create = || {
-            start.wait();
-            usize::from(wait(fixture.store.create(Key([n; 16]), record(b""), NOW)))
-        };
-        let won = std::thread::scope(|scope| {
-            let one = scope.spawn(create);
-            create() + one.join().unwrap()
-        });
-        assert_eq!(won, 1);
-    }
-}
-
 /// A sweeper in its place, whose clock is at the very moment of expiry, and visitors who touch.
 #[test]
 fn the_sweeper_deletes_nothing_that_was_touched_in_time() {
     let fixture = Fixture::new();
     for n in 0..=255 {
-        fixture.create(
-            Key([n; 16]),
-            &Record {
-                expires: NOW,
-                ..of(n, b"")
-            },
-        );
+        fixture.create(Key([n; 16]), &with(of(n, b""), |head| head.expires = NOW));
     }
     let early = Timestamp::from_millis(NOW.as_millis() - 1);
     std::thread::scope(|scope| {
@@ -326,9 +178,11 @@ fn the_sweeper_deletes_nothing_that_was_touched_in_time() {
             let Loaded::Live(found) = wait(fixture.store.load(key, early)) else {
                 continue;
             };
-            now(fixture.store.touch(key, found.revision, NOW + HOUR, early));
+            now(fixture
+                .store
+                .touch(key, found.head.revision, NOW + HOUR, early));
             if let Loaded::Live(touched) = wait(fixture.store.load(key, early))
-                && touched.expires > NOW
+                && touched.head.expires > NOW
             {
                 kept += 1;
             }
@@ -352,16 +206,16 @@ fn a_lock_that_is_held_is_waited_for_without_blocking() {
     assert_same(&fixture.live(key(1)), &first);
     now(fixture
         .store
-        .touch(key(1), first.revision, NOW + 9 * HOUR, NOW));
+        .touch(key(1), first.head.revision, NOW + 9 * HOUR, NOW));
 
     let second = after(&first, b"second");
     let answers = [
         fixture
             .store
-            .commit(key(1), first.revision, second.clone(), NOW),
+            .commit(key(1), first.head.revision, second.clone(), NOW),
         fixture.store.renew(
             key(1),
-            second.revision,
+            second.head.revision,
             key(2),
             after(&second, b"third"),
             NOW,
@@ -398,7 +252,7 @@ fn a_wait_that_is_given_up_leaves_nothing_locked() {
     drop(
         fixture
             .store
-            .commit(key(1), first.revision, after(&first, b"x"), NOW),
+            .commit(key(1), first.head.revision, after(&first, b"x"), NOW),
     );
     drop(holder);
     assert_same(&fixture.live(key(1)), &first);
@@ -412,7 +266,7 @@ fn a_process_killed_at_any_moment_leaves_a_whole_record_and_no_lock() {
     const NAME: &str =
         "concurrency::a_process_killed_at_any_moment_leaves_a_whole_record_and_no_lock";
     if let Some(root) = child_argument() {
-        let store = FileStore::open(Path::new(&root), Durability::Process).unwrap();
+        let store = opened(Path::new(&root), Durability::Process).unwrap();
         println!("ready");
         // Far more than it will be left to do, and an end if nobody is there to kill it.
         return (0..100_000).for_each(|_| increment(&store, key(1)));
@@ -440,7 +294,7 @@ fn a_process_killed_at_any_moment_leaves_a_whole_record_and_no_lock() {
 }
 
 #[cfg(unix)]
-fn wait_live(store: &FileStore) -> Record {
+fn wait_live(store: &Asked) -> Record {
     match wait(store.load(key(1), NOW)) {
         Loaded::Live(record) => record,
         other => panic!("{other:?}"),

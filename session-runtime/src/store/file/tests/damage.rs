@@ -11,16 +11,22 @@ fn assert_is_nothing(fixture: &Fixture, key: Key) {
     assert!(matches!(
         now(fixture
             .store
-            .commit(key, some.revision, after(&some, b"x"), NOW)),
+            .commit(key, some.head.revision, after(&some, b"x"), NOW)),
         Commit::Gone
     ));
     assert!(matches!(
-        now(fixture
-            .store
-            .renew(key, some.revision, super::key(200), after(&some, b"x"), NOW)),
+        now(fixture.store.renew(
+            key,
+            some.head.revision,
+            super::key(200),
+            after(&some, b"x"),
+            NOW
+        )),
         Commit::Gone
     ));
-    now(fixture.store.touch(key, some.revision, NOW + HOUR, NOW));
+    now(fixture
+        .store
+        .touch(key, some.head.revision, NOW + HOUR, NOW));
     assert!(!now(fixture.store.remove(key, NOW)));
     assert!(!fixture.path(super::key(200)).exists());
 }
@@ -144,7 +150,7 @@ fn a_file_removed_by_hand_is_a_session_that_ended() {
     assert!(matches!(
         now(fixture
             .store
-            .commit(key(1), first.revision, after(&first, b"x"), NOW)),
+            .commit(key(1), first.head.revision, after(&first, b"x"), NOW)),
         Commit::Gone
     ));
     assert!(fixture.files().is_empty());
@@ -174,7 +180,7 @@ mod strangers {
             assert!(matches!(
                 now(fixture
                     .store
-                    .commit(key(1), first.revision, after(&first, b"x"), NOW)),
+                    .commit(key(1), first.head.revision, after(&first, b"x"), NOW)),
                 Commit::Gone
             ));
             assert!(!now(fixture.store.create(key(1), record(b""), NOW)));
@@ -204,7 +210,7 @@ mod strangers {
         let mut results = Vec::new();
         loop {
             let result = fixture.store.sweep(NOW + 2 * HOUR, 100);
-            let finished = matches!(result, Ok(Swept { finished: true, .. }));
+            let finished = matches!(result, Ok(Slice { finished: true, .. }));
             results.push(result);
             if finished || results.len() > 9 {
                 break;
@@ -292,7 +298,7 @@ mod strangers {
         assert!(matches!(
             now(fixture
                 .store
-                .commit(key(1), first.revision, after(&first, b"x"), NOW)),
+                .commit(key(1), first.head.revision, after(&first, b"x"), NOW)),
             Commit::Gone
         ));
         assert_eq!(fixture.sweep(Timestamp::MAX), 0);

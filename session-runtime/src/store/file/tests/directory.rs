@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::mpsc;
 
 use super::*;
+use crate::store::Entry;
 use crate::store::file::{Files, operations};
 
 fn mode(path: &Path) -> u32 {
@@ -15,7 +16,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 fn refusal(path: &Path) -> String {
-    FileStore::open(path, Durability::Process)
+    opened(path, Durability::Process)
         .err()
         .expect("it is refused")
         .to_string()
@@ -27,9 +28,13 @@ fn assert_only_the_owner_may(fixture: &Fixture) {
     fixture.create(key(1), &first);
     let second = fixture.commit(key(1), &first, &[2; 5000]);
     assert!(matches!(
-        now(fixture
-            .store
-            .renew(key(1), second.revision, key(2), after(&second, b""), NOW)),
+        now(fixture.store.renew(
+            key(1),
+            second.head.revision,
+            key(2),
+            after(&second, b""),
+            NOW
+        )),
         Commit::Saved
     ));
     fixture.create(key(3), &record(b""));
@@ -48,8 +53,8 @@ fn assert_only_the_owner_may(fixture: &Fixture) {
     }
     assert_eq!(
         fixture.files().len(),
-        4,
-        "two sessions, an entry, a damaged one"
+        5,
+        "two sessions, an entry for each, a damaged one"
     );
 }
 
@@ -80,7 +85,7 @@ fn whatever_the_umask() {
 fn a_missing_directory_is_made_and_those_above_it() {
     let above = tempfile::tempdir().unwrap();
     let path = above.path().join("a/b/sessions");
-    FileStore::open(&path, Durability::Disk).unwrap();
+    opened(&path, Durability::Disk).unwrap();
     assert_eq!(mode(&path), 0o700);
     assert_ne!(
         mode(path.parent().unwrap()),
@@ -94,7 +99,7 @@ fn a_directory_that_is_open_to_others_is_closed() {
     let above = tempfile::tempdir().unwrap();
     for open in [0o755, 0o710, 0o701, 0o777] {
         set_mode(above.path(), open);
-        FileStore::open(above.path(), Durability::Process).unwrap();
+        opened(above.path(), Durability::Process).unwrap();
         assert_eq!(mode(above.path()), 0o700);
     }
 }
@@ -110,7 +115,7 @@ fn a_directory_that_is_open_to_others_and_not_empty_is_refused() {
         assert_eq!(mode(above.path()), open);
     }
     set_mode(above.path(), 0o700);
-    FileStore::open(above.path(), Durability::Process).unwrap();
+    opened(above.path(), Durability::Process).unwrap();
 }
 
 #[test]
@@ -139,7 +144,7 @@ fn what_is_no_directory_of_ours_is_refused_and_the_message_says_what_to_do() {
         "it is a symbolic link: name the directory itself"
     );
     // Through a link above it is as good as any.
-    FileStore::open(&link.join("sessions"), Durability::Process).unwrap();
+    opened(&link.join("sessions"), Durability::Process).unwrap();
 }
 
 #[test]
@@ -202,7 +207,7 @@ fn a_file_or_directory_that_may_not_be_opened_is_an_error() {
                 error(
                     fixture
                         .store
-                        .commit(key(1), first.revision, after(&first, b"x"), NOW),
+                        .commit(key(1), first.head.revision, after(&first, b"x"), NOW),
                 ),
                 error(fixture.store.remove(key(1), NOW)),
             ];
@@ -256,12 +261,12 @@ fn a_directory_deleted_under_a_running_service_is_made_again() {
             1 => assert!(matches!(
                 now(fixture
                     .store
-                    .commit(key(1), record(b"").revision, record(b""), NOW)),
+                    .commit(key(1), record(b"").head.revision, record(b""), NOW)),
                 Commit::Gone
             )),
             _ => assert_eq!(
                 fixture.store.sweep(NOW, 1000).unwrap(),
-                Swept {
+                Slice {
                     deleted: 0,
                     finished: true
                 }
@@ -285,7 +290,7 @@ fn a_directory_replaced_by_another_one_is_that_one_from_then_on() {
     fixture.create(key(1), &record(b"old"));
     let aside = fixture.dir.path().join("aside");
     fs::rename(fixture.root(), &aside).unwrap();
-    let other = FileStore::open(&fixture.root(), Durability::Process).unwrap();
+    let other = opened(&fixture.root(), Durability::Process).unwrap();
     let new = record(b"new");
     assert!(now(other.create(key(2), new.clone(), NOW)));
     assert_same(&fixture.live(key(2)), &new);
@@ -305,7 +310,7 @@ fn a_directory_replaced_by_another_one_is_that_one_from_then_on() {
 #[test]
 fn an_operation_that_takes_long_keeps_nobody_from_a_new_directory() {
     let fixture = Fixture::new();
-    let (root, store) = (fixture.root(), &fixture.store);
+    let (root, store, files) = (fixture.root(), &fixture.store, &fixture.files);
     let (begin, begun) = mpsc::channel();
     let (release, released) = mpsc::channel();
     let (answer, answered) = mpsc::channel();
@@ -316,7 +321,7 @@ fn an_operation_that_takes_long_keeps_nobody_from_a_new_directory() {
                 released.recv().unwrap();
                 Ok(())
             };
-            store.0.attempt(false, &mut slow).unwrap();
+            files.0.attempt(false, &mut slow).unwrap();
         });
         begun.recv().unwrap();
         fs::remove_dir_all(root).unwrap();
@@ -334,18 +339,18 @@ fn what_was_begun_before_somebody_else_replaced_the_directory_is_done_in_the_new
     let store = &fixture.store;
     let aside = fixture.dir.path().join("aside");
     fs::rename(fixture.root(), &aside).unwrap();
-    let other = FileStore::open(&fixture.root(), Durability::Process).unwrap();
+    let other = opened(&fixture.root(), Durability::Process).unwrap();
     assert!(now(other.create(key(1), record(b"new"), NOW)));
     let mut somebody = Some(|| assert!(matches!(now(store.load(key(1), NOW)), Loaded::Live(_))));
     let mut load = |files: Files<'_>| {
-        let result = operations::load(files, key(1), NOW);
+        let result = operations::load(files, key(1));
         if let Some(somebody) = somebody.take() {
             std::thread::scope(|scope| scope.spawn(somebody).join()).unwrap();
         }
         result
     };
-    let found = store.0.attempt(false, &mut load);
-    assert!(matches!(found, Ok(Loaded::Live(_))), "{found:?}");
+    let found = fixture.files.0.attempt(false, &mut load);
+    assert!(matches!(found, Ok(Some(Entry::Live(_)))), "{found:?}");
 }
 
 #[test]
@@ -366,7 +371,7 @@ fn something_else_in_the_place_of_the_directory_is_an_outage_that_ends() {
             error(
                 fixture
                     .store
-                    .commit(key(2), first.revision, after(&first, b""), NOW),
+                    .commit(key(2), first.head.revision, after(&first, b""), NOW),
             ),
             fixture.store.sweep(NOW, 9).unwrap_err(),
         ];
@@ -393,7 +398,7 @@ fn a_relative_path_is_the_same_after_a_change_of_the_working_directory() {
     if child_argument().is_some() {
         let above = tempfile::tempdir().unwrap();
         std::env::set_current_dir(above.path()).unwrap();
-        let store = FileStore::open(Path::new("sessions"), Durability::Disk).unwrap();
+        let store = opened(Path::new("sessions"), Durability::Disk).unwrap();
         fs::create_dir("elsewhere").unwrap();
         std::env::set_current_dir("elsewhere").unwrap();
         assert!(matches!(now(store.load(key(1), NOW)), Loaded::Nothing));

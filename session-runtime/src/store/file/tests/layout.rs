@@ -6,13 +6,12 @@ use crate::store::file::layout::{
     write_file,
 };
 
-/// A file of each version with a record, a commit over it and a touch of that. Never to be changed:
-/// such files are on disks.
-const VERSION_1: &str = include_str!("version_1.hex");
-const VERSION_2: &str = include_str!("version_2.hex");
+/// A file with a record, a commit over it and a touch of that. Never to be changed: such files are on
+/// disks.
+const FORMAT_1: &str = include_str!("format_1.hex");
 
-fn golden(version: &str) -> Vec<u8> {
-    let digits: Vec<u8> = version.bytes().filter(u8::is_ascii_hexdigit).collect();
+fn golden() -> Vec<u8> {
+    let digits: Vec<u8> = FORMAT_1.bytes().filter(u8::is_ascii_hexdigit).collect();
     let mut bytes: Vec<u8> = digits
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
@@ -21,44 +20,34 @@ fn golden(version: &str) -> Vec<u8> {
     bytes
 }
 
-/// The two records of version 1.
+/// The two records of it.
 fn golden_records() -> [Record; 2] {
     let first = Record {
-        revision: Revision {
-            number: 1,
-            tag: 0x0102_0304_0506_0708,
+        head: Head {
+            revision: Revision {
+                number: 1,
+                tag: 0x0102_0304_0506_0708,
+            },
+            expires: Timestamp::from_millis(0x1122_3344_5566),
+            seen: Timestamp::from_millis(0x1A1B_1C1D_1E1F),
+            created: Timestamp::from_millis(0x0A0B_0C0D_0E0F),
+            handle: Handle(*b"handle handl"),
+            user: None,
         },
-        expires: Timestamp::from_millis(0x1122_3344_5566),
-        seen: Timestamp::from_millis(0x0A0B_0C0D_0E0F),
-        created: Timestamp::from_millis(0x0A0B_0C0D_0E0F),
-        handle: Handle(*b"handle handl"),
-        user: None,
         summary: None,
         body: Body::from_bytes(&b"the first body"[..]),
     };
     let second = Record {
-        revision: Revision {
-            number: 2,
-            tag: 0x1112_1314_1516_1718,
-        },
-        user: Some(UserKey(*b"the user, hashed")),
-        body: Body::from_bytes(&b"the body after it"[..]),
-        ..first.clone()
-    };
-    [first, second]
-}
-
-/// The two records of version 2.
-fn golden_records_2() -> [Record; 2] {
-    let [first, second] = golden_records();
-    let first = Record {
-        seen: Timestamp::from_millis(0x1A1B_1C1D_1E1F),
-        ..first
-    };
-    let second = Record {
-        seen: Timestamp::from_millis(0x2A2B_2C2D_2E2F),
         summary: Some(Summary::from_bytes(&b"and its summary"[..])),
-        ..second
+        body: Body::from_bytes(&b"the body after it"[..]),
+        ..with(first.clone(), |head| {
+            head.seen = Timestamp::from_millis(0x2A2B_2C2D_2E2F);
+            head.revision = Revision {
+                number: 2,
+                tag: 0x1112_1314_1516_1718,
+            };
+            head.user = Some(UserKey(*b"the user, hashed"));
+        })
     };
     [first, second]
 }
@@ -68,90 +57,47 @@ const GOLDEN_VISIT: Timestamp = Timestamp::from_millis(0x1112_1314_1516);
 /// Its first two digits are the directory.
 const GOLDEN_KEY: Key = Key([0xAB; 16]);
 
-/// A store with one of the golden files.
-fn with_golden(version: &str) -> Fixture {
+/// A store with the golden file, as others have changed it.
+fn with_golden(change: impl FnOnce(&mut [u8])) -> Fixture {
     let fixture = Fixture::new();
     fs::create_dir(fixture.root().join("ab")).unwrap();
-    fs::write(fixture.path(GOLDEN_KEY), golden(version)).unwrap();
+    let mut bytes = golden();
+    change(&mut bytes);
+    let sum = crate::store::file::checksum::of(&bytes[..40]);
+    bytes[40..48].copy_from_slice(&sum.to_le_bytes());
+    fs::write(fixture.path(GOLDEN_KEY), bytes).unwrap();
     fixture
 }
 
 #[test]
-fn a_file_of_version_1_is_read() {
-    let fixture = with_golden(VERSION_1);
+fn a_file_that_was_written_once_is_read() {
+    let fixture = with_golden(|_| {});
     let [_, second] = golden_records();
     assert_same(
         &fixture.live(GOLDEN_KEY),
-        &Record {
-            expires: GOLDEN_TOUCH,
-            ..second
-        },
+        &with(second, |head| {
+            head.expires = GOLDEN_TOUCH;
+            head.seen = GOLDEN_VISIT;
+        }),
     );
 }
 
 #[test]
-fn a_file_of_version_2_is_read() {
-    let fixture = with_golden(VERSION_2);
-    let [_, second] = golden_records_2();
-    assert_same(
-        &fixture.live(GOLDEN_KEY),
-        &Record {
-            expires: GOLDEN_TOUCH,
-            seen: GOLDEN_VISIT,
-            ..second
-        },
-    );
-}
-
-#[test]
-fn what_is_written_to_a_file_of_version_1_makes_it_one_of_version_2() {
-    let [_, second] = golden_records();
-    let version = |fixture: &Fixture| fs::read(fixture.path(GOLDEN_KEY)).unwrap()[7];
-
-    let fixture = with_golden(VERSION_1);
-    let third = fixture.commit(GOLDEN_KEY, &second, b"the third");
-    assert_same(&fixture.live(GOLDEN_KEY), &third);
-    assert_eq!(version(&fixture), 2);
-    let fourth = fixture.commit(GOLDEN_KEY, &third, b"the fourth");
-    assert_same(&fixture.live(GOLDEN_KEY), &fourth);
-
-    let fixture = with_golden(VERSION_1);
-    now(fixture
-        .store
-        .touch(GOLDEN_KEY, second.revision, GOLDEN_TOUCH + HOUR, NOW));
-    let touched = Record {
-        expires: GOLDEN_TOUCH + HOUR,
-        seen: NOW,
-        ..second.clone()
-    };
-    assert_same(&fixture.live(GOLDEN_KEY), &touched);
-    assert_eq!(version(&fixture), 2);
-
-    let fixture = with_golden(VERSION_1);
-    assert!(now(fixture.store.remove(GOLDEN_KEY, NOW)));
-    assert!(matches!(
-        now(fixture.store.load(GOLDEN_KEY, NOW)),
-        Loaded::Retired
-    ));
-    assert_eq!(version(&fixture), 2);
-}
-
-#[test]
-fn what_is_written_is_version_2() {
+fn what_is_written_is_this_format() {
     let fixture = Fixture::new();
-    let [first, second] = golden_records_2();
+    let [first, second] = golden_records();
     fixture.create(GOLDEN_KEY, &first);
     assert!(matches!(
         now(fixture
             .store
-            .commit(GOLDEN_KEY, first.revision, second.clone(), NOW)),
+            .commit(GOLDEN_KEY, first.head.revision, second.clone(), NOW)),
         Commit::Saved
     ));
     now(fixture
         .store
-        .touch(GOLDEN_KEY, second.revision, GOLDEN_TOUCH, GOLDEN_VISIT));
+        .touch(GOLDEN_KEY, second.head.revision, GOLDEN_TOUCH, GOLDEN_VISIT));
     let written = fs::read(fixture.path(GOLDEN_KEY)).unwrap();
-    if written != golden(VERSION_2) {
+    if written != golden() {
         for line in written.chunks(32) {
             eprintln!(
                 "{}",
@@ -165,17 +111,13 @@ fn what_is_written_is_version_2() {
 }
 
 #[test]
-fn a_tombstone_of_version_1_is_read() {
-    let fixture = Fixture::new();
-    fs::create_dir(fixture.root().join("ab")).unwrap();
-    let mut bytes = golden(VERSION_1);
-    // Written down by hand from the table in `layout`: state 3, since, successor.
-    bytes[12..16].copy_from_slice(&[3, 0, 0, 0]);
-    bytes[16..24].copy_from_slice(&NOW.as_millis().to_le_bytes());
-    bytes[24..40].copy_from_slice(&key(5).0);
-    let sum = crate::store::file::checksum::of(&bytes[..40]);
-    bytes[40..48].copy_from_slice(&sum.to_le_bytes());
-    fs::write(fixture.path(GOLDEN_KEY), bytes).unwrap();
+fn a_tombstone_that_was_written_once_is_read() {
+    // Written down by hand from the table in `layout`: state 3, when, successor.
+    let fixture = with_golden(|bytes| {
+        bytes[12..16].copy_from_slice(&[3, 0, 0, 0]);
+        bytes[16..24].copy_from_slice(&NOW.as_millis().to_le_bytes());
+        bytes[24..40].copy_from_slice(&key(5).0);
+    });
     fixture.create(key(5), &record(b"successor"));
     assert!(matches!(
         now(fixture.store.load(GOLDEN_KEY, NOW)),
@@ -188,31 +130,33 @@ fn a_tombstone_of_version_1_is_read() {
     ));
 }
 
+/// The head of a session and its state are the same in every format.
 #[test]
-fn a_file_of_a_newer_version_is_left_where_it_is() {
-    let fixture = Fixture::new();
-    fs::create_dir(fixture.root().join("ab")).unwrap();
-    let mut bytes = golden(VERSION_2);
-    bytes[7] = 3;
-    let sum = crate::store::file::checksum::of(&bytes[..40]);
-    bytes[40..48].copy_from_slice(&sum.to_le_bytes());
-    bytes[48..].reverse();
-    fs::write(fixture.path(GOLDEN_KEY), &bytes).unwrap();
-    let [first, second] = golden_records();
+fn a_session_of_a_newer_format_is_listed_and_ended_and_swept() {
+    let fixture = with_golden(|bytes| bytes[7] = 255);
+    let [_, second] = golden_records();
+    let found = fixture.live(GOLDEN_KEY);
+    assert_eq!(found.head.handle, second.head.handle);
+    assert!(found.body.as_bytes().is_empty() && found.summary.is_none());
+    // The sweeper puts it on the list of its user, where it can be seen.
+    assert_eq!(fixture.sweep(NOW), 0);
+    let user = second.head.user.unwrap();
+    let listed = now(fixture.store.of_user(user, NOW));
+    assert!(listed.iter().map(|listing| listing.key).eq([GOLDEN_KEY]));
+    assert_eq!(now(fixture.store.remove_user(user, Which::All, NOW)), 1);
     assert!(matches!(
         now(fixture.store.load(GOLDEN_KEY, NOW)),
-        Loaded::Nothing
+        Loaded::Retired
     ));
-    assert!(matches!(
-        now(fixture
-            .store
-            .commit(GOLDEN_KEY, first.revision, second, NOW)),
-        Commit::Gone
-    ));
-    assert!(!now(fixture.store.remove(GOLDEN_KEY, NOW)));
-    assert!(!now(fixture.store.create(GOLDEN_KEY, first, NOW)));
-    assert_eq!(fixture.sweep(Timestamp::MAX), 0);
-    assert_eq!(fs::read(fixture.path(GOLDEN_KEY)).unwrap(), bytes);
+    assert_eq!(fixture.sweep(NOW + crate::record::TOMBSTONE), 1);
+
+    let fixture = with_golden(|bytes| bytes[7] = 255);
+    assert!(
+        now(fixture.store.remove(GOLDEN_KEY, NOW)),
+        "a logout ends it"
+    );
+    let fixture = with_golden(|bytes| bytes[7] = 255);
+    assert_eq!(fixture.sweep(GOLDEN_TOUCH), 1, "and it expires");
 }
 
 /// A file with two records, the second current, in slot 1.
@@ -301,7 +245,7 @@ fn a_touch_that_was_torn_anywhere_leaves_the_record_live() {
     let before = fs::read(fixture.path(key(1))).unwrap();
     now(fixture
         .store
-        .touch(key(1), second.revision, NOW + 5 * HOUR, NOW));
+        .touch(key(1), second.head.revision, NOW + 5 * HOUR, NOW));
     let after_it = fs::read(fixture.path(key(1))).unwrap();
     for bytes in torn(&before, &after_it) {
         fs::write(fixture.path(key(1)), bytes).unwrap();
@@ -316,11 +260,11 @@ fn a_touch_that_is_being_written_is_not_an_expired_session() {
     let [_, second] = two_records(&fixture);
     now(fixture
         .store
-        .touch(key(1), second.revision, NOW + 5 * HOUR, NOW));
+        .touch(key(1), second.head.revision, NOW + 5 * HOUR, NOW));
     let before = fs::read(fixture.path(key(1))).unwrap();
     now(fixture
         .store
-        .touch(key(1), second.revision, NOW + 6 * HOUR, NOW));
+        .touch(key(1), second.head.revision, NOW + 6 * HOUR, NOW));
     let after_it = fs::read(fixture.path(key(1))).unwrap();
     // The first one is that of which nothing was written.
     for bytes in torn(&before, &after_it).skip(1) {
@@ -364,7 +308,7 @@ fn a_bit_flipped_anywhere_never_makes_another_record() {
             other => panic!("bit {bit}: {other:?}"),
         }
         match read(&bytes, Read::UnderLock) {
-            Content::Live(live) if live.revision == second.revision => {
+            Content::Live(live) if live.head.revision == second.head.revision => {
                 assert_same(&live.record(), &second)
             }
             Content::Live(live) => assert_same(&live.record(), &first),
@@ -409,19 +353,19 @@ fn noise_is_no_session() {
 fn lengths_that_a_file_claims_are_not_believed() {
     let mut whole = vec![0; file_len(capacity_for(0))];
     write_file(&record(b"body"), capacity_for(0), &mut whole);
-    // 897 is one more than the slot has room for; the file has room, and the checksum is right.
-    for len in [0, 896, 897, 2000, u32::MAX - 88, u32::MAX] {
+    // 901 is one more than the slot has room for; the file has room, and the checksum is right.
+    for len in [0, 900, 901, 2000, u32::MAX - 84, u32::MAX] {
         let mut bytes = whole.clone();
-        bytes[HEAD_LEN + 72..HEAD_LEN + 76].copy_from_slice(&u32::to_le_bytes(len));
+        bytes[HEAD_LEN + 76..HEAD_LEN + 80].copy_from_slice(&u32::to_le_bytes(len));
         assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
-        if len == 897 {
-            let sum = crate::store::file::checksum::of(&bytes[HEAD_LEN + 8..][..80 + 897]);
+        if len == 901 {
+            let sum = crate::store::file::checksum::of(&bytes[HEAD_LEN + 8..][..76 + 901]);
             bytes[HEAD_LEN..HEAD_LEN + 8].copy_from_slice(&sum.to_le_bytes());
             assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
         }
         // The same of the summary.
         let mut bytes = whole.clone();
-        bytes[HEAD_LEN + 76..HEAD_LEN + 80].copy_from_slice(&u32::to_le_bytes(len.max(1)));
+        bytes[HEAD_LEN + 80..HEAD_LEN + 84].copy_from_slice(&u32::to_le_bytes(len.max(1)));
         assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
     }
     for capacity in [0, 80, capacity_for(0) - 1, u32::MAX] {
@@ -446,6 +390,6 @@ fn a_file_has_room_to_grow_and_is_of_a_handy_size() {
             "or sessions would move to and fro"
         );
     }
-    assert!(wants_other_file(capacity_for(0), 897));
+    assert!(wants_other_file(capacity_for(0), 901));
     assert_eq!(wants_other_file(capacity_for(1 << 20), 300), cfg!(unix));
 }

@@ -9,34 +9,6 @@ fn lock_files(fixture: &Fixture) -> usize {
 }
 
 #[test]
-fn a_lease_excludes_every_other_one_until_it_is_dropped() {
-    let fixture = Fixture::new();
-    let other = FileStore::open(&fixture.root(), Durability::Disk).unwrap();
-    let first = now(other.lock(key(1))).expect("it is free");
-    for store in [&fixture.store, &other] {
-        assert!(now(store.lock(key(1))).is_none());
-        assert!(now(store.lock(key(2))).is_some(), "another session's");
-    }
-    drop(first);
-    assert_eq!(lock_files(&fixture), 0);
-    let second = now(fixture.store.lock(key(1))).expect("it is free again");
-    assert!(now(other.lock(key(1))).is_none());
-    drop(second);
-    assert_eq!(lock_files(&fixture), 0);
-}
-
-#[test]
-fn a_lease_keeps_nobody_from_the_session() {
-    let fixture = Fixture::new();
-    let _lease = now(fixture.store.lock(key(1))).expect("it is free");
-    let first = record(b"first");
-    fixture.create(key(1), &first);
-    let second = fixture.commit(key(1), &first, b"second");
-    assert_same(&fixture.live(key(1)), &second);
-    assert!(now(fixture.store.remove(key(1), NOW)));
-}
-
-#[test]
 fn the_sweeper_deletes_what_a_crash_left_and_no_lock_that_is_held() {
     let fixture = Fixture::new();
     let lease = now(fixture.store.lock(key(1))).expect("it is free");

@@ -21,13 +21,15 @@ mod users;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::name::Name;
+use super::name::{Name, WHOLE};
 use super::{Durability, FileStore};
 use crate::clock::Timestamp;
-use crate::record::{Body, Handle, Key, Record, Revision, Summary, UserKey};
-use crate::store::{Answer, Commit, Loaded, Store, StoreError, Swept, Which};
+use crate::record::{Body, Handle, Head, Key, Record, Revision, Summary, UserKey};
+use crate::store::asked::{Asked, Slice};
+use crate::store::{Answer, Commit, Loaded, StoreError, Which};
 
 /// The moment at which tests happen, unless they say otherwise.
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
@@ -36,7 +38,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A store in a directory of its own.
 struct Fixture {
     dir: tempfile::TempDir,
-    store: FileStore,
+    files: FileStore,
+    store: Asked,
     _quiet: forks::Quiet,
 }
 
@@ -51,8 +54,14 @@ impl Fixture {
 
     fn at(dir: tempfile::TempDir, durability: Durability) -> Self {
         let _quiet = forks::Quiet::new();
-        let store = FileStore::open(&dir.path().join("sessions"), durability).unwrap();
-        Self { dir, store, _quiet }
+        let files = FileStore::open(&dir.path().join("sessions"), durability).unwrap();
+        let store = Asked::new(Arc::new(files.clone()));
+        Self {
+            dir,
+            files,
+            store,
+            _quiet,
+        }
     }
 
     fn root(&self) -> PathBuf {
@@ -76,7 +85,9 @@ impl Fixture {
 
     fn commit(&self, key: Key, over: &Record, body: &[u8]) -> Record {
         let record = after(over, body);
-        let committed = now(self.store.commit(key, over.revision, record.clone(), NOW));
+        let committed = now(self
+            .store
+            .commit(key, over.head.revision, record.clone(), NOW));
         assert!(matches!(committed, Commit::Saved), "{committed:?}");
         record
     }
@@ -85,7 +96,7 @@ impl Fixture {
     fn sweep(&self, at: Timestamp) -> usize {
         let mut deleted = 0;
         loop {
-            let Swept {
+            let Slice {
                 deleted: here,
                 finished,
             } = self.store.sweep(at, 16).unwrap();
@@ -96,7 +107,7 @@ impl Fixture {
         }
     }
 
-    /// All files, by their names relative to the directory.
+    /// All files but the mark of whole lists, by their names relative to the directory.
     fn files(&self) -> Vec<String> {
         fn add(dir: &Path, root: &Path, names: &mut Vec<String>) {
             for entry in fs::read_dir(dir).unwrap() {
@@ -117,6 +128,7 @@ impl Fixture {
         }
         let mut names = Vec::new();
         add(&self.root(), &self.root(), &mut names);
+        names.retain(|name| name != WHOLE);
         names.sort();
         names
     }
@@ -134,12 +146,14 @@ fn user(n: u8) -> UserKey {
 
 fn record(body: &[u8]) -> Record {
     Record {
-        revision: Revision::first(),
-        expires: NOW + HOUR,
-        seen: NOW,
-        created: NOW,
-        handle: Handle([7; 12]),
-        user: None,
+        head: Head {
+            revision: Revision::first(),
+            expires: NOW + HOUR,
+            seen: NOW,
+            created: NOW,
+            handle: Handle([7; 12]),
+            user: None,
+        },
         summary: None,
         body: Body::from_bytes(body),
     }
@@ -147,44 +161,42 @@ fn record(body: &[u8]) -> Record {
 
 fn of(who: u8, body: &[u8]) -> Record {
     Record {
-        user: Some(user(who)),
         summary: Some(Summary::from_bytes([who; 5])),
-        ..record(body)
+        ..with(record(body), |head| head.user = Some(user(who)))
     }
 }
 
 /// The same session, one revision later.
 fn after(record: &Record, body: &[u8]) -> Record {
     Record {
-        revision: record.revision.next(),
         body: Body::from_bytes(body),
-        ..record.clone()
+        ..with(record.clone(), |head| {
+            head.revision = record.head.revision.next()
+        })
     }
+}
+
+/// A record with another head.
+fn with(mut record: Record, change: impl FnOnce(&mut Head)) -> Record {
+    change(&mut record.head);
+    record
 }
 
 #[track_caller]
 fn assert_same(found: &Record, expected: &Record) {
     let fields = |record: &Record| {
-        let Record {
-            revision,
-            expires,
-            seen,
-            created,
-            handle,
-            user,
-            ref summary,
-            ref body,
-        } = *record;
         (
-            revision,
-            [expires, seen, created],
-            handle,
-            user,
-            summary.as_ref().map(|summary| summary.as_bytes().to_vec()),
-            body.as_bytes().to_vec(),
+            record.head,
+            record.summary.as_ref().map(|it| it.as_bytes().to_vec()),
+            record.body.as_bytes().to_vec(),
         )
     };
     assert_eq!(fields(found), fields(expected));
+}
+
+/// Another store on a directory, as another process has it.
+fn opened(path: &Path, durability: Durability) -> std::io::Result<Asked> {
+    Ok(Asked::new(Arc::new(FileStore::open(path, durability)?)))
 }
 
 /// An answer that needs no waiting.

@@ -12,7 +12,7 @@ fn a_record_that_outgrows_its_slot_moves() {
     let mut latest = record(b"");
     fixture.create(key(1), &latest);
     let mut lengths = Vec::new();
-    for len in [10, 896, 897, 2000, 20_000, 10, 200_000, 10, 3000] {
+    for len in [10, 900, 901, 2000, 20_000, 10, 200_000, 10, 3000] {
         latest = fixture.commit(key(1), &latest, &vec![len as u8; len]);
         assert_same(&fixture.live(key(1)), &latest);
         assert_eq!(fixture.files(), [Name::session(key(1)).as_str()]);
@@ -36,7 +36,7 @@ fn a_touch_before_the_move_does_not_outlive_it() {
     fixture.create(key(1), &first);
     now(fixture
         .store
-        .touch(key(1), first.revision, NOW + 9 * HOUR, NOW));
+        .touch(key(1), first.head.revision, NOW + 9 * HOUR, NOW));
     let second = fixture.commit(key(1), &first, &grown(2));
     assert_same(&fixture.live(key(1)), &second);
 }
@@ -49,7 +49,7 @@ fn stopped_before_the_exchange_it_leaves_the_old_record() {
     let stopped = after(&first, &grown(2));
     let left = fixture
         .root()
-        .join(Name::moving(key(1), stopped.revision.tag).as_str());
+        .join(Name::moving(key(1), stopped.head.revision.tag).as_str());
     fs::write(&left, b"half of a fi").unwrap();
     assert_same(&fixture.live(key(1)), &first);
     let second = fixture.commit(key(1), &first, &grown(3));
@@ -85,7 +85,7 @@ fn stopped_after_the_exchange_it_leaves_the_new_record() {
     let second = fixture.commit(key(1), &first, &grown(2));
     let left = fixture
         .root()
-        .join(Name::moving(key(1), second.revision.tag).as_str());
+        .join(Name::moving(key(1), second.head.revision.tag).as_str());
     fs::write(&left, old).unwrap();
     let age = std::time::SystemTime::now() - Duration::from_secs(61);
     fs::File::options()
@@ -102,7 +102,7 @@ fn stopped_after_the_exchange_it_leaves_the_new_record() {
 /// Waits for the lock of a file that is replaced before it is given back.
 fn with_the_file_replaced<T: Unpin>(
     fixture: &Fixture,
-    op: impl FnOnce(&FileStore) -> Answer<'_, T>,
+    op: impl FnOnce(&Asked) -> Answer<'_, T>,
     replace: impl FnOnce(),
 ) -> T {
     let holder = fs::File::open(fixture.path(key(1))).unwrap();
@@ -125,7 +125,7 @@ fn who_waited_for_the_old_file_writes_to_the_new_one() {
     let copy = fixture.dir.path().join("copy");
     let saved = with_the_file_replaced(
         &fixture,
-        |store| store.commit(key(1), first.revision, second.clone(), NOW),
+        |store| store.commit(key(1), first.head.revision, second.clone(), NOW),
         || {
             fs::copy(fixture.path(key(1)), &copy).unwrap();
             fs::rename(&copy, fixture.path(key(1))).unwrap();
@@ -142,7 +142,7 @@ fn who_waited_for_a_file_that_is_gone_is_told() {
     fixture.create(key(1), &first);
     let gone = with_the_file_replaced(
         &fixture,
-        |store| store.commit(key(1), first.revision, after(&first, b"x"), NOW),
+        |store| store.commit(key(1), first.head.revision, after(&first, b"x"), NOW),
         || fs::remove_file(fixture.path(key(1))).unwrap(),
     );
     assert!(matches!(gone, Commit::Gone));
@@ -164,7 +164,7 @@ fn a_lock_on_a_file_that_was_replaced_is_no_lock() {
 
     fn tag(content: Content<'_>) -> Option<u64> {
         match content {
-            Content::Live(live) => Some(live.revision.tag),
+            Content::Live(live) => Some(live.head.revision.tag),
             _ => None,
         }
     }
@@ -229,9 +229,13 @@ fn a_file_in_the_way_of_a_move_is_an_error_and_the_old_record_stays() {
     let second = after(&first, &grown(2));
     let way = fixture
         .root()
-        .join(Name::moving(key(1), second.revision.tag).as_str());
+        .join(Name::moving(key(1), second.head.revision.tag).as_str());
     fs::create_dir(&way).unwrap();
-    error(fixture.store.commit(key(1), first.revision, second, NOW));
+    error(
+        fixture
+            .store
+            .commit(key(1), first.head.revision, second, NOW),
+    );
     assert_same(&fixture.live(key(1)), &first);
     fixture.commit(key(1), &first, &grown(3));
 }

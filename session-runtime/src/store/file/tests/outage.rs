@@ -30,13 +30,13 @@ fn without_descriptors_it_fails_and_recovers() {
         error(
             fixture
                 .store
-                .commit(key(1), first.revision, after(&first, b"x"), NOW),
+                .commit(key(1), first.head.revision, after(&first, b"x"), NOW),
         ),
         error(fixture.store.create(key(2), record(b""), NOW)),
         error(
             fixture
                 .store
-                .renew(key(1), first.revision, key(2), after(&first, b""), NOW),
+                .renew(key(1), first.head.revision, key(2), after(&first, b""), NOW),
         ),
         error(fixture.store.remove(key(1), NOW)),
         error(fixture.store.of_user(user(1), NOW)),
@@ -103,25 +103,23 @@ fn on_a_full_disk_the_old_records_stay_and_are_still_saved_over() {
     let third = fixture.commit(key(1), &second, &[3; 891]);
     now(fixture
         .store
-        .touch(key(1), third.revision, NOW + 2 * HOUR, NOW));
-    let touched = Record {
-        expires: NOW + 2 * HOUR,
-        ..third.clone()
-    };
+        .touch(key(1), third.head.revision, NOW + 2 * HOUR, NOW));
+    let touched = with(third.clone(), |head| head.expires = NOW + 2 * HOUR);
     assert_same(&fixture.live(key(1)), &touched);
 
     // What needs more cannot, and leaves no trace.
-    let grown = error(
-        fixture
-            .store
-            .commit(key(1), third.revision, after(&third, &[4; 9000]), NOW),
-    );
+    let grown = error(fixture.store.commit(
+        key(1),
+        third.head.revision,
+        after(&third, &[4; 9000]),
+        NOW,
+    ));
     assert!(matches!(grown, StoreError::Io(error) if error.kind() == full));
     let renewed =
         error(
             fixture
                 .store
-                .renew(key(1), third.revision, key(n), after(&third, b""), NOW),
+                .renew(key(1), third.head.revision, key(n), after(&third, b""), NOW),
         );
     assert!(matches!(renewed, StoreError::Io(error) if error.kind() == full));
     assert_same(&fixture.live(key(1)), &touched);
@@ -155,23 +153,27 @@ fn on_a_disk_that_became_read_only_reading_goes_on_and_writing_is_an_error() {
         error(
             fixture
                 .store
-                .commit(key(1), first.revision, after(&first, b"x"), NOW),
+                .commit(key(1), first.head.revision, after(&first, b"x"), NOW),
         ),
         error(fixture.store.create(key(2), record(b""), NOW)),
         error(
             fixture
                 .store
-                .renew(key(1), first.revision, key(2), after(&first, b""), NOW),
+                .renew(key(1), first.head.revision, key(2), after(&first, b""), NOW),
         ),
         error(fixture.store.remove(key(1), NOW)),
-        error(fixture.store.touch(key(1), first.revision, NOW + HOUR, NOW)),
+        error(
+            fixture
+                .store
+                .touch(key(1), first.head.revision, NOW + HOUR, NOW),
+        ),
     ];
     for failed in failures {
         assert!(
             matches!(failed, StoreError::Io(error) if error.kind() == ErrorKind::ReadOnlyFilesystem)
         );
     }
-    let refused = FileStore::open(&fixture.root(), Durability::Process)
+    let refused = opened(&fixture.root(), Durability::Process)
         .err()
         .unwrap()
         .to_string();

@@ -20,7 +20,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// So many fast operations that the disk is trusted, whatever this machine does beside the test.
 fn trust(fixture: &Fixture) {
-    (0..CALM).for_each(|_| fixture.store.0.pace.note(FAST));
+    (0..CALM).for_each(|_| fixture.files.0.pace.note(FAST));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn an_operation_tells_whether_the_disk_is_slow_unless_it_syncs() {
         under(Rc::new(Slow), || {
             fixture.commit(key(1), &first, b"second");
         });
-        assert_eq!(fixture.store.0.pace.is_slow(), tells, "{durability:?}");
+        assert_eq!(fixture.files.0.pace.is_slow(), tells, "{durability:?}");
     }
 }
 
@@ -73,14 +73,14 @@ fn whoever_serves_requests_does_not_wait_for_a_slow_disk() {
     fixture.create(key(1), &first);
     let second = after(&first, b"second");
     runtime().block_on(async {
-        fixture.store.0.pace.note(FAST * 2);
+        fixture.files.0.pace.note(FAST * 2);
         let mut load = pin!(fixture.store.load(key(1), NOW));
         let at_once = std::future::poll_fn(|cx| Poll::Ready(load.as_mut().poll(cx).is_ready()));
         assert!(!at_once.await, "it is done elsewhere");
         assert!(matches!(load.await.unwrap(), Loaded::Live(_)));
         let commit = fixture
             .store
-            .commit(key(1), first.revision, second.clone(), NOW);
+            .commit(key(1), first.head.revision, second.clone(), NOW);
         assert!(matches!(commit, Answer::Later(_)));
         assert!(matches!(commit.await.unwrap(), Commit::Saved));
 
@@ -103,7 +103,9 @@ fn what_syncs_is_done_elsewhere_and_what_does_not_at_once() {
         let load = fixture.store.load(key(1), NOW);
         assert!(matches!(load, Answer::Now(Ok(Loaded::Live(_)))));
         trust(&fixture);
-        let touch = fixture.store.touch(key(1), first.revision, NOW + HOUR, NOW);
+        let touch = fixture
+            .store
+            .touch(key(1), first.head.revision, NOW + HOUR, NOW);
         assert!(matches!(touch, Answer::Now(Ok(()))));
         let remove = fixture.store.remove(key(1), NOW);
         assert!(matches!(remove, Answer::Later(_)));

@@ -9,21 +9,15 @@ use crate::store::file::sweep::{DAMAGED_KEPT, DELETION};
 fn what_expired_is_deleted_and_nothing_else() {
     let fixture = Fixture::new();
     fixture.create(key(1), &of(1, b"live"));
-    fixture.create(
-        key(2),
-        &Record {
-            expires: NOW,
-            ..of(1, b"expired")
-        },
-    );
-    let touched = Record {
-        expires: NOW,
-        ..record(b"touched")
-    };
+    fixture.create(key(2), &with(of(1, b"expired"), |head| head.expires = NOW));
+    let touched = with(record(b"touched"), |head| head.expires = NOW);
     fixture.create(key(3), &touched);
-    now(fixture
-        .store
-        .touch(key(3), touched.revision, NOW + HOUR, Timestamp::default()));
+    now(fixture.store.touch(
+        key(3),
+        touched.head.revision,
+        NOW + HOUR,
+        Timestamp::default(),
+    ));
     fixture.create(key(4), &of(2, b"removed"));
     assert!(now(fixture.store.remove(key(4), NOW)));
 
@@ -66,7 +60,7 @@ fn a_budget_is_kept_and_the_next_slice_goes_on() {
         fixture.create(Key([n * 5; 16]), &record(b""));
     }
     let mut deleted = Vec::new();
-    let finished = |swept: &Swept| swept.finished;
+    let finished = |swept: &Slice| swept.finished;
     loop {
         let swept = fixture.store.sweep(NOW + HOUR, 7 * DELETION).unwrap();
         assert!(swept.deleted <= 7);
@@ -82,7 +76,7 @@ fn a_budget_is_kept_and_the_next_slice_goes_on() {
     // From the beginning again.
     fixture.create(key(0), &record(b""));
     assert_eq!(fixture.sweep(NOW + HOUR), 1);
-    assert_eq!(fixture.store.sweep(NOW, 0).unwrap(), Swept::default());
+    assert_eq!(fixture.store.sweep(NOW, 0).unwrap(), Slice::default());
 }
 
 #[test]
@@ -97,7 +91,7 @@ fn one_directory_of_many_files_is_swept_in_slices_too() {
     let swept = fixture.store.sweep(NOW + HOUR, 40 * DELETION).unwrap();
     assert_eq!(
         swept,
-        Swept {
+        Slice {
             deleted: 40,
             finished: false
         }
@@ -178,22 +172,24 @@ fn a_clock_that_was_set_back_deletes_nothing_and_makes_nothing_immortal() {
     fixture.create(key(1), &record(b""));
     fixture.create(key(2), &record(b""));
     assert!(now(fixture.store.remove(key(2), NOW)));
-    assert_eq!(fixture.sweep(Timestamp::default()), 0);
+    let just_before = Timestamp::from_millis(before(TOMBSTONE).as_millis() + 1);
+    assert_eq!(fixture.sweep(just_before), 0);
     assert!(matches!(
-        now(fixture.store.load(key(2), Timestamp::default())),
+        now(fixture.store.load(key(2), before(Duration::from_secs(59)))),
         Loaded::Retired
     ));
-    assert_eq!(fixture.sweep(NOW + HOUR), 2);
+    assert_eq!(fixture.sweep(Timestamp::default()), 1, "the tombstone");
+    assert_eq!(fixture.sweep(NOW + HOUR), 1);
 }
 
 #[test]
 fn two_sweepers_do_not_disturb_each_other() {
     let fixture = Fixture::new();
-    let other = FileStore::open(&fixture.root(), Durability::Process).unwrap();
+    let other = opened(&fixture.root(), Durability::Process).unwrap();
     for n in 0..=255 {
         fixture.create(Key([n; 16]), &record(b""));
     }
-    let sweep = |store: &FileStore| {
+    let sweep = |store: &Asked| {
         let mut deleted = 0;
         loop {
             let swept = store.sweep(NOW + HOUR, 3).unwrap();
@@ -210,4 +206,8 @@ fn two_sweepers_do_not_disturb_each_other() {
     // One that both were at is left to the next pass.
     assert_eq!(total + sweep(&other), 256);
     assert!(fixture.files().is_empty());
+}
+
+fn before(span: Duration) -> Timestamp {
+    Timestamp::from_millis(NOW.as_millis() - span.as_millis() as u64)
 }

@@ -27,32 +27,23 @@ fn add_entry(fixture: &Fixture, who: u8, key: Key) {
 #[test]
 fn a_listing_has_the_clear_fields_of_the_live_sessions() {
     let fixture = Fixture::new();
-    let first = Record {
-        handle: Handle([1; 12]),
-        ..of(1, b"a")
-    };
+    let first = with(of(1, b"a"), |head| head.handle = Handle([1; 12]));
     fixture.create(key(1), &first);
-    fixture.create(
-        key(2),
-        &Record {
-            expires: NOW,
-            ..of(1, b"expired")
-        },
-    );
+    fixture.create(key(2), &with(of(1, b"expired"), |head| head.expires = NOW));
     fixture.create(key(3), &of(2, b"of another"));
     fixture.create(key(4), &record(b"of nobody"));
     now(fixture
         .store
-        .touch(key(1), first.revision, NOW + 7 * HOUR, NOW + HOUR / 2));
+        .touch(key(1), first.head.revision, NOW + 7 * HOUR, NOW + HOUR / 2));
     let [listing] = &now(fixture.store.of_user(user(1), NOW))[..] else {
         panic!("one is live");
     };
     assert_eq!(
-        (listing.key, listing.handle, listing.created),
-        (key(1), first.handle, NOW)
+        (listing.key, listing.head.handle, listing.head.created),
+        (key(1), first.head.handle, NOW)
     );
     assert_eq!(
-        (listing.expires, listing.seen),
+        (listing.head.expires, listing.head.seen),
         (NOW + 7 * HOUR, NOW + HOUR / 2)
     );
     let summary = listing.summary.as_ref().map(Summary::as_bytes);
@@ -67,20 +58,17 @@ fn a_session_is_listed_under_the_user_it_has_now() {
     let mut latest = record(b"");
     fixture.create(key(1), &latest);
     for who in [Some(1), Some(2), None, Some(1)] {
-        let next = Record {
-            user: who.map(user),
-            ..after(&latest, b"x")
-        };
+        let next = with(after(&latest, b"x"), |head| head.user = who.map(user));
         assert!(matches!(
             now(fixture
                 .store
-                .commit(key(1), latest.revision, next.clone(), NOW)),
+                .commit(key(1), latest.head.revision, next.clone(), NOW)),
             Commit::Saved
         ));
         latest = next;
+        fixture.sweep(NOW);
         for other in [1, 2] {
             let count = usize::from(who == Some(other));
-            // The entries first: a listing removes those that are stale.
             assert_eq!(
                 (entries(&fixture, other), listed(&fixture, other).len()),
                 (count, count)
@@ -91,53 +79,15 @@ fn a_session_is_listed_under_the_user_it_has_now() {
     assert!(matches!(
         now(fixture
             .store
-            .renew(key(1), latest.revision, key(2), next, NOW)),
+            .renew(key(1), latest.head.revision, key(2), next, NOW)),
         Commit::Saved
     ));
     assert_eq!(listed(&fixture, 2), [key(2)]);
-    assert_eq!(entries(&fixture, 1), 0);
+    assert_eq!(entries(&fixture, 1), 1, "as long as the tombstone is there");
     assert!(now(fixture.store.remove(key(2), NOW)));
     assert_eq!(entries(&fixture, 2), 0);
-}
-
-#[test]
-fn all_sessions_of_a_user_but_one_are_removed() {
-    let fixture = Fixture::new();
-    for n in 1..=5 {
-        let handle = Handle([n; 12]);
-        fixture.create(
-            key(n),
-            &Record {
-                handle,
-                ..of(1, b"")
-            },
-        );
-    }
-    fixture.create(key(6), &of(2, b""));
-    fixture.create(
-        key(7),
-        &Record {
-            expires: NOW,
-            ..of(1, b"expired")
-        },
-    );
-    assert_eq!(
-        now(fixture
-            .store
-            .remove_user(user(1), Which::One(Handle([5; 12])), NOW)),
-        1
-    );
-    assert_eq!(
-        now(fixture
-            .store
-            .remove_user(user(1), Which::AllBut(Handle([3; 12])), NOW)),
-        3
-    );
-    assert_eq!(listed(&fixture, 1), [key(3)]);
-    assert_eq!(listed(&fixture, 2), [key(6)]);
-    assert_eq!(now(fixture.store.remove_user(user(1), Which::All, NOW)), 1);
-    assert_eq!(now(fixture.store.remove_user(user(1), Which::All, NOW)), 0);
-    assert_eq!(listed(&fixture, 2), [key(6)]);
+    fixture.sweep(NOW + crate::record::TOMBSTONE);
+    assert_eq!(entries(&fixture, 1), 0);
 }
 
 #[test]
@@ -148,7 +98,7 @@ fn a_session_that_was_renewed_while_a_users_were_removed_is_removed_too() {
     assert!(matches!(
         now(fixture
             .store
-            .renew(key(1), first.revision, key(2), after(&first, b""), NOW)),
+            .renew(key(1), first.head.revision, key(2), after(&first, b""), NOW)),
         Commit::Saved
     ));
     // As the list was when it was read, before the renewal.
@@ -164,7 +114,7 @@ fn a_session_that_was_renewed_while_a_users_were_removed_is_removed_too() {
     assert_eq!(
         now(fixture
             .store
-            .remove_user(user(1), Which::AllBut(first.handle), NOW)),
+            .remove_user(user(1), Which::AllBut(first.head.handle), NOW)),
         0,
         "this one is to stay"
     );
@@ -183,11 +133,12 @@ fn a_session_that_became_another_users_is_not_removed_with_the_first_ones() {
     assert!(matches!(
         now(fixture
             .store
-            .renew(key(1), first.revision, key(2), of(2, b""), NOW)),
+            .renew(key(1), first.head.revision, key(2), of(2, b""), NOW)),
         Commit::Saved
     ));
     add_entry(&fixture, 1, key(1));
-    fixture.create(key(3), &of(2, b""));
+    let other = with(of(2, b""), |head| head.handle = Handle([8; 12]));
+    fixture.create(key(3), &other);
     add_entry(&fixture, 1, key(3));
     assert_eq!(now(fixture.store.remove_user(user(1), Which::All, NOW)), 0);
     assert_eq!(listed(&fixture, 2), [key(2), key(3)]);
@@ -206,15 +157,6 @@ fn add_stale_entries(fixture: &Fixture) {
     fs::create_dir_all(fixture.path(key(6)).parent().unwrap()).unwrap();
     fs::write(fixture.path(key(6)), b"damaged").unwrap();
     add_entry(fixture, 1, key(6));
-}
-
-#[test]
-fn stale_entries_are_removed_at_a_listing() {
-    let fixture = Fixture::new();
-    add_stale_entries(&fixture);
-    assert_eq!(entries(&fixture, 1), 6);
-    assert_eq!(listed(&fixture, 1), [key(1)]);
-    assert_eq!(entries(&fixture, 1), 1);
 }
 
 #[test]

@@ -1,4 +1,3 @@
--- Puts a session on the list of its user.
+-- Puts a session on the list of its user; answers 1 if it was not on it.
 -- KEYS: the list. ARGV: now, until when, the member.
-list(KEYS[1], ARGV[3], tonumber(ARGV[2]), tonumber(ARGV[1]))
-return 1
+return list(KEYS[1], ARGV[3], tonumber(ARGV[2]), tonumber(ARGV[1]))

@@ -1,17 +1,16 @@
--- Moves the expiry of a record. Answers 1, or the user if the list must be moved first, else 0.
--- KEYS: the record's. ARGV: now, how long it lasts, until when it was listed anew (0: it was not), the
--- revision, and expires and seen as bytes.
+-- Moves the expiry of a record, and puts it on the list of its user, if that is within reach.
+-- KEYS: the record's, and if within reach the list and the mark. ARGV: now, how long it lasts, until when it is listed,
+-- the revision, expires and seen as bytes, and the member of the list.
 local old = redis.call('GETRANGE', KEYS[1], 0, 77)
-if old:sub(18, 33) ~= ARGV[4] or not is_live(old) then
+if old:sub(3, 18) ~= ARGV[4] or not is_live(old) or is_foreign(old) then
     return 0
 end
-local till = tonumber(ARGV[3])
-if old:byte(62) == 1 and number(ARGV[5], 1) > math.max(number(old, 34), till) then
-    return old:sub(63, 78)
+if user_of(old) ~= '' then
+    if KEYS[2] and list(KEYS[2], ARGV[6], tonumber(ARGV[3]), tonumber(ARGV[1])) == 1 then
+        redis.call('DEL', KEYS[3])
+    end
+    redis.call('SETRANGE', KEYS[1], 70, struct.pack('<I8', ARGV[3]))
 end
-redis.call('SETRANGE', KEYS[1], 1, ARGV[5])
-if till > 0 then
-    redis.call('SETRANGE', KEYS[1], 33, struct.pack('<I8', till))
-end
+redis.call('SETRANGE', KEYS[1], 18, ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1

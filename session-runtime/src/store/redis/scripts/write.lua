@@ -1,28 +1,29 @@
--- What those scripts have in common that write a record. ARGV: 1 now, 2 how long the record lasts,
--- 3 and 4 its two parts, 5 the revision to write over, 6 its user, or nothing, 7 until when the list
+-- What those scripts have in common that write a record. ARGV: 1 now, 2 how long the entry lasts,
+-- 3 and 4 its two parts, 5 what is expected, 6 its user, or nothing, 7 until when the list
 -- of the user is to have it, 8 whether it was put there already, 9 the member of the list.
-local SAVED, GONE, UNLISTED = 1, 0, 2
+local SAVED, UNLISTED, SAVED_UNLISTED, TAKEN = 1, 2, 3, 4
 
--- As bytes, until when the list has it: as long as it did, if that will do; else as long as it
--- should, if it is there or the list is within reach (`users`); else nil.
-local function listed(old, users)
+-- How often at least a session is put on its list again, in ms: somebody may have deleted the list.
+local HEALED_EVERY = 60000
+
+-- As bytes, until when the list has it, and whether the list has to be told: it is told here if it is within
+-- reach (`users`; `mark` says that all lists are whole). Without the time if it has to be told first.
+local function listed(old, users, mark)
     if ARGV[6] == '' then
-        return '\0\0\0\0\0\0\0\0'
+        return '\0\0\0\0\0\0\0\0', false
     end
-    if old and old:byte(62) == 1 and old:sub(63, 78) == ARGV[6]
-        and number(old, 34) >= number(ARGV[3], 2) then
-        return old:sub(34, 41)
+    local was = user_of(old) == ARGV[6] and number(old, 71) or 0
+    local is_enough = was >= number(ARGV[3], 19)
+    if is_enough and tonumber(ARGV[7]) - was < HEALED_EVERY then
+        return old:sub(71, 78), false
     end
     if users then
-        list(users, ARGV[9], tonumber(ARGV[7]), tonumber(ARGV[1]))
-    elseif ARGV[8] == '' then
+        local added = list(users, ARGV[9], tonumber(ARGV[7]), tonumber(ARGV[1]))
+        if added == 1 and was > 0 then
+            redis.call('DEL', mark)
+        end
+    elseif ARGV[8] == '' and not is_enough then
         return nil
     end
-    return struct.pack('<I8', ARGV[7])
-end
-
--- Whether the record is there, as it would be written: then the reply was lost.
-local function is_written(key)
-    local it = redis.call('GETRANGE', key, 0, 32)
-    return it:sub(18) == ARGV[3]:sub(18) and is_live(it)
+    return struct.pack('<I8', ARGV[7]), not users and ARGV[8] == ''
 end

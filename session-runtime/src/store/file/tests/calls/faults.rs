@@ -99,10 +99,7 @@ fn fail_once(scenario: &Scenario, op: &Op, durability: Durability, fault: Fault)
 
 #[test]
 fn whatever_the_disk_refuses_leaves_the_old_or_the_new_session() {
-    let user_2 = |record| Record {
-        user: Some(user(2)),
-        ..record
-    };
+    let user_2 = |record| with(record, |head| head.user = Some(user(2)));
     let mut failed = 0;
     for op in [
         What::Load(ONE).into(),
@@ -115,7 +112,7 @@ fn whatever_the_disk_refuses_leaves_the_old_or_the_new_session() {
         renew(TWO, 20),
         What::Remove(ONE).into(),
         What::RemoveUser(user(1), Which::All).into(),
-        What::RemoveUser(user(1), Which::One(first().handle)).into(),
+        What::RemoveUser(user(1), Which::One(first().head.handle)).into(),
         What::Lock(ONE).into(),
         What::Sweep.into(),
         Op::at(What::Sweep, NOW + 2 * HOUR),

@@ -57,10 +57,7 @@ fn alone(op: Op, torn: impl Fn(usize) -> usize) -> usize {
 fn alone_in_a_commit() {
     assert!(alone(commit(later(2, 10)), anywhere) > 100);
     assert!(alone(commit(large(2, 10)), between_sectors) > 20);
-    let others = Record {
-        user: Some(user(2)),
-        ..later(2, 10)
-    };
+    let others = with(later(2, 10), |head| head.user = Some(user(2)));
     assert!(alone(commit(others), anywhere) > 100);
 }
 

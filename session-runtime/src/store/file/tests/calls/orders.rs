@@ -178,10 +178,7 @@ fn two_creations_with_one_key() {
 
 #[test]
 fn a_change_of_the_user() {
-    let user = |record: Record, n| Record {
-        user: Some(user(n)),
-        ..record
-    };
+    let user = |record: Record, n| with(record, |head| head.user = Some(user(n)));
     for record in [later(2, 10), large(2, 10)] {
         explore(&Scenario::of_one_session([
             vec![commit(user(record.clone(), 2))],
@@ -198,31 +195,23 @@ fn a_change_of_the_user() {
 #[test]
 fn a_sweep_beside_everything() {
     let sweep = || vec![Op::at(What::Sweep, NOW + 2 * HOUR)];
-    let nobodys = |record: Record| Record {
-        user: None,
-        expires: NOW + 4 * HOUR,
-        ..record
+    let nobodys = |record: Record| {
+        with(record, |head| {
+            head.user = None;
+            head.expires = NOW + 4 * HOUR;
+        })
     };
     let scenario = |other| Scenario {
-        before: vec![
-            What::Create(
-                ONE,
-                Record {
-                    user: None,
-                    ..first()
-                },
-            )
-            .into(),
-        ],
+        before: vec![What::Create(ONE, with(first(), |head| head.user = None)).into()],
         users: vec![],
         ..Scenario::of_one_session([sweep(), other]).seeing(TWO)
     };
     for other in [
-        What::Touch(ONE, first().revision, NOW + 4 * HOUR),
-        What::Commit(ONE, first().revision, nobodys(later(2, 10))),
-        What::Commit(ONE, first().revision, nobodys(large(2, 10))),
+        What::Touch(ONE, first().head.revision, NOW + 4 * HOUR),
+        What::Commit(ONE, first().head.revision, nobodys(later(2, 10))),
+        What::Commit(ONE, first().head.revision, nobodys(large(2, 10))),
         What::Remove(ONE),
-        What::Renew(ONE, first().revision, TWO, nobodys(later(2, 20))),
+        What::Renew(ONE, first().head.revision, TWO, nobodys(later(2, 20))),
         What::Create(TWO, nobodys(later(1, 20))),
     ] {
         explore(&scenario(vec![other.into()]));
@@ -232,10 +221,7 @@ fn a_sweep_beside_everything() {
 
 #[test]
 fn a_sweep_beside_a_change_of_the_user() {
-    let record = Record {
-        user: Some(user(2)),
-        ..later(2, 10)
-    };
+    let record = with(later(2, 10), |head| head.user = Some(user(2)));
     explore(&Scenario::of_one_session([
         vec![What::Sweep.into()],
         vec![commit(record)],
@@ -246,14 +232,8 @@ fn a_sweep_beside_a_change_of_the_user() {
 fn a_logout_everywhere_beside_everything() {
     for other in [
         commit(later(2, 10)),
-        commit(Record {
-            user: Some(user(2)),
-            ..later(2, 10)
-        }),
-        commit(Record {
-            user: None,
-            ..large(2, 10)
-        }),
+        commit(with(later(2, 10), |head| head.user = Some(user(2)))),
+        commit(with(large(2, 10), |head| head.user = None)),
         renew(TWO, 20),
         What::Remove(ONE).into(),
         What::RemoveUser(user(1), Which::All).into(),
@@ -268,22 +248,16 @@ fn a_logout_everywhere_beside_everything() {
 
 #[test]
 fn a_revocation_beside_everything() {
-    let another = Record {
-        handle: Handle([8; 12]),
-        ..later(1, 20)
-    };
+    let another = with(later(1, 20), |head| head.handle = Handle([8; 12]));
     for other in [
         commit(later(2, 10)),
-        commit(Record {
-            user: Some(user(2)),
-            ..later(2, 10)
-        }),
+        commit(with(later(2, 10), |head| head.user = Some(user(2)))),
         renew(TWO, 20),
         What::Remove(ONE).into(),
         touch(),
         What::Create(TWO, another).into(),
     ] {
-        let handle = first().handle;
+        let handle = first().head.handle;
         for which in [Which::One(handle), Which::AllBut(handle)] {
             let revocation = vec![What::RemoveUser(user(1), which).into()];
             explore(&Scenario::of_one_session([revocation, vec![other.clone()]]).seeing(TWO));

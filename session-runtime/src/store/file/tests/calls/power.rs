@@ -139,6 +139,7 @@ impl Disk {
             match node {
                 // In a directory that is not there, it is not there either.
                 _ if !path.parent().unwrap().exists() => {}
+                Node::Dir if path.exists() => {}
                 Node::Dir => fs::create_dir(path).unwrap(),
                 Node::File(inode) => {
                     fs::write(
@@ -344,10 +345,7 @@ fn done(events: &[Event]) -> Vec<Done> {
 
 #[test]
 fn what_was_answered_is_on_the_disk() {
-    let user_2 = Record {
-        user: Some(user(2)),
-        ..later(3, 11)
-    };
+    let user_2 = with(later(3, 11), |head| head.user = Some(user(2)));
     let disks = [
         vec![What::Create(TWO, later(1, 20)).into()],
         vec![What::Create(TWO, large(1, 20)).into()],
@@ -394,18 +392,14 @@ fn a_new_directory_is_on_the_disk_and_those_made_above_it_too() {
         (Durability::Process, &[]),
     ] {
         let synced = Rc::new(Synced::default());
-        let store = under(synced.clone(), || {
-            FileStore::open(&path, durability).unwrap()
-        });
+        let store = under(synced.clone(), || opened(&path, durability).unwrap());
         let expected: Vec<_> = expected
             .iter()
             .map(|path| above.path().join(path))
             .collect();
         assert_eq!(synced.0.take(), expected);
         // Once.
-        under(synced.clone(), || {
-            FileStore::open(&path, durability).unwrap()
-        });
+        under(synced.clone(), || opened(&path, durability).unwrap());
         assert_eq!(synced.0.take(), Vec::<PathBuf>::new());
         drop(store);
         fs::remove_dir_all(above.path().join("a")).unwrap();

@@ -40,7 +40,7 @@ impl Op {
     }
 
     /// What it comes to, in words that can be compared.
-    pub(super) fn run(&self, store: &dyn Store) -> Result<String, StoreError> {
+    pub(super) fn run(&self, store: &Asked) -> Result<String, StoreError> {
         let now = self.now;
         Ok(match self.what.clone() {
             What::Load(key) => loaded(&at_once(store.load(key, now))?),
@@ -105,13 +105,13 @@ fn at_once<T>(answer: Answer<'_, T>) -> Result<T, StoreError> {
 }
 
 fn described(record: &Record) -> String {
-    let Revision { number, tag } = record.revision;
+    let Revision { number, tag } = record.head.revision;
     let body = record.body.as_bytes();
     format!(
         "live, revision {number} ({tag:x}), expires {}, seen {}, user {:?}, {} bytes of {:?}",
-        record.expires.as_millis(),
-        record.seen.as_millis(),
-        record.user,
+        record.head.expires.as_millis(),
+        record.head.seen.as_millis(),
+        record.head.user,
         body.len(),
         body.first()
     )
@@ -161,24 +161,22 @@ impl Scenario {
         }
     }
 
-    pub(super) fn begin(&self, store: &dyn Store) {
+    pub(super) fn begin(&self, store: &Asked) {
         for op in &self.before {
             op.run(store).unwrap();
         }
     }
 
     /// What anybody can see of the sessions.
-    pub(super) fn seen(&self, store: &dyn Store) -> Vec<String> {
+    pub(super) fn seen(&self, store: &Asked) -> Vec<String> {
         let mut seen: Vec<_> = self
             .keys
             .iter()
             .map(|&key| loaded(&now(store.load(key, NOW))))
             .collect();
         for &user in &self.users {
-            let keys: BTreeSet<_> = now(store.of_user(user, NOW))
-                .iter()
-                .map(|listing| listing.key.to_string())
-                .collect();
+            let keys = now(store.entries_of(user, NOW));
+            let keys: BTreeSet<_> = keys.iter().map(Key::to_string).collect();
             seen.push(format!("{user}: {keys:?}"));
         }
         seen
@@ -229,7 +227,7 @@ impl Scenario {
     }
 
     fn in_order(&self, steps: &[(Place, How)]) -> Order {
-        let store = MemoryStore::new(None);
+        let store = Asked::new(Arc::new(MemoryStore::new(None)));
         self.begin(&store);
         let steps = steps
             .iter()
@@ -352,21 +350,19 @@ pub(super) const THREE: Key = Key([0x33; 16]);
 
 /// The session at its first revision.
 pub(super) fn first() -> Record {
-    Record {
-        revision: Revision { number: 1, tag: 1 },
-        ..of(1, b"first")
-    }
+    with(of(1, b"first"), |head| {
+        head.revision = Revision { number: 1, tag: 1 }
+    })
 }
 
 /// A revision of the session: `tag` tells it from all others and is in its body.
 pub(super) fn later(number: u64, tag: u8) -> Record {
-    Record {
-        revision: Revision {
+    with(of(1, &[tag; 20]), |head| {
+        head.revision = Revision {
             number,
             tag: tag.into(),
-        },
-        ..of(1, &[tag; 20])
-    }
+        }
+    })
 }
 
 /// One that needs a larger file.
@@ -378,7 +374,7 @@ pub(super) fn large(number: u64, tag: u8) -> Record {
 }
 
 pub(super) fn commit(record: Record) -> Op {
-    What::Commit(ONE, first().revision, record).into()
+    What::Commit(ONE, first().head.revision, record).into()
 }
 
 /// One behind a commit of the same process.
@@ -387,14 +383,14 @@ pub(super) fn commit_over(number: u64, tag: u8, record: Record) -> Op {
 }
 
 pub(super) fn commit_to(key: Key, number: u64, tag: u8, record: Record) -> Op {
-    What::Commit(key, later(number, tag).revision, record).into()
+    What::Commit(key, later(number, tag).head.revision, record).into()
 }
 
 pub(super) fn renew(to: Key, tag: u8) -> Op {
-    What::Renew(ONE, first().revision, to, later(2, tag)).into()
+    What::Renew(ONE, first().head.revision, to, later(2, tag)).into()
 }
 
 pub(super) fn touch() -> Op {
-    let touch = What::Touch(ONE, first().revision, NOW + 2 * HOUR);
+    let touch = What::Touch(ONE, first().head.revision, NOW + 2 * HOUR);
     Op::at(touch, NOW + HOUR / 2)
 }

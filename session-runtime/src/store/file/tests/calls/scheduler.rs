@@ -284,7 +284,7 @@ impl Drop for Over {
 
 fn be_process(fixture: &Fixture, scenario: &Scenario, kill: Option<Kill>, over: &Over) {
     let Over(run, process) = over;
-    let store = FileStore::open(&fixture.root(), Durability::Process).unwrap();
+    let store = opened(&fixture.root(), Durability::Process).unwrap();
     let announcer = Rc::new(Announcer {
         run: Arc::clone(run),
         process: *process,

@@ -1,0 +1,195 @@
+//! The lease of a session, for requests that go one after the other: a guard, or an entry that
+//! expires and that its holder moves.
+//!
+//! A lease that expires ends when it is given back, or some time after its holder was killed or cut off. A
+//! worker that is blocked for that long loses it without knowing; what it then commits is merged as any
+//! other commit is.
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::runtime;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Entry, Expected, Store, StoreError, Swap};
+use crate::clock::Timestamp;
+use crate::record::{Body, Handle, Head, Key, Record, Revision};
+
+/// How long a lease lasts that nobody moves, and how often it is moved.
+pub(super) const LASTS: Duration = Duration::from_secs(30);
+const MOVED_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a single operation on a lease is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The pause before it is tried again to end one.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The lock of a session, held until this is dropped: see [`Store::lock`].
+#[derive(Default)]
+#[must_use = "a lease that is dropped is over"]
+pub struct Lease {
+    _guard: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Lease {
+    /// A lease that ends when `guard` is dropped, which may be on a thread that serves requests.
+    ///
+    /// The default one guards nothing.
+    pub fn holding(guard: impl Send + Sync + 'static) -> Self {
+        Self {
+            _guard: Some(Box::new(guard)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lease(..)")
+    }
+}
+
+/// A lock that is taken for [`LASTS`], by one who asks for it.
+pub(super) trait Expiring: Send + Sync + 'static {
+    /// Takes the lock, if nobody has it; true if this holder has it now.
+    fn take(&self) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// Takes it for another span; false if it is another one's by now.
+    fn extend(&self) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// Gives it back, if it is still this holder's.
+    fn release(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Takes a lock and keeps it until the lease is dropped; `None` if somebody else has it.
+///
+/// A task does so, on the runtime of the caller: what is taken is given back even if nobody waits for it any more.
+pub(super) async fn keep(lock: impl Expiring) -> Result<Option<Lease>, StoreError> {
+    let (held, mut given_back) = oneshot::channel::<()>();
+    let (tell, told) = oneshot::channel();
+    let keeper = async move {
+        let taken = in_time(lock.take()).await;
+        let (is_taken, is_in_doubt) = (matches!(taken, Ok(true)), taken.is_err());
+        drop(tell.send(taken));
+        if is_taken {
+            while tokio::time::timeout(MOVED_EVERY, &mut given_back)
+                .await
+                .is_err()
+            {
+                // What cannot be reached is asked again; what is another's by now is left alone.
+                if let Ok(false) = in_time(lock.extend()).await {
+                    tracing::warn!(target: "bsession", "lock_lost");
+                    return;
+                }
+            }
+            // Others may wait for it: so where it cannot be ended now, that is tried again until it has
+            // ended by itself.
+            let begin = Instant::now();
+            while in_time(lock.release()).await.is_err() && begin.elapsed() < LASTS {
+                tokio::time::sleep(PAUSE).await;
+            }
+        } else if is_in_doubt {
+            drop(in_time(lock.release()).await);
+        }
+    };
+    runtime::Handle::try_current()
+        .map_err(|_| StoreError::Stopped)?
+        .spawn(keeper);
+    let is_taken = told.await.unwrap_or(Err(StoreError::Stopped))?;
+    Ok(is_taken.then(|| Lease::holding(held)))
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let limit = tokio::time::timeout(PATIENCE, work).await;
+    limit.unwrap_or(Err(StoreError::TimedOut))
+}
+
+/// The lock of a session in a store that has none of its own: an entry under a key made of the session's.
+struct OfSwaps {
+    store: Arc<dyn Store>,
+    key: Key,
+    own: Revision,
+    /// The time by the service's clock when it was asked for, and by the machine's.
+    asked: (Timestamp, Instant),
+}
+
+pub(super) async fn of_swaps(
+    store: Arc<dyn Store>,
+    session: Key,
+    now: Timestamp,
+) -> Result<Option<Lease>, StoreError> {
+    let hash = Sha256::new()
+        .chain_update(b"bsession lock")
+        .chain_update(session.0)
+        .finalize();
+    let key = Key(std::array::from_fn(|place| hash[place]));
+    let own = Revision::first();
+    let asked = (now, Instant::now());
+    keep(OfSwaps {
+        store,
+        key,
+        own,
+        asked,
+    })
+    .await
+}
+
+impl OfSwaps {
+    fn now(&self) -> Timestamp {
+        let (then, begin) = self.asked;
+        then + begin.elapsed()
+    }
+
+    /// A lock looks like a session of nobody. Its handle is zeros, which no session has.
+    fn head(&self, now: Timestamp) -> Head {
+        Head {
+            revision: self.own,
+            expires: now + LASTS,
+            seen: now,
+            created: now,
+            handle: Handle([0; 12]),
+            user: None,
+        }
+    }
+}
+
+impl Expiring for OfSwaps {
+    async fn take(&self) -> Result<bool, StoreError> {
+        let now = self.now();
+        for expected in [Expected::Nothing, Expected::Over] {
+            let entry = Entry::Live(Record {
+                head: self.head(now),
+                summary: None,
+                body: Body::from_bytes([]),
+            });
+            let swap = self.store.swap(self.key, expected, Some(entry), now);
+            match swap.await? {
+                Swap::Done => return Ok(true),
+                Swap::Found(Some(entry)) if entry.is_over(now) => {}
+                Swap::Found(found) => {
+                    let held = found.as_ref().and_then(Entry::head);
+                    return Ok(held.is_some_and(|head| head.revision == self.own));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn extend(&self) -> Result<bool, StoreError> {
+        let now = self.now();
+        self.store.touch(self.key, self.head(now), now).await?;
+        let held = self.store.load(self.key).await?;
+        Ok(held
+            .as_ref()
+            .and_then(Entry::head)
+            .is_some_and(|head| head.revision == self.own))
+    }
+
+    async fn release(&self) -> Result<(), StoreError> {
+        let at = Expected::At(self.own);
+        drop(self.store.swap(self.key, at, None, self.now()).await?);
+        Ok(())
+    }
+}
