@@ -4,6 +4,8 @@ mod answer;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 pub(crate) mod asked;
 pub(crate) mod entry;
+#[cfg(test)]
+mod explorer;
 pub(crate) mod file;
 pub(crate) mod lease;
 mod ledger;

@@ -1,0 +1,330 @@
+//! The stores at the other end of the wire. They differ in what they do in one step.
+
+use std::sync::Arc;
+
+use super::cell::{Cell, Session, Set, key as key_of, members, moment, second};
+use super::manner::Flaw;
+use super::wire::{Call, Reply, Wire};
+use crate::clock::Timestamp;
+use crate::record::{Head, Key, Record, Revision, UserKey};
+use crate::store::{
+    Answer, Cursor, Ending, Entry, Expected, Listed, Scanned, Store, StoreError, Swap, Which,
+    Whose, is_renewed_to, renew_by_swaps,
+};
+
+/// The operations that a store does in one step beyond the four required ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Steps {
+    /// Nothing: everything else is provided.
+    Few,
+    /// A touch and an end, as a cluster does.
+    Ends,
+    /// A renewal too, as memory does.
+    All,
+    /// Nothing, with a renewal that has the flaw of the scenario.
+    Flawed,
+}
+
+pub(super) fn store(steps: Steps, wire: &Arc<Wire>) -> Arc<dyn Store> {
+    let wire = Arc::clone(wire);
+    match steps {
+        Steps::Few => Arc::new(Few(wire)),
+        Steps::Ends => Arc::new(Ends(wire)),
+        Steps::All => Arc::new(All(wire)),
+        Steps::Flawed => Arc::new(Flawed(wire)),
+    }
+}
+
+struct Few(Arc<Wire>);
+struct Ends(Arc<Wire>);
+struct All(Arc<Wire>);
+struct Flawed(Arc<Wire>);
+
+macro_rules! required {
+    () => {
+        fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+            Answer::later(load(&self.0, key))
+        }
+
+        fn swap(
+            &self,
+            key: Key,
+            expected: Expected,
+            entry: Option<Entry>,
+            now: Timestamp,
+        ) -> Answer<'_, Swap> {
+            Answer::later(swap(&self.0, key, expected, entry, now))
+        }
+
+        fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+            Answer::later(list(&self.0, users))
+        }
+
+        fn scan(&self, _: Cursor, _: usize) -> Answer<'_, Scanned> {
+            Answer::later(scan(&self.0))
+        }
+    };
+}
+
+macro_rules! in_one_step {
+    () => {
+        fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
+            Answer::later(touch(&self.0, key, head, now))
+        }
+
+        fn end<'a>(
+            &'a self,
+            key: Key,
+            whose: Option<Whose<'a>>,
+            now: Timestamp,
+        ) -> Answer<'a, Ending> {
+            Answer::later(end(&self.0, key, whose, now))
+        }
+    };
+}
+
+impl Store for Few {
+    required!();
+}
+
+impl Store for Ends {
+    required!();
+    in_one_step!();
+}
+
+impl Store for All {
+    required!();
+    in_one_step!();
+
+    fn renew(
+        &self,
+        old: Key,
+        over: Revision,
+        new: Key,
+        record: Record,
+        now: Timestamp,
+    ) -> Answer<'_, Swap> {
+        Answer::later(renew(&self.0, old, over, new, record, now))
+    }
+
+    fn renews_at_once(&self) -> bool {
+        true
+    }
+}
+
+impl Store for Flawed {
+    required!();
+
+    fn renew(
+        &self,
+        old: Key,
+        over: Revision,
+        new: Key,
+        record: Record,
+        now: Timestamp,
+    ) -> Answer<'_, Swap> {
+        Answer::later(renew_flawed(self, old, over, new, record, now))
+    }
+}
+
+fn number(key: Key) -> u8 {
+    key.0[0]
+}
+
+fn set(users: &[UserKey]) -> Set {
+    users.iter().fold(0, |set, user| set | 1 << user.0[0])
+}
+
+async fn load(wire: &Wire, key: Key) -> Result<Option<Entry>, StoreError> {
+    match wire.ask(Call::Load(number(key))).await? {
+        Reply::Found(cell) => Ok(cell.map(|cell| cell.entry(true))),
+        other => panic!("{other:?} answers no load"),
+    }
+}
+
+async fn swap(
+    wire: &Wire,
+    key: Key,
+    expected: Expected,
+    entry: Option<Entry>,
+    now: Timestamp,
+) -> Result<Swap, StoreError> {
+    let key = number(key);
+    let cell = entry.as_ref().map(Cell::of);
+    let user = cell.and_then(Cell::session).map_or(0, |it| it.user);
+    let enlist = async |is_now: bool| -> Result<(), StoreError> {
+        if is_now && wire.manner.apart && user != 0 {
+            wire.ask(Call::Enlist { user, key }).await?;
+        }
+        Ok(())
+    };
+    let is_last = wire.manner.is_flawed(Flaw::ListedLast);
+    enlist(!is_last).await?;
+    let now = second(now);
+    let swap = wire.ask(Call::Swap {
+        key,
+        expected,
+        cell,
+        now,
+    });
+    let swap = swap.await?.swap();
+    enlist(is_last).await?;
+    Ok(swap)
+}
+
+async fn list(wire: &Wire, users: &[UserKey]) -> Result<Listed, StoreError> {
+    let users = set(users);
+    let manner = wire.manner;
+    let step = |among| Call::List { users, among };
+    let mut listed = Listed {
+        entries: Vec::new(),
+        whole: true,
+    };
+    if manner.is_flawed(Flaw::UserByUser) {
+        for user in members(users) {
+            let (users, among) = (1 << user, wire.keys);
+            let reply = wire.ask(Call::List { users, among }).await?;
+            listed.entries.extend(entries(reply).entries);
+        }
+        return Ok(listed);
+    }
+    if !manner.walks {
+        return Ok(entries(wire.ask(step(wire.keys)).await?));
+    }
+    let mut names_read = 0;
+    // The order is that of a directory: a new key may come before an old one.
+    for key in members(wire.keys).rev() {
+        let reply = wire.ask(step(1 << key)).await?;
+        if let (Reply::Listed { names, .. }, true) = (&reply, manner.names_first) {
+            names_read |= names;
+        } else {
+            let of_key = entries(reply);
+            listed.entries.extend(of_key.entries);
+            listed.whole &= of_key.whole;
+        }
+    }
+    for key in members(names_read).rev() {
+        let key = key_of(key);
+        let entry = load(wire, key).await?;
+        listed.entries.extend(entry.map(|entry| (key, entry)));
+    }
+    Ok(listed)
+}
+
+async fn scan(wire: &Wire) -> Result<Scanned, StoreError> {
+    if !wire.manner.walks {
+        let reply = wire.ask(Call::Scan { among: wire.keys }).await?;
+        return Ok(Scanned {
+            entries: entries(reply).entries,
+            next: None,
+        });
+    }
+    let mut scanned = Vec::new();
+    for key in members(wire.keys).rev() {
+        let reply = wire.ask(Call::Scan { among: 1 << key }).await?;
+        scanned.extend(entries(reply).entries);
+    }
+    Ok(Scanned {
+        entries: scanned,
+        next: None,
+    })
+}
+
+fn entries(reply: Reply) -> Listed {
+    match reply {
+        Reply::Listed { entries, whole, .. } => Listed {
+            entries: entries
+                .into_iter()
+                .map(|(key, cell)| (key_of(key), cell.entry(false)))
+                .collect(),
+            whole,
+        },
+        other => panic!("{other:?} answers no list"),
+    }
+}
+
+async fn touch(wire: &Wire, key: Key, head: Head, now: Timestamp) -> Result<(), StoreError> {
+    let touch = wire.ask(Call::Touch {
+        key: number(key),
+        over: head.revision,
+        expires: second(head.expires),
+        seen: second(head.seen),
+        now: second(now),
+    });
+    touch.await.map(drop)
+}
+
+async fn end(
+    wire: &Wire,
+    key: Key,
+    whose: Option<Whose<'_>>,
+    now: Timestamp,
+) -> Result<Ending, StoreError> {
+    let end = wire.ask(Call::End {
+        key: number(key),
+        users: whose.map(|whose| set(whose.users)),
+        which: whose.map_or(Which::All, |whose| whose.which),
+        now: second(now),
+    });
+    Ok(end.await?.ending())
+}
+
+async fn renew(
+    wire: &Wire,
+    old: Key,
+    over: Revision,
+    new: Key,
+    record: Record,
+    now: Timestamp,
+) -> Result<Swap, StoreError> {
+    let session = Session::of(&record);
+    let (old, new) = (number(old), number(new));
+    if wire.manner.apart && session.user != 0 {
+        let (user, key) = (session.user, new);
+        wire.ask(Call::Enlist { user, key }).await?;
+    }
+    let renew = wire.ask(Call::Renew {
+        old,
+        over,
+        new,
+        session,
+        now: second(now),
+    });
+    Ok(renew.await?.swap())
+}
+
+/// A renewal whose undo is wrong.
+async fn renew_flawed(
+    store: &Flawed,
+    old: Key,
+    over: Revision,
+    new: Key,
+    record: Record,
+    now: Timestamp,
+) -> Result<Swap, StoreError> {
+    let own = Expected::At(record.head.revision);
+    if store.0.manner.is_flawed(Flaw::UndoAfterError) {
+        let renewal = renew_by_swaps(store, old, over, new, record, now).await;
+        if renewal.is_err() {
+            drop(store.swap(new, own, None, now).await?);
+        }
+        return renewal;
+    }
+    let created = Some(Entry::Live(record));
+    let Swap::Done = store.swap(new, Expected::Nothing, created, now).await? else {
+        return Err(StoreError::Taken);
+    };
+    let ended = |successor| {
+        let at = moment(second(now));
+        Some(Entry::Ended { at, successor })
+    };
+    let swap = store
+        .swap(old, Expected::At(over), ended(Some(new)), now)
+        .await?;
+    if let Swap::Found(found) = &swap
+        && !is_renewed_to(found.as_ref(), new)
+    {
+        drop(store.swap(new, own, ended(None), now).await?);
+    }
+    Ok(swap)
+}
