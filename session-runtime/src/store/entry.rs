@@ -18,6 +18,14 @@ pub enum Entry {
 }
 
 impl Entry {
+    /// The tombstone of a session that was removed.
+    pub(crate) fn removed(at: Timestamp) -> Self {
+        Self::Ended {
+            at,
+            successor: None,
+        }
+    }
+
     /// The head of a session, expired or not.
     #[must_use]
     pub fn head(&self) -> Option<&Head> {
@@ -102,6 +110,23 @@ pub enum Ending {
     Renewed(Key),
     /// No session is there, or another one than was meant.
     Nothing,
+}
+
+impl Ending {
+    /// The head of the session that is to be ended, if `found` is one that is meant; else the answer of an
+    /// end that changes nothing.
+    pub(crate) fn of(found: Option<&Entry>, whose: Option<Whose<'_>>) -> Result<Head, Self> {
+        match found {
+            Some(Entry::Live(record)) if whose.is_none_or(|it| it.includes(&record.head)) => {
+                Ok(record.head)
+            }
+            Some(Entry::Ended {
+                successor: Some(successor),
+                ..
+            }) => Err(Self::Renewed(*successor)),
+            _ => Err(Self::Nothing),
+        }
+    }
 }
 
 /// Whose session an [`end`](crate::Store::end) is for.

@@ -237,13 +237,10 @@ impl Ledger {
             Swap::Found(found) if is_renewed_to(found.as_ref(), new) => Ok(Commit::Saved),
             // A clock that is behind must not bring it back beside the session that a login now begins.
             Swap::Found(Some(Entry::Live(found))) if !found.head.is_live(now) => {
-                let ended = Entry::Ended {
-                    at: now,
-                    successor: None,
-                };
+                let removed = Entry::removed(now);
                 match self
                     .store
-                    .swap(old, Expected::Over, Some(ended), now)
+                    .swap(old, Expected::Over, Some(removed), now)
                     .await?
                 {
                     Swap::Done => Ok(Commit::Gone),

@@ -345,22 +345,11 @@ impl Store for MemoryStore {
     fn end<'a>(&'a self, key: Key, whose: Option<Whose<'a>>, now: Timestamp) -> Answer<'a, Ending> {
         Answer::ready(|| {
             let mut shard = self.shard(key);
-            let head = match shard.entries.get(&key) {
-                Some(Entry::Live(record)) => record.head,
-                Some(Entry::Ended {
-                    successor: Some(successor),
-                    ..
-                }) => return Ok(Ending::Renewed(*successor)),
-                _ => return Ok(Ending::Nothing),
+            let head = match Ending::of(shard.entries.get(&key), whose) {
+                Ok(head) => head,
+                Err(ending) => return Ok(ending),
             };
-            if whose.is_some_and(|whose| !whose.includes(&head)) {
-                return Ok(Ending::Nothing);
-            }
-            let ended = Entry::Ended {
-                at: now,
-                successor: None,
-            };
-            self.put(&mut shard, key, Some(ended));
+            self.put(&mut shard, key, Some(Entry::removed(now)));
             Ok(Ending::Ended(head))
         })
     }

@@ -209,27 +209,17 @@ pub trait Store: Send + Sync + 'static {
         Answer::polled(async move {
             let mut found = self.load(key).await?;
             loop {
-                let head = match found {
-                    Some(Entry::Live(record)) => record.head,
-                    Some(Entry::Ended {
-                        successor: Some(successor),
-                        ..
-                    }) => return Ok(Ending::Renewed(successor)),
-                    _ => return Ok(Ending::Nothing),
+                let head = match Ending::of(found.as_ref(), whose) {
+                    Ok(head) => head,
+                    Err(ending) => return Ok(ending),
                 };
-                if whose.is_some_and(|whose| !whose.includes(&head)) {
-                    return Ok(Ending::Nothing);
-                }
                 let expected = if head.is_live(now) {
                     Expected::At(head.revision)
                 } else {
                     Expected::Over
                 };
-                let ended = Entry::Ended {
-                    at: now,
-                    successor: None,
-                };
-                match self.swap(key, expected, Some(ended), now).await? {
+                let removed = Entry::removed(now);
+                match self.swap(key, expected, Some(removed), now).await? {
                     Swap::Done => return Ok(Ending::Ended(head)),
                     Swap::Found(other) => found = other,
                 }
