@@ -4,18 +4,22 @@
 pub use bsession_macros::session;
 #[doc(inline)]
 pub use bsession_runtime::{
-    AtLimit, Builder, Clock, Connection, Data, Durability, Error, Flash, Handle, Hooks, InitError,
-    Level, LocalPath, Mode, NotHex, NotLocal, Result, SameSite, Saved, Secret, Secure, Session,
-    SessionInfo, Sessions, Stats, Timestamp, View, connect, init,
+    AtLimit, Builder, Clock, Connection, Data, Durability, Error, FileStore, Flash, Handle, Hooks,
+    InitError, Level, LocalPath, MemoryStore, Mode, NotHex, NotLocal, Result, SameSite, Saved,
+    Secret, Secure, Session, SessionInfo, Sessions, Stats, Timestamp, View, connect, init,
 };
+
+#[cfg(feature = "redis")]
+#[doc(inline)]
+pub use bsession_runtime::RedisStore;
 
 /// For stores of one's own: the contract that they keep, and what it is written in.
 ///
-/// [`Mode::Custom`] takes one, and [`testing::contract`](https://docs.rs/bsession/latest/bsession/testing/fn.contract.html)
+/// [`Builder::mode`] takes one, and [`testing::contract`](https://docs.rs/bsession/latest/bsession/testing/fn.contract.html)
 /// checks it. The example `own_store` keeps sessions in an embedded database.
 pub mod store {
     #[cfg(doc)]
-    use crate::Mode;
+    use crate::Builder;
     #[doc(inline)]
     pub use bsession_runtime::{
         Answer, Body, Cursor, Ending, Entry, Expected, Head, Key, Lease, Listed, RETIRED, Record,

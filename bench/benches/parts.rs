@@ -12,7 +12,7 @@ use std::{
 use actix_web::{
     FromRequest, HttpRequest, cookie::Cookie, http::header::COOKIE, test::TestRequest,
 };
-use bsession::{Connection, Mode, Sessions};
+use bsession::{Connection, FileStore, Mode, Sessions};
 use divan::{AllocProfiler, Bencher};
 
 #[global_allocator]
@@ -46,9 +46,7 @@ impl Setup {
         let builder = Sessions::builder(SECRET);
         let sessions = match mode {
             "memory" => builder.mode(Mode::Memory),
-            _ => builder
-                .mode(Mode::File)
-                .sessions_dir(dir.path().join("sessions")),
+            _ => builder.mode(FileStore::at(dir.path().join("sessions"))),
         };
         let sessions = sessions.build().expect("a service");
         let cookie = now(sessions.cookie_for(|session| {

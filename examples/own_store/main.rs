@@ -16,10 +16,8 @@
 
 mod store;
 
-use std::sync::Arc;
-
 use actix_web::{App, HttpServer, Responder, get, post};
-use bsession::{Mode, Secret, session};
+use bsession::{Secret, session};
 
 use store::RedbStore;
 
@@ -40,10 +38,7 @@ async fn logout() -> impl Responder {
 async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     env_logger::init_from_env(env_logger::Env::new().default_filter_or("info"));
     let store = RedbStore::open("sessions.redb")?;
-    bsession::init(
-        Secret::load_or_create("session.secret")?,
-        Mode::Custom(Arc::new(store)),
-    )?;
+    bsession::init(Secret::load_or_create("session.secret")?, store)?;
     HttpServer::new(|| App::new().service(index).service(logout))
         .bind(("127.0.0.1", 8080))?
         .run()
@@ -66,7 +61,7 @@ mod tests {
         let mut number = 0;
         testing::contract(|| {
             number += 1;
-            Arc::new(RedbStore::open(directory.path().join(number.to_string())).unwrap())
+            RedbStore::open(directory.path().join(number.to_string())).unwrap()
         })
         .await;
     }

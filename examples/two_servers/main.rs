@@ -18,7 +18,7 @@ use std::time::Duration;
 use actix_web::http::KeepAlive;
 use actix_web::web::{Data, Form, Html, Redirect};
 use actix_web::{App, HttpServer, Responder, get, post};
-use bsession::{Mode, Secret, Sessions, session};
+use bsession::{RedisStore, Secret, Sessions, session};
 use serde::Deserialize;
 
 const FRONT: (&str, u16) = ("127.0.0.1", 8080);
@@ -115,7 +115,7 @@ async fn main() -> Result<()> {
 async fn serve(name: &str, port: u16) -> Result<()> {
     let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
     let sessions = Sessions::builder(Secret::load_or_create("two_servers.secret")?);
-    sessions.mode(Mode::Redis(url)).init()?;
+    sessions.mode(RedisStore::at(url)).init()?;
     let name = Data::new(Name(name.to_owned()));
     HttpServer::new(move || {
         App::new()

@@ -1,6 +1,5 @@
 //! The settings of a service, checked when it is built.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +8,12 @@ use cookie::SameSite;
 use crate::clock::{Clock, days};
 use crate::cookie::{Secure, Settings};
 use crate::error::InitError;
-use crate::mode::Mode;
+use crate::lifetime::Lifetime;
+use crate::mode::{Mode, Opening};
 use crate::origin::Origin;
 use crate::secret::{KeyRing, Secret};
 use crate::service::{AtLimit, Config, Limit, Sessions};
-use crate::session::{MAX_IDLE, MIN_IDLE};
-use crate::store::Store;
-use crate::store::file::{Durability, FileStore};
-use crate::store::memory::MemoryStore;
-#[cfg(feature = "redis")]
-use crate::store::redis::{PREFIX, RedisStore};
+use crate::stats::Counters;
 
 /// Longer than any client waits, and short enough to be added to any clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -39,7 +34,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 ///
 /// # Errors
 /// As [`Builder::init`].
-pub fn init(secret: impl Into<Secret>, mode: Mode) -> Result<(), InitError> {
+pub fn init(secret: impl Into<Secret>, mode: impl Into<Mode>) -> Result<(), InitError> {
     Sessions::builder(secret).mode(mode).init()
 }
 
@@ -70,13 +65,7 @@ impl Sessions {
 pub struct Builder {
     secrets: Vec<Secret>,
     mode: Mode,
-    sessions_dir: Option<PathBuf>,
-    durability: Option<Durability>,
-    #[cfg(feature = "redis")]
-    redis_prefix: Option<String>,
-    #[cfg(feature = "redis")]
-    redis_replicas: u32,
-    max_sessions: Option<usize>,
+    cookie_name: Option<String>,
     realm: Option<String>,
     trusted_origins: Vec<String>,
     config: Config,
@@ -88,22 +77,14 @@ impl Builder {
         Self {
             secrets: vec![secret],
             mode: Mode::default(),
-            sessions_dir: None,
-            durability: None,
-            #[cfg(feature = "redis")]
-            redis_prefix: None,
-            #[cfg(feature = "redis")]
-            redis_replicas: 0,
-            max_sessions: None,
+            cookie_name: None,
             realm: None,
             trusted_origins: Vec::new(),
             config: Config {
                 cookie: Settings::default(),
                 sessions_dir: None,
                 trusted_origins: Vec::new(),
-                idle: days(30),
-                lifetime: None,
-                browser_session: false,
+                lifetime: Lifetime::default(),
                 max_size: 64 * 1024,
                 max_per_user: None,
                 store_timeout: Duration::from_secs(2),
@@ -113,53 +94,39 @@ impl Builder {
         }
     }
 
-    /// Where sessions are kept. Default: [`Mode::Memory`].
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// The directory of [`Mode::File`], created if it is missing. Default: `./sessions`.
-    pub fn sessions_dir(mut self, path: impl Into<PathBuf>) -> Self {
-        self.sessions_dir = Some(path.into());
-        self
-    }
-
-    /// What a save in [`Mode::File`] outlives. Default: [`Durability::Process`].
-    pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = Some(durability);
-        self
-    }
-
-    /// What every key of [`Mode::Redis`] begins with. Default: `bsession:`.
+    /// The place where sessions are kept. Default: [`Mode::Memory`].
     ///
-    /// Applications that share a server do not need different ones, since no secret opens what another one
-    /// sealed; a prefix helps to tell keys apart, and to write access rules.
-    #[cfg(feature = "redis")]
-    pub fn redis_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.redis_prefix = Some(prefix.into());
+    /// It takes a [`Mode`], a [`MemoryStore`](crate::MemoryStore), a [`FileStore`](crate::FileStore), a `RedisStore` (with the
+    /// feature `redis`), or any [`Store`](crate::Store):
+    ///
+    /// ```
+    /// # use bsession::{FileStore, Secret, Sessions};
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// let builder = Sessions::builder(Secret::random()?).mode(FileStore::at("/var/lib/shop/sessions"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn mode(mut self, mode: impl Into<Mode>) -> Self {
+        self.mode = mode.into();
         self
     }
 
-    /// How many replicas must have a write of [`Mode::Redis`] before the request is answered. Default: 0.
+    /// The name of the cookie. A service has one, and reads no cookie of another name.
     ///
-    /// Redis replicates a moment later, so a master that dies takes with it what no replica had. With 1 here it
-    /// takes nothing that was answered, unless a replica without it becomes the master. A write then waits
-    /// for the replica (`WAIT`); if it is not there within half of [`store_timeout`](Self::store_timeout),
-    /// the answer is a 503, though the write may have lasted. The writes of one worker wait one after another, over a
-    /// connection of their own; reads do not wait.
-    #[cfg(feature = "redis")]
-    pub fn redis_replicas(mut self, count: u32) -> Self {
-        self.redis_replicas = count;
-        self
-    }
-
-    /// The name of the cookie. Default: `bsession`.
+    /// The default is `bsession`, in a release build with the strongest prefix that the other settings permit. A
+    /// prefix makes browsers refuse a cookie that a sibling domain, a page without https or a script planted
+    /// (RFC 6265bis §4.1.3; OWASP ASVS 5.0, 3.3.1 and 3.3.3).
     ///
-    /// With https, `__Host-` at its beginning makes browsers refuse a cookie planted from a
-    /// sibling domain (RFC 6265bis §4.1.3.2).
+    /// | build and settings | default name |
+    /// |---|---|
+    /// | release | `__Host-Http-bsession` |
+    /// | release, with [`domain`](Self::domain) or [`path`](Self::path) | `__Secure-bsession` |
+    /// | debug, or with [`Secure::Never`] | `bsession` |
+    ///
+    /// Browsers that do not know `__Host-Http-` treat it as `__Host-`. [`Sessions::cookie_name`] returns the name
+    /// of a service.
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
-        self.config.cookie.name = name.into();
+        self.cookie_name = Some(name.into());
         self
     }
 
@@ -167,7 +134,7 @@ impl Builder {
     ///
     /// The same as [`idle`](Self::idle) of as many times 24 hours.
     pub fn days(mut self, count: u32) -> Self {
-        self.config.idle = days(count);
+        self.config.lifetime.idle = days(count);
         self
     }
 
@@ -176,7 +143,30 @@ impl Builder {
     /// It is counted from the last visit. The cookie's `Max-Age` follows, a tenth longer, so that it
     /// need not be sent with every visit.
     pub fn idle(mut self, idle: Duration) -> Self {
-        self.config.idle = idle;
+        self.config.lifetime.idle = idle;
+        self
+    }
+
+    /// The span without a visit after which a session ends in which nobody is logged in, a second to 400 days.
+    /// Default: the same as [`idle`](Self::idle).
+    ///
+    /// Crawlers and visitors that never come back leave anonymous sessions behind; a short span removes them
+    /// early. A login gives the session [`idle`](Self::idle) at once. A session with an expiry that
+    /// [`Session::set_days`](crate::Session::set_days) gave it keeps that one.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use bsession::{Secret, Sessions};
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// let sessions = Sessions::builder(Secret::random()?)
+    ///     .days(30)
+    ///     .anonymous_idle(Duration::from_secs(2 * 60 * 60))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn anonymous_idle(mut self, idle: Duration) -> Self {
+        self.config.lifetime.anonymous_idle = Some(idle);
         self
     }
 
@@ -184,7 +174,7 @@ impl Builder {
     ///
     /// It is counted from the creation or the last login, and nothing else moves it.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.config.lifetime = Some(lifetime);
+        self.config.lifetime.absolute = Some(lifetime);
         self
     }
 
@@ -193,7 +183,7 @@ impl Builder {
     /// A session with an expiry of its own ([`Session::set_days`](crate::Session::set_days)) has a
     /// `Max-Age` all the same. In the store every session lasts [`days`](Self::days).
     pub fn browser_session(mut self, yes: bool) -> Self {
-        self.config.browser_session = yes;
+        self.config.lifetime.browser_session = yes;
         self
     }
 
@@ -249,7 +239,8 @@ impl Builder {
         self
     }
 
-    /// What tokens are valid for, beside the secret. Default: the cookie's name.
+    /// The name that tokens are valid for, beside the secret. Default: the cookie's name without a prefix such as
+    /// `__Host-`.
     ///
     /// A token of one realm is worth nothing in another. Give two services the same realm to share
     /// sessions between two cookie names on purpose.
@@ -298,21 +289,6 @@ impl Builder {
     /// 65,536.
     pub fn max_size(mut self, bytes: usize) -> Self {
         self.config.max_size = bytes;
-        self
-    }
-
-    /// How many sessions [`Mode::Memory`] keeps, and a few more where many are created in the same moment.
-    /// Default: no limit.
-    ///
-    /// When it is reached, the anonymous session that would expire first is dropped, which is the longest
-    /// idle one unless some have an expiry of their own; when only logged-in ones remain, a new
-    /// one is refused with 503.
-    ///
-    /// Not counted is that a session has ended, or has another id since a login or a renewal: this is
-    /// remembered for ten minutes, in some 200 bytes each. Where anybody may make sessions and end them,
-    /// the proxy in front bounds how fast.
-    pub fn max_sessions(mut self, count: usize) -> Self {
-        self.max_sessions = Some(count);
         self
     }
 
@@ -383,35 +359,30 @@ impl Builder {
     /// An unusable secret, an impossible setting, settings that contradict each other, or a
     /// directory that cannot be used. There is no network access.
     pub fn build(mut self) -> Result<Sessions, InitError> {
+        self.name_cookie(cfg!(debug_assertions));
         self.check()?;
         for text in &self.trusted_origins {
             self.config.trusted_origins.push(trusted(text)?);
         }
-        let realm = self.realm.as_ref().unwrap_or(&self.config.cookie.name);
+        let realm = self.realm.as_deref();
+        let realm = realm.unwrap_or_else(|| self.config.cookie.base_name());
         let ring = KeyRing::new(&self.secrets, realm);
-        let store: Arc<dyn Store> = match self.mode {
-            Mode::Memory => Arc::new(MemoryStore::new(self.max_sessions)),
-            Mode::File => {
-                let path = self.sessions_dir.unwrap_or_else(|| "sessions".into());
-                let opened = FileStore::open(&path, self.durability.unwrap_or_default());
-                self.config.sessions_dir = Some(path.clone());
-                Arc::new(opened.map_err(|source| InitError::Directory { path, source })?)
-            }
-            #[cfg(feature = "redis")]
-            Mode::Redis(url) => {
-                let is_tls = url.starts_with("rediss") || url.starts_with("valkeys");
-                if is_tls && cfg!(not(feature = "redis-tls")) {
-                    let text = "an address with `rediss` needs TLS: turn on the feature `redis-tls` of bsession";
-                    return Err(InitError::Setting(text.to_owned()));
-                }
-                let prefix = self.redis_prefix.as_deref().unwrap_or(PREFIX);
-                let timeout = self.config.store_timeout;
-                let store = RedisStore::new(&url, prefix, self.redis_replicas, timeout);
-                Arc::new(store.map_err(no_address)?)
-            }
-            Mode::Custom(store) => store,
+        let counters = Arc::new(Counters::default());
+        let opened = self.mode.open(&Opening {
+            store_timeout: self.config.store_timeout,
+            counters: &counters,
+        })?;
+        self.config.sessions_dir = opened.directory;
+        Sessions::start(ring, opened.store, self.config, self.clock, counters)
+    }
+
+    /// Fixes the name of the cookie, which depends on the other settings.
+    fn name_cookie(&mut self, is_debug_build: bool) {
+        let cookie = &mut self.config.cookie;
+        cookie.name = match &self.cookie_name {
+            Some(name) => name.clone(),
+            None => cookie.default_name(is_debug_build),
         };
-        Sessions::start(ring, store, self.config, self.clock)
     }
 
     /// Refuses every setting that cannot be.
@@ -420,11 +391,9 @@ impl Builder {
             secret.check()?;
         }
         self.config.cookie.check()?;
+        self.config.lifetime.check()?;
         let others = |place: usize| &self.secrets[place + 1..];
         let mut secrets = self.secrets.iter().enumerate();
-        let is_file = matches!(self.mode, Mode::File);
-        #[cfg(feature = "redis")]
-        let is_redis = matches!(self.mode, Mode::Redis(_));
         let config = &self.config;
         let mistakes = [
             (
@@ -436,41 +405,12 @@ impl Builder {
                 "more than 254 previous secrets: leave out those whose cookies have expired",
             ),
             (
-                !(MIN_IDLE..=MAX_IDLE).contains(&config.idle),
-                "the idle expiry is between a second and 400 days: write `days(30)`, or `idle` with such a span",
-            ),
-            (
-                config.lifetime.is_some_and(|span| span < MIN_IDLE),
-                "`lifetime` is at least a second: leave it out for no limit",
-            ),
-            (
-                self.sessions_dir.is_some() && !is_file,
-                "`sessions_dir` is for files alone: add `mode(Mode::File)`, or leave it out",
-            ),
-            (
-                self.durability.is_some() && !is_file,
-                "`durability` is for files alone: add `mode(Mode::File)`, or leave it out",
-            ),
-            (
-                self.max_sessions.is_some() && !matches!(self.mode, Mode::Memory),
-                "`max_sessions` is for memory alone: use `mode(Mode::Memory)`, or leave it out",
-            ),
-            #[cfg(feature = "redis")]
-            (
-                (self.redis_prefix.is_some() || self.redis_replicas > 0) && !is_redis,
-                "`redis_prefix` and `redis_replicas` are for Redis alone: use `mode(Mode::Redis(…))`, or leave them out",
-            ),
-            (
                 config.store_timeout > LONGEST_WAIT,
                 "`store_timeout` is at most an hour: a request should not wait longer",
             ),
             (
                 config.lock_timeout > LONGEST_WAIT,
                 "`lock_timeout` is at most an hour: a request should not wait longer",
-            ),
-            (
-                self.max_sessions == Some(0),
-                "`max_sessions(0)` leaves no room for a session: leave it out for no limit",
             ),
             (
                 config.max_per_user.is_some_and(|limit| limit.max == 0),
@@ -494,14 +434,6 @@ impl Builder {
             None => Ok(()),
         }
     }
-}
-
-#[cfg(feature = "redis")]
-pub(crate) fn no_address(problem: impl std::fmt::Display) -> InitError {
-    InitError::Setting(format!(
-        "the address of `Mode::Redis` {problem}: write it as in `redis://localhost:6379`, \
-         `redis-sentinel://one:26379,two:26379/mymaster` or `redis-cluster://one:6379,two:6379`"
-    ))
 }
 
 fn trusted(text: &str) -> Result<Origin, InitError> {

@@ -1,7 +1,6 @@
 //! What a request changed, told so that it can be put on any state of the session.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,6 +9,7 @@ use crate::contents::{self, Contents};
 use crate::data::Data;
 use crate::error::Result;
 use crate::few::Few;
+use crate::lifetime::Lifetime;
 
 /// The changes of one connection, between what it started from and what it came to.
 #[derive(Clone)]
@@ -118,7 +118,7 @@ impl Changes {
         &self,
         latest: &Arc<Contents>,
         now: Timestamp,
-        lifetime: Option<Duration>,
+        lifetime: &Lifetime,
     ) -> Arc<Contents> {
         if !self.purge && !self.login && Arc::ptr_eq(&self.before, latest) {
             return Arc::clone(&self.after);
@@ -138,7 +138,7 @@ impl Changes {
             }
             contents.user.clone_from(&self.after.user);
             contents.authenticated = Some(now);
-            contents.deadline = lifetime.map(|span| now + span);
+            contents.deadline = lifetime.deadline_from(now);
         }
         if self.after.idle != self.before.idle {
             contents.idle = self.after.idle;

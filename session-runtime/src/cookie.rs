@@ -1,5 +1,6 @@
 //! The cookie: found among the bytes of the request, and built for the response.
 
+use std::iter;
 use std::time::Duration;
 
 use cookie::{Cookie, SameSite};
@@ -15,6 +16,13 @@ const MOST_LOOKED_AT: usize = 180;
 /// has (RFC 6265bis §5.6).
 const MOST_OF_PAIR: usize = 4096;
 const MOST_OF_ATTRIBUTE: usize = 1024;
+
+/// The base of the default name.
+const BASE_NAME: &str = "bsession";
+
+/// The prefixes that promise browsers something about a cookie (RFC 6265bis §4.1.3). `__Host-Http-` begins with
+/// one of them.
+const PREFIXES: [&str; 3] = ["__Secure-", "__Host-", "__Http-"];
 
 /// The values of all cookies called `name`, as they stand in the `Cookie` headers.
 ///
@@ -75,7 +83,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            name: "bsession".to_owned(),
+            name: BASE_NAME.to_owned(),
             secure: Secure::Auto,
             same_site: SameSite::Lax,
             domain: None,
@@ -128,19 +136,33 @@ impl Settings {
         }
     }
 
-    /// The prefixes of RFC 6265bis §4.1.3, and the one with which browsers have gone on since; what
-    /// it asks for beside `Secure`, every cookie of ours has.
-    fn has_secure_prefix(&self) -> bool {
-        ["__Secure-", "__Host-", "__Http-"]
-            .iter()
-            .any(|prefix| self.has_prefix(prefix))
+    /// The default name for these settings, with the strongest prefix that they permit.
+    ///
+    /// A debug build serves plain http, where some browsers refuse every prefix: its name has none.
+    pub(crate) fn default_name(&self, is_debug_build: bool) -> String {
+        let prefix = if is_debug_build || self.secure == Secure::Never {
+            ""
+        } else if self.domain.is_some() || self.path != "/" {
+            // Never `__Http-`: a browser that does not know it protects nothing.
+            "__Secure-"
+        } else {
+            // A browser that does not know it treats it as `__Host-`.
+            "__Host-Http-"
+        };
+        format!("{prefix}{BASE_NAME}")
     }
 
-    fn has_prefix(&self, prefix: &str) -> bool {
-        // Browsers compare without case (RFC 6265bis §4.1.3).
-        self.name
-            .get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    /// The name without its prefix.
+    pub(crate) fn base_name(&self) -> &str {
+        let name = &self.name;
+        let longest = iter::once("__Host-Http-").chain(PREFIXES);
+        let prefix = longest.into_iter().find(|prefix| has_prefix(name, prefix));
+        let base = &name[prefix.map_or(0, str::len)..];
+        if base.is_empty() { name } else { base }
+    }
+
+    fn has_secure_prefix(&self) -> bool {
+        PREFIXES.iter().any(|prefix| has_prefix(&self.name, prefix))
     }
 
     /// Refuses what browsers would refuse, or drop without a word.
@@ -203,13 +225,19 @@ impl Settings {
                 ));
             }
         }
-        if self.has_prefix("__Host-") && (self.path != "/" || self.domain.is_some()) {
+        if has_prefix(&self.name, "__Host-") && (self.path != "/" || self.domain.is_some()) {
             return refuse(format!(
                 "a cookie called `{name}` has the path `/` and no domain: leave out `path` and `domain`"
             ));
         }
         Ok(())
     }
+}
+
+/// True if a name begins with a prefix. Browsers compare without case (RFC 6265bis §4.1.3).
+fn has_prefix(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn refuse(text: String) -> Result<(), InitError> {
@@ -233,6 +261,7 @@ fn is_token(byte: u8) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics says where")]
 mod tests {
     use super::*;
 
@@ -264,6 +293,64 @@ mod tests {
             b"%73=1",
         ] {
             assert_eq!(found(&[none]), Vec::<Vec<u8>>::new(), "{none:?}");
+        }
+    }
+
+    fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings
+    }
+
+    /// OWASP ASVS 5.0: 3.3.1 asks for `Secure` and one of the prefixes, 3.3.3 for `__Host-` where no other host
+    /// shall have the cookie.
+    #[test]
+    fn the_default_cookie_of_a_release_build_has_the_strongest_prefix() {
+        let mut settings = Settings::default();
+        settings.name = settings.default_name(false);
+        settings.check().unwrap();
+        for is_plain_loopback in [false, true] {
+            let secure = settings.is_secure(is_plain_loopback);
+            let cookie = settings.cookie("token".to_owned(), None, secure);
+            assert_eq!(
+                cookie.to_string(),
+                "__Host-Http-bsession=token; HttpOnly; SameSite=Lax; Secure; Path=/"
+            );
+        }
+    }
+
+    #[test]
+    fn a_default_name_is_one_that_browsers_take() {
+        let domain = settings(|it| it.domain = Some("example.org".to_owned()));
+        let path = settings(|it| it.path = "/shop".to_owned());
+        let never = settings(|it| it.secure = Secure::Never);
+        let everywhere = settings(|it| it.same_site = SameSite::None);
+        for (mut settings, release, debug) in [
+            (domain, "__Secure-bsession", "bsession"),
+            (path, "__Secure-bsession", "bsession"),
+            (never, "bsession", "bsession"),
+            (everywhere, "__Host-Http-bsession", "bsession"),
+        ] {
+            assert_eq!(settings.default_name(true), debug);
+            settings.name = settings.default_name(false);
+            assert_eq!(settings.name, release);
+            settings.check().unwrap();
+            assert_eq!(settings.base_name(), "bsession");
+        }
+    }
+
+    #[test]
+    fn a_base_name_has_no_prefix_and_is_never_empty() {
+        for (name, base) in [
+            ("shop", "shop"),
+            ("__Host-shop", "shop"),
+            ("__host-http-shop", "shop"),
+            ("__Secure-shop", "shop"),
+            ("__Http-shop", "shop"),
+            ("__Host-", "__Host-"),
+            ("__Hostshop", "__Hostshop"),
+        ] {
+            assert_eq!(settings(|it| it.name = name.to_owned()).base_name(), base);
         }
     }
 

@@ -22,6 +22,7 @@ pub mod fuzzing;
 mod id;
 #[cfg(feature = "testing")]
 mod jar;
+mod lifetime;
 mod local_path;
 mod mode;
 mod origin;
@@ -59,7 +60,10 @@ pub use crate::secret::Secret;
 pub use crate::service::{AtLimit, SessionInfo, Sessions};
 pub use crate::session::Session;
 pub use crate::stats::Stats;
-pub use crate::store::file::Durability;
+pub use crate::store::file::{Durability, FileStore};
+pub use crate::store::memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use crate::store::redis::RedisStore;
 pub use crate::store::{
     Answer, Cursor, Ending, Entry, Expected, Lease, Listed, Scanned, Store, StoreError, Swap,
     Swept, Which, Whose,

@@ -1,73 +1,147 @@
 //! The mode: where sessions are kept.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::error::InitError;
+use crate::stats::Counters;
 use crate::store::Store;
+use crate::store::file::FileStore;
+use crate::store::memory::MemoryStore;
+#[cfg(feature = "redis")]
+use crate::store::redis::RedisStore;
 
-/// Where sessions are kept.
-#[derive(Clone, Default)]
-#[non_exhaustive]
-pub enum Mode {
-    /// In the memory of this process: fastest, and gone with it. The default of the builder.
-    #[default]
-    Memory,
-    /// In files of one directory, sealed: they outlive the process, and several processes may
-    /// share them.
-    File,
-    /// In Redis or Valkey, sealed: any number of hosts share them. With the feature `redis`.
-    ///
-    /// | address | servers |
-    /// |---|---|
-    /// | `redis://user:password@host:6379/0` | one; all but the host may be left out |
-    /// | `redis-sentinel://user:password@one:26379,two:26379/mymaster/0` | the master that these sentinels name; they are asked without the password |
-    /// | `redis-cluster://user:password@one:6379,two:6379` | a cluster, of which these are some nodes |
-    /// | `unix:///run/redis.sock?db=0` | one on this host |
-    ///
-    /// With `rediss` in the place of `redis` the same over TLS, which needs the feature `redis-tls`. It takes Redis 5 or newer;
-    /// the page [Operations](https://docs.rs/bsession/latest/bsession/operations/index.html) tells how to configure it.
-    ///
-    /// No connection is made until a request needs it; then every worker has one of its own (in a cluster,
-    /// one to each master).
+/// The place where sessions are kept: in memory, in files, in Redis, or in a store that you write.
+///
+/// [`Builder::mode`](crate::Builder::mode) and [`init`](crate::init) take one of these two words, the settings of a
+/// store that comes with the library, or any [`Store`]:
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use bsession::{Durability, FileStore, MemoryStore, Mode, Secret, Sessions};
+/// # fn main() -> Result<(), bsession::InitError> {
+/// # let secret = Secret::random()?;
+/// # let builder = || Sessions::builder(secret.clone());
+/// builder().mode(Mode::Memory); // gone with the process
+/// builder().mode(Mode::File);   // in ./sessions
+/// builder().mode(MemoryStore::new().max_sessions(100_000));
+/// builder().mode(FileStore::at("/var/lib/shop/sessions").durability(Durability::Disk));
+/// # #[cfg(feature = "redis")]
+/// builder().mode(bsession::RedisStore::at("redis://localhost").prefix("shop:"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The settings of a store are plain values: nothing is opened before [`build`](crate::Builder::build).
+/// A store of yours that two services share goes in as `Arc::clone(&store)`.
+#[derive(Clone)]
+pub struct Mode(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Memory(MemoryStore),
+    /// Without settings it is `./sessions`.
+    File(Option<FileStore>),
     #[cfg(feature = "redis")]
-    Redis(String),
-    /// In a store of your own.
-    Custom(Arc<dyn Store>),
+    Redis(RedisStore),
+    Own(Arc<dyn Store>),
 }
 
-/// Without the feature the compiler would only say that there is no such variant.
-#[cfg(not(feature = "redis"))]
+#[allow(
+    non_upper_case_globals,
+    reason = "they read as the variants of an enum, and stand for settings"
+)]
 impl Mode {
-    /// ```compile_fail,E0277
-    /// let _ = bsession_runtime::init("secret", bsession_runtime::Mode::Redis(String::new()));
-    /// ```
-    #[doc(hidden)]
-    #[allow(non_snake_case, reason = "it stands for a variant")]
-    pub fn Redis<M: WithRedis>(address: String) -> M {
-        M::redis(address)
+    /// In the memory of this process: fastest, and gone when the process ends. The default.
+    ///
+    /// The same as [`MemoryStore::new()`](MemoryStore::new).
+    pub const Memory: Self = Self(Kind::Memory(MemoryStore::new()));
+
+    /// In sealed files below `./sessions`: they outlive the process, and several processes may share
+    /// them.
+    ///
+    /// The same as [`FileStore::at("sessions")`](FileStore::at).
+    pub const File: Self = Self(Kind::File(None));
+}
+
+/// What a store is told of its service when it is opened.
+pub(crate) struct Opening<'s> {
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "memory and files have no wait to bound")
+    )]
+    pub(crate) store_timeout: Duration,
+    pub(crate) counters: &'s Arc<Counters>,
+}
+
+/// An open store, and its directory if it keeps files.
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) directory: Option<PathBuf>,
+}
+
+impl Mode {
+    pub(crate) fn open(self, service: &Opening<'_>) -> Result<Opened, InitError> {
+        let mut directory = None;
+        let store: Arc<dyn Store> = match self.0 {
+            Kind::Memory(settings) => Arc::new(settings.open(service.counters)?),
+            Kind::File(settings) => {
+                let files = settings
+                    .unwrap_or_else(|| FileStore::at("sessions"))
+                    .open()?;
+                directory = Some(files.path().to_owned());
+                Arc::new(files)
+            }
+            #[cfg(feature = "redis")]
+            Kind::Redis(settings) => Arc::new(settings.open(service.store_timeout)?),
+            Kind::Own(store) => store,
+        };
+        Ok(Opened { store, directory })
     }
 }
 
-/// What a mode is not.
-#[cfg(not(feature = "redis"))]
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`Mode::Redis` needs the feature `redis` of bsession",
-    label = "the feature `redis` is off",
-    note = "write `bsession = {{ version = \"0.1\", features = [\"redis\"] }}` into Cargo.toml, or `cargo add bsession -F redis`"
-)]
-pub trait WithRedis {
-    fn redis(address: String) -> Self;
+impl Default for Mode {
+    fn default() -> Self {
+        Self::Memory
+    }
+}
+
+impl From<MemoryStore> for Mode {
+    fn from(settings: MemoryStore) -> Self {
+        Self(Kind::Memory(settings))
+    }
+}
+
+impl From<FileStore> for Mode {
+    fn from(settings: FileStore) -> Self {
+        Self(Kind::File(Some(settings)))
+    }
+}
+
+#[cfg(feature = "redis")]
+impl From<RedisStore> for Mode {
+    fn from(settings: RedisStore) -> Self {
+        Self(Kind::Redis(settings))
+    }
+}
+
+/// A store of yours; an `Arc<dyn Store>` is one, too.
+impl<S: Store> From<S> for Mode {
+    fn from(store: S) -> Self {
+        Self(Kind::Own(Arc::new(store)))
+    }
 }
 
 impl std::fmt::Debug for Mode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Memory => "Memory",
-            Self::File => "File",
-            // There may be a password in it.
+        match &self.0 {
+            Kind::Memory(settings) => settings.fmt(f),
+            Kind::File(Some(settings)) => settings.fmt(f),
+            Kind::File(None) => f.write_str("File"),
             #[cfg(feature = "redis")]
-            Self::Redis(_) => "Redis(..)",
-            Self::Custom(_) => "Custom(..)",
-        })
+            Kind::Redis(settings) => settings.fmt(f),
+            Kind::Own(_) => f.write_str("Store(..)"),
+        }
     }
 }

@@ -7,13 +7,13 @@ use bsession::store::{
     Answer, Cursor, Ending, Entry, Expected, Head, Key, Lease, Listed, Record, Revision, Scanned,
     Store, Swap, Swept, UserKey, Which, Whose,
 };
-use bsession::testing::{Fault, FaultyStore, contract, file_store, memory_store, redis_store};
-use bsession::{Durability, Timestamp};
+use bsession::testing::{Fault, FaultyStore, contract, store};
+use bsession::{Durability, FileStore, Mode, RedisStore, Timestamp};
 use bsession_redis_servers::{Cluster, Server};
 
 use crate::support::redis_is_there;
 
-fn run(make: impl FnMut() -> Arc<dyn Store>) {
+fn run<S: Store>(make: impl FnMut() -> S) {
     actix_web::rt::System::new().block_on(contract(make));
 }
 
@@ -23,13 +23,14 @@ fn files(durability: Durability) -> impl FnMut() -> Arc<dyn Store> {
     let mut number = 0;
     move || {
         number += 1;
-        file_store(all.path().join(number.to_string()), durability).expect("a store")
+        let files = FileStore::at(all.path().join(number.to_string()));
+        store(files.durability(durability))
     }
 }
 
 #[test]
 fn memory() {
-    run(memory_store);
+    run(|| store(Mode::Memory));
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn file_that_outlives_a_power_cut() {
 
 #[test]
 fn a_store_that_waits() {
-    run(|| Arc::new(FaultyStore::new(memory_store(), |_, _| Fault::Waits)));
+    run(|| FaultyStore::new(store(Mode::Memory), |_, _| Fault::Waits));
 }
 
 /// A Redis store under a prefix of its own for each check.
@@ -52,7 +53,7 @@ fn prefixes(url: String) -> impl FnMut() -> Arc<dyn Store> {
     let mut number = 0;
     move || {
         number += 1;
-        redis_store(&url, &format!("{number}:")).expect("an address")
+        store(RedisStore::at(&url).prefix(format!("{number}:")))
     }
 }
 
@@ -316,8 +317,7 @@ fn a_flaw_is_found() {
         SweepsAll,
         NeverEndsASweep,
     ] {
-        let checked =
-            std::thread::spawn(move || run(move || Arc::new(Flawed(memory_store(), flaw))));
+        let checked = std::thread::spawn(move || run(move || Flawed(store(Mode::Memory), flaw)));
         assert!(checked.join().is_err(), "{flaw:?} passed");
     }
     // One that is shared between processes.
@@ -409,7 +409,7 @@ fn a_bare_map_that_waits() {
 /// What fails is told, and what was lost on the way is done.
 #[test]
 fn faults_are_what_they_say() {
-    let store = FaultyStore::new(memory_store(), |operation, number| {
+    let store = FaultyStore::new(store(Mode::Memory), |operation, number| {
         match (operation, number) {
             ("sweep", 0) => Fault::Fails,
             ("sweep", 1) => Fault::LosesReply,

@@ -228,9 +228,14 @@ fn the_cookie_has_the_promised_attributes() {
         "SameSite=Lax",
         "Secure",
     ];
+    let name = if cfg!(debug_assertions) {
+        "bsession"
+    } else {
+        "__Host-Http-bsession"
+    };
     assert_eq!(
         set_cookie(builder(), "example.org"),
-        ("bsession".to_owned(), secure.map(String::from).to_vec())
+        (name.to_owned(), secure.map(String::from).to_vec())
     );
     let plain: Vec<_> = secure[..4].iter().map(|text| text.to_string()).collect();
     for loopback in [

@@ -156,6 +156,41 @@ for_each_store! {
         assert_eq!(remembered.post("/days/4294967295").status, 200, "nearer values are taken for both");
     }
 
+    fn an_anonymous_session_ends_earlier_until_somebody_logs_in(setup) {
+        let site = Site::open_with(setup.builder().anonymous_idle(DAY).build().expect("a service"), routes);
+        let stranger = begin(&site);
+        let (visited, joe, remembered) = (site.visitor(), site.visitor(), site.visitor());
+        let began = visited.post("/set/name/joe");
+        assert_eq!(max_age(began.set_cookies()[0]), Some(95_040), "a day and a tenth");
+        remembered.post("/set/name/joe");
+        remembered.post("/days/90");
+        joe.post("/set/cart/a-book");
+        setup.clock.advance(DAY - MINUTE);
+        assert_eq!(visited.get("/get/name").body, "\"joe\"");
+        let login = joe.post("/login/joe");
+        assert_eq!(max_age(login.set_cookies()[0]), Some(33 * 86_400), "30 days and a tenth");
+        setup.clock.advance(2 * MINUTE);
+        assert!(!is_alive(&site, &stranger));
+        assert_eq!(visited.get("/get/name").body, "\"joe\"", "a visit moves it by a day");
+        setup.clock.advance(29 * DAY);
+        assert_eq!(visited.get("/get/name").body, "null");
+        assert_eq!(joe.get("/get/cart").body, "\"a-book\"");
+        assert_eq!(remembered.get("/get/name").body, "\"joe\"", "its expiry is its own");
+    }
+
+    fn an_anonymous_expiry_that_is_set_later_binds_sessions_that_are_there(setup) {
+        if setup.kind == crate::support::Kind::Memory {
+            return; // They end with the service.
+        }
+        let token = begin(&setup.site());
+        let later = Site::open(setup.builder().anonymous_idle(DAY).build().expect("a service"));
+        assert!(is_alive(&later, &token));
+        setup.clock.advance(2 * MINUTE);
+        assert!(is_alive(&later, &token));
+        setup.clock.advance(DAY);
+        assert!(!is_alive(&later, &token));
+    }
+
     fn a_clock_ahead_ends_sessions_and_one_behind_makes_none_immortal(setup) {
         let site = setup.site();
         let (visited, left) = (begin(&site), begin(&site));

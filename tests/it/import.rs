@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use actix_web::rt::System;
-use bsession::{Mode, Sessions};
+use bsession::{Mode, RedisStore, Sessions};
 use serde_json::json;
 
 use crate::support::{Kind, SECRET, Setup, Site};
@@ -92,7 +92,7 @@ fn a_move_that_cannot_be_says_why() {
     };
     let memory = error(Mode::Memory);
     assert!(memory.contains("give the builder another mode"), "{memory}");
-    let missing = error(Mode::Redis("redis://127.0.0.1:1".into()));
+    let missing = error(RedisStore::at("redis://127.0.0.1:1").into());
     assert!(missing.contains("No such file"), "{missing}");
     assert!(!directory.exists(), "and nothing is made");
 }

@@ -297,7 +297,7 @@ fn a_main_for_io_errors_shows_what_to_set() {
 #[test]
 fn an_address_with_tls_asks_for_the_feature() {
     for address in ["rediss://localhost", "valkeys-cluster://one:6379,two:6379"] {
-        let builder = Sessions::builder(SECRET).mode(Mode::Redis(address.to_owned()));
+        let builder = Sessions::builder(SECRET).mode(bsession::RedisStore::at(address));
         let refused = builder.build().err().map(|error| error.to_string());
         let asks = refused.is_some_and(|text| text.contains("feature `redis-tls`"));
         assert_eq!(asks, cfg!(not(feature = "redis-tls")), "{address}");

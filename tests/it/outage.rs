@@ -195,8 +195,7 @@ fn a_lost_reply_is_an_error_and_loses_nothing() {
 fn a_full_store_throws_out_the_longest_idle_anonymous_sessions() {
     let clock = bsession::Clock::default();
     let builder = Sessions::builder(SECRET)
-        .mode(Mode::Memory)
-        .max_sessions(3)
+        .mode(bsession::MemoryStore::new().max_sessions(3))
         .clock(clock.clone());
     let site = Site::open(
         builder

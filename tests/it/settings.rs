@@ -1,9 +1,13 @@
 //! Settings that cannot be, alone or together: refused when the service is built, with a word on
 //! what to write.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bsession::{AtLimit, Builder, Durability, InitError, Mode, SameSite, Secure, Sessions};
+use bsession::{
+    AtLimit, Builder, Durability, FileStore, InitError, MemoryStore, Mode, RedisStore, SameSite,
+    Secure, Sessions, testing,
+};
 
 use crate::support::SECRET;
 
@@ -16,7 +20,7 @@ fn refused(set: impl FnOnce(Builder) -> Builder) -> String {
 }
 
 fn redis(builder: Builder, address: &str) -> Builder {
-    builder.mode(Mode::Redis(address.to_owned()))
+    builder.mode(RedisStore::at(address))
 }
 
 /// Nor does a service connect before it has to.
@@ -46,25 +50,6 @@ fn contradictions_say_what_to_write() {
         (|b| b.idle(Duration::ZERO), "between a second and 400 days"),
         (|b| b.idle(Duration::MAX), "between a second and 400 days"),
         (|b| b.lifetime(Duration::ZERO), "leave it out for no limit"),
-        (|b| b.sessions_dir("somewhere"), "add `mode(Mode::File)`"),
-        (|b| b.durability(Durability::Disk), "add `mode(Mode::File)`"),
-        (
-            |b| b.mode(Mode::File).max_sessions(5),
-            "use `mode(Mode::Memory)`",
-        ),
-        (
-            |b| b.mode(Mode::File).redis_prefix("shop:"),
-            "use `mode(Mode::Redis(…))`",
-        ),
-        (|b| b.redis_replicas(1), "use `mode(Mode::Redis(…))`"),
-        (
-            |b| redis(b, "redis://localhost").sessions_dir("somewhere"),
-            "add `mode(Mode::File)`",
-        ),
-        (
-            |b| redis(b, "redis://localhost").max_sessions(5),
-            "use `mode(Mode::Memory)`",
-        ),
         (|b| redis(b, ""), "has no scheme"),
         (|b| redis(b, "localhost:6379"), "has no scheme"),
         (
@@ -79,7 +64,12 @@ fn contradictions_say_what_to_write() {
             "does not name the master",
         ),
         (|b| redis(b, "redis-sentinels://a/m"), "has another scheme"),
-        (|b| b.max_sessions(0), "leave it out for no limit"),
+        (
+            |b| b.mode(MemoryStore::new().max_sessions(0)),
+            "leave it out for no limit",
+        ),
+        (|b| b.anonymous_idle(Duration::ZERO), "the same as `idle`"),
+        (|b| b.anonymous_idle(Duration::MAX), "the same as `idle`"),
         (
             |b| b.max_per_user(0, AtLimit::EndOldest),
             "leave it out for no limit",
@@ -162,7 +152,11 @@ fn contradictions_say_what_to_write() {
 
 #[test]
 fn what_can_be_is_built() {
-    let lasting = |b: Builder| b.days(1).lifetime(Duration::from_secs(1)).max_sessions(1);
+    let lasting = |b: Builder| {
+        b.days(1)
+            .lifetime(Duration::from_secs(1))
+            .mode(MemoryStore::new().max_sessions(1))
+    };
     for set in [
         |b: Builder| b.days(400),
         lasting,
@@ -185,6 +179,39 @@ fn what_can_be_is_built() {
     ] {
         set(Sessions::builder(SECRET)).build().expect("it can be");
     }
+}
+
+#[test]
+fn a_mode_is_a_word_settings_or_any_store() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let files = FileStore::at(dir.path().join("sessions"));
+    let store = testing::store(MemoryStore::new());
+    let modes: [(Mode, &str); 5] = [
+        (Mode::Memory, "MemoryStore"),
+        (Mode::File, "File"),
+        (files.durability(Durability::Disk).into(), "Disk"),
+        (RedisStore::at("redis://localhost").into(), "RedisStore"),
+        (store.into(), "Store(..)"),
+    ];
+    for (mode, name) in modes {
+        let shown = format!("{:?}", Sessions::builder(SECRET).mode(mode));
+        assert!(shown.contains(name), "{name}: {shown}");
+    }
+}
+
+#[actix_web::test]
+async fn two_services_share_a_store_of_ones_own() {
+    let store = testing::store(Mode::Memory);
+    let [one, other] = [Arc::clone(&store), store].map(|store| {
+        let builder = Sessions::builder(SECRET).mode(store);
+        builder.build().expect("a service")
+    });
+    one.cookie_for(|session| session.login("joe"))
+        .await
+        .expect("a session");
+    assert_eq!(other.of_user("joe").await.expect("a list").len(), 1);
+    assert_eq!(other.revoke_user("joe", None).await.expect("they end"), 1);
+    assert_eq!(one.of_user("joe").await.expect("a list"), []);
 }
 
 /// The global service belongs to the whole process, so this test is alone with it: every other

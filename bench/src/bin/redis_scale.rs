@@ -16,7 +16,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, cookie::Cookie, test::TestRequest};
-use bsession::{Clock, Connection, Mode, Session, Sessions};
+use bsession::{Clock, Connection, RedisStore, Session, Sessions};
 
 use self::redis::{Redis, Traffic};
 
@@ -91,7 +91,7 @@ fn run(options: &Options) -> Result<()> {
     let version = redis.version()?;
     println!("Redis {version} on the same machine, which saves nothing to disk.");
     let clock = Clock::default();
-    let builder = Sessions::builder(SECRET).mode(Mode::Redis(redis.url()));
+    let builder = Sessions::builder(SECRET).mode(RedisStore::at(redis.url()));
     let setup = Arc::new(Setup {
         sessions: builder.clock(clock.clone()).build()?,
         cookies: Mutex::default(),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, cookie::Cookie, test::TestRequest};
-use bsession::{Clock, Connection, Mode, Sessions};
+use bsession::{Clock, Connection, FileStore, Mode, Sessions};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -62,9 +62,7 @@ impl Setup {
     fn file() -> Result<Self> {
         let clock = Clock::default();
         let dir = tempfile::tempdir()?;
-        let builder = Sessions::builder(SECRET)
-            .mode(Mode::File)
-            .sessions_dir(dir.path().join("sessions"));
+        let builder = Sessions::builder(SECRET).mode(FileStore::at(dir.path().join("sessions")));
         Ok(Self {
             name: "file",
             sessions: builder.clock(clock.clone()).build()?,
@@ -241,8 +239,8 @@ fn numbers(most: usize) -> Result<()> {
             let opened = match &setup.dir {
                 Some(dir) => {
                     let begun = Instant::now();
-                    let builder = Sessions::builder(SECRET).mode(Mode::File);
-                    let again = builder.sessions_dir(dir.path().join("sessions")).build()?;
+                    let files = FileStore::at(dir.path().join("sessions"));
+                    let again = Sessions::builder(SECRET).mode(files).build()?;
                     drop(again);
                     format!("{:.2} ms", begun.elapsed().as_secs_f64() * 1e3)
                 }

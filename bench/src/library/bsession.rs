@@ -8,7 +8,7 @@ use super::{PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, p
 use crate::{Result, updates};
 
 /// Session files lie in `sessions`, in the directory the server is started in.
-pub(super) fn serve(mode: Mode, route: Route) -> Result<()> {
+pub(super) fn serve(mode: impl Into<Mode>, route: Route) -> Result<()> {
     let sessions = Sessions::builder(SECRET).mode(mode).build()?;
     on_actix(move |routes| {
         let page = match route {

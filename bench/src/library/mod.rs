@@ -7,6 +7,8 @@ mod tower_sessions;
 use std::net::Ipv4Addr;
 
 use ::bsession::Mode;
+#[cfg(feature = "redis")]
+use ::bsession::RedisStore;
 use actix_web::{
     App, HttpServer,
     web::{self, ServiceConfig},
@@ -115,7 +117,7 @@ impl Library {
             #[cfg(feature = "sqlite")]
             Self::TowerSessionsSqlite => tower_sessions::sqlite::serve(route),
             #[cfg(feature = "redis")]
-            Self::BsessionRedis => bsession::serve(Mode::Redis(redis()?.to_owned()), route),
+            Self::BsessionRedis => bsession::serve(RedisStore::at(redis()?), route),
             #[cfg(feature = "redis")]
             Self::ActixSessionRedis => actix_session::redis::serve(redis()?, route),
             #[cfg(feature = "redis")]

@@ -159,7 +159,8 @@ impl<S> Client<S> {
         slot.open().0
     }
 
-    /// The value of a cookie that the client has.
+    /// The value of a cookie that the client has. The session's is called
+    /// [`Sessions::cookie_name`].
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
         let jar = self.jar.borrow();

@@ -6,7 +6,7 @@ use std::pin::pin;
 
 use super::Sessions;
 use crate::error::Result;
-use crate::store::file::{Durability, FileStore};
+use crate::store::file::{Durability, OpenFiles};
 use crate::store::{Cursor, Entry, Scanned, Store, StoreError};
 
 /// About how many sessions are read at once.
@@ -52,7 +52,7 @@ impl Sessions {
         }
         // A store makes what is missing.
         std::fs::metadata(directory).map_err(StoreError::from)?;
-        let files = FileStore::open(directory, Durability::Process).map_err(StoreError::from)?;
+        let files = OpenFiles::open(directory, Durability::Process).map_err(StoreError::from)?;
         let mut moved = 0;
         let mut place = Some(Cursor::default());
         while let Some(from) = place {

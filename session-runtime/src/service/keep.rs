@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::save::Outcome;
 use super::{Live, Service, Standing};
@@ -12,9 +11,6 @@ use crate::error::Result;
 use crate::record::Head;
 use crate::store::Commit;
 
-/// How far what is written of the last visit may lag behind it: so often at most a touch is written.
-const TOUCH_LAG: Duration = Duration::from_secs(60);
-
 impl Service {
     /// Whether a visit that changes nothing has anything to write.
     pub(super) fn is_keeping_due(&self, live: &Live, contents: &Contents, now: Timestamp) -> bool {
@@ -23,13 +19,12 @@ impl Service {
 
     /// Whether the record or the cookie must be written anew.
     fn is_move_due(&self, live: &Live, contents: &Contents, now: Timestamp) -> bool {
-        live.previous || self.is_cookie_due(contents, now)
+        live.previous || self.config.lifetime.is_cookie_due(contents, now)
     }
 
     fn is_touch_due(&self, live: &Live, contents: &Contents, now: Timestamp) -> bool {
-        let lag = TOUCH_LAG.min(self.idle(contents) / 10);
-        // Backwards too: a clock that was wrong must not make a session immortal.
-        now.apart(live.head.seen) >= lag
+        let lifetime = &self.config.lifetime;
+        lifetime.is_touch_due(live.head.seen, contents, now)
     }
 
     /// Writes what a mere visit moves. The visit is none the worse if that fails.
@@ -43,7 +38,7 @@ impl Service {
                 tracing::warn!(target: "bsession", %error, "cookie_not_moved");
             }
         } else if self.is_touch_due(live, &outcome.stored.contents, now) {
-            let expires = self.expiry(&outcome.stored.contents, now);
+            let expires = self.config.lifetime.expiry(&outcome.stored.contents, now);
             let head = Head {
                 expires,
                 seen: now,

@@ -26,6 +26,7 @@ use crate::csrf;
 use crate::error::{InitError, Result};
 use crate::few::Few;
 use crate::id::Id;
+use crate::lifetime::Lifetime;
 use crate::origin::Origin;
 use crate::record::{Head, Key, Summary};
 use crate::secret::KeyRing;
@@ -58,7 +59,7 @@ pub(crate) struct Service {
     ledger: Ledger,
     pub(crate) config: Config,
     clock: Clock,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     locks: Arc<locks::Locks>,
     /// Those that were in conflict and save again.
     savers: Arc<locks::Locks>,
@@ -74,9 +75,7 @@ pub(crate) struct Config {
     /// Where the files are, in file mode.
     pub(crate) sessions_dir: Option<PathBuf>,
     pub(crate) trusted_origins: Vec<Origin>,
-    pub(crate) idle: Duration,
-    pub(crate) lifetime: Option<Duration>,
-    pub(crate) browser_session: bool,
+    pub(crate) lifetime: Lifetime,
     pub(crate) max_size: usize,
     pub(crate) max_per_user: Option<Limit>,
     pub(crate) store_timeout: Duration,
@@ -158,9 +157,9 @@ impl Sessions {
         store: Arc<dyn Store>,
         config: Config,
         clock: Clock,
+        counters: Arc<Counters>,
     ) -> Result<Self, InitError> {
         let (sweeper, thread) = sweeper::Sweeper::new();
-        let counters = Counters::default();
         let service = Arc::new(Service {
             ring,
             ledger: Ledger::new(store),
@@ -175,6 +174,23 @@ impl Sessions {
         });
         thread.start(&service)?;
         Ok(Self(service))
+    }
+
+    /// The name of the cookie, which is fixed when the service is built.
+    ///
+    /// See [`Builder::cookie_name`](crate::Builder::cookie_name) for the default.
+    ///
+    /// ```
+    /// # use bsession::{Secret, Sessions, Secure};
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// let sessions = Sessions::builder(Secret::random()?).secure(Secure::Never).build()?;
+    /// assert_eq!(sessions.cookie_name(), "bsession");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cookie_name(&self) -> &str {
+        &self.0.config.cookie.name
     }
 
     /// What the service did since it was built, in this process.
@@ -262,43 +278,11 @@ impl Service {
         }
     }
 
-    /// This session's idle expiry.
-    fn idle(&self, contents: &Contents) -> Duration {
-        contents.idle.unwrap_or(self.config.idle)
-    }
-
-    /// When a session ends that is visited now.
-    fn expiry(&self, contents: &Contents, now: Timestamp) -> Timestamp {
-        let idle = now + self.idle(contents);
-        self.last(contents).map_or(idle, |end| end.min(idle))
-    }
-
-    /// The end of a session's absolute lifetime: the one it was given, or an earlier one that the
-    /// settings say by now.
-    fn last(&self, contents: &Contents) -> Option<Timestamp> {
-        let begun = contents.authenticated.unwrap_or(contents.created);
-        let set = self.config.lifetime.map(|span| begun + span);
-        contents.deadline.into_iter().chain(set).min()
-    }
-
-    /// When a session ends as things stand: at the latest when it would if it were visited now, so
-    /// that a store whose clock was wrong makes none immortal.
-    fn end(&self, live: &Live, contents: &Contents, now: Timestamp) -> Timestamp {
-        live.head.expires.min(self.expiry(contents, now))
-    }
-
-    /// The cookie for a session, to be sent now. It outlasts the session by the tenth of the idle
-    /// time in which it is not sent again.
+    /// The cookie for a session, to be sent now.
     fn set_cookie(&self, id: &Id, contents: &Contents, now: Timestamp) -> CookieChange {
-        let idle = self.idle(contents);
-        let max_age = self.outlasts_browser(contents).then(|| {
-            let age = (idle + idle / 10).min(crate::session::MAX_IDLE);
-            self.last(contents)
-                .map_or(age, |end| age.min(end.since(now)))
-        });
         CookieChange::Set {
             token: token::encode(&self.ring, id),
-            max_age,
+            max_age: self.config.lifetime.max_age(contents, now),
         }
     }
 
@@ -318,17 +302,6 @@ impl Service {
     /// Whether this is a CSRF token for whoever shows that id.
     pub(crate) fn fits_csrf(&self, token: &[u8], id: &Id) -> bool {
         csrf::fits(&self.ring, token, id)
-    }
-
-    fn outlasts_browser(&self, contents: &Contents) -> bool {
-        !self.config.browser_session || contents.idle.is_some()
-    }
-
-    /// Whether the cookie's `Max-Age` must move.
-    fn is_cookie_due(&self, contents: &Contents, now: Timestamp) -> bool {
-        let sent = contents.cookie_sent;
-        // Backwards too: by a clock that was ahead it would not be sent again in time.
-        self.outlasts_browser(contents) && now.apart(sent) >= self.idle(contents) / 10
     }
 }
 

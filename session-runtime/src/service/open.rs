@@ -108,9 +108,11 @@ impl Service {
             }
         };
         match self.open(&token.id, key, record) {
-            Some((mut live, contents)) if self.end(&live, &contents, now) > now => {
+            Some((mut live, contents))
+                if self.config.lifetime.end(live.head.expires, &contents, now) > now =>
+            {
                 live.previous |= token.previous;
-                live.ends = self.end(&live, &contents, now);
+                live.ends = self.config.lifetime.end(live.head.expires, &contents, now);
                 live.due = self.is_keeping_due(&live, &contents, now);
                 Stored {
                     standing: Standing::Live(live),

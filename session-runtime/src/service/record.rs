@@ -47,7 +47,7 @@ impl Service {
         contents: &Contents,
         now: Timestamp,
     ) -> Result<Live> {
-        let expires = self.expiry(contents, now);
+        let expires = self.config.lifetime.expiry(contents, now);
         // Under another secret it is on another list.
         let user = if contents.user == base.user && !live.previous {
             live.head.user

@@ -143,14 +143,14 @@ impl Service {
             let contents = Arc::make_mut(&mut contents);
             contents.created = now;
             contents.cookie_sent = now;
-            contents.deadline = self.config.lifetime.map(|span| now + span);
+            contents.deadline = self.config.lifetime.deadline_from(now);
         }
         self.check(&contents)?;
         let handle = Handle(random::bytes().map_err(Error::Random)?);
         let user = self.user_key(&contents);
         let mut head = Head {
             revision: Revision::first(),
-            expires: self.expiry(&contents, now),
+            expires: self.config.lifetime.expiry(&contents, now),
             seen: now,
             created: contents.created,
             handle,
@@ -273,7 +273,7 @@ impl Service {
         let tell = new_id.is_some()
             || live.previous
             || contents.idle != base.idle
-            || self.is_cookie_due(&contents, now);
+            || self.config.lifetime.is_cookie_due(&contents, now);
         if tell {
             Arc::make_mut(&mut contents).cookie_sent = now;
         }
@@ -369,7 +369,7 @@ impl Service {
         now: Timestamp,
     ) -> Arc<Contents> {
         changes.iter().fold(base, |contents, changes| {
-            changes.apply(&contents, now, self.config.lifetime)
+            changes.apply(&contents, now, &self.config.lifetime)
         })
     }
 

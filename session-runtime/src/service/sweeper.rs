@@ -235,13 +235,13 @@ mod tests {
     #[test]
     fn a_process_whose_clock_jumps_ahead_deletes_nobodys_files() {
         use crate::clock::Clock;
-        use crate::mode::Mode;
         use crate::service::Sessions;
+        use crate::store::file::FileStore;
 
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::default();
-        let builder = Sessions::builder("0123456789abcdef0123456789abcdef").mode(Mode::File);
-        let builder = builder.sessions_dir(dir.path().join("sessions"));
+        let files = FileStore::at(dir.path().join("sessions"));
+        let builder = Sessions::builder("0123456789abcdef0123456789abcdef").mode(files);
         let sessions = builder.clock(clock.clone()).build().unwrap();
         let service = &*sessions.0;
         let runtime = runtime().unwrap();

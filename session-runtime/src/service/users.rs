@@ -323,9 +323,9 @@ impl Service {
 #[allow(clippy::unwrap_used, reason = "a test that panics says where")]
 mod tests {
     use super::*;
-    use crate::mode::Mode;
     use crate::record::{Body, Record, Revision};
-    use crate::store::memory::MemoryStore;
+    use crate::store::file::FileStore;
+    use crate::store::memory::OpenMemory;
     use crate::store::{Answer, Entry, Expected, Listed, Scanned, Store, Swap};
 
     const MANY: u32 = 100_000;
@@ -357,8 +357,8 @@ mod tests {
     fn a_hundred_thousand_sessions_of_one_user_end_to_the_last() {
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
         let dir = dir.unwrap();
-        let builder = Sessions::builder("0123456789abcdef0123456789abcdef").mode(Mode::File);
-        let builder = builder.sessions_dir(dir.path().join("sessions"));
+        let files = FileStore::at(dir.path().join("sessions"));
+        let builder = Sessions::builder("0123456789abcdef0123456789abcdef").mode(files);
         let sessions = builder
             .store_timeout(Duration::from_secs(1))
             .build()
@@ -382,7 +382,7 @@ mod tests {
     }
 
     /// A store that has lost its lists, and shows two entries in each slice of a scan.
-    struct Lossy(MemoryStore);
+    struct Lossy(OpenMemory);
 
     impl Store for Lossy {
         fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
@@ -424,9 +424,9 @@ mod tests {
     /// In each call there is time for one slice.
     #[test]
     fn a_search_that_is_out_of_time_says_so_and_the_next_one_goes_on() {
-        let store = Arc::new(Lossy(MemoryStore::new(None)));
+        let store = Arc::new(Lossy(OpenMemory::new(None)));
         let builder = Sessions::builder("0123456789abcdef0123456789abcdef");
-        let builder = builder.mode(Mode::Custom(store));
+        let builder = builder.mode(store);
         let sessions = builder
             .store_timeout(Duration::from_nanos(1))
             .build()

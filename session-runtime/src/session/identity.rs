@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{MAX_IDLE, MIN_IDLE, Session, cut};
+use super::{Session, cut};
 use crate::changes::Changes;
 use crate::clock;
 use crate::contents;
+use crate::lifetime::{MAX_IDLE, MIN_IDLE};
 use crate::record::Handle;
 
 /// The longest note, in bytes: room for a usual user agent.

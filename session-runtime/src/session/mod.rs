@@ -7,20 +7,14 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::changes::Changes;
-use crate::clock::{Timestamp, days};
+use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::Result;
 use crate::record::{Handle, UserKey};
-
-/// The longest idle expiry: what browsers keep a cookie for, and no more (RFC 6265bis §5.5).
-pub(crate) const MAX_IDLE: Duration = days(400);
-/// The shortest idle expiry: a cookie counts its `Max-Age` in seconds.
-pub(crate) const MIN_IDLE: Duration = Duration::from_secs(1);
 
 /// A visitor's session, for the length of one request: a dictionary of JSON values.
 ///

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 
@@ -11,7 +11,37 @@ use super::{
     Swept, Whose,
 };
 use crate::clock::Timestamp;
+use crate::error::InitError;
 use crate::record::{Head, Key, Record, Revision, UserKey};
+use crate::stats::Counters;
+
+/// Keeps sessions in the memory of this process.
+#[derive(Clone, Debug, Default)]
+#[must_use = "settings do nothing until they are given to a builder"]
+pub struct MemoryStore {
+    max_sessions: Option<usize>,
+}
+
+impl MemoryStore {
+    /// Memory without a limit.
+    pub const fn new() -> Self {
+        Self { max_sessions: None }
+    }
+
+    /// How many sessions are kept.
+    pub fn max_sessions(mut self, count: usize) -> Self {
+        self.max_sessions = Some(count);
+        self
+    }
+
+    pub(crate) fn open(&self, _: &Arc<Counters>) -> Result<OpenMemory, InitError> {
+        if self.max_sessions == Some(0) {
+            let text = "`max_sessions(0)` leaves no room for a session: leave it out for no limit";
+            return Err(InitError::Setting(text.to_owned()));
+        }
+        Ok(OpenMemory::new(self.max_sessions))
+    }
+}
 
 /// How many locks the map has: far more than a machine has threads that could meet at one.
 const SHARDS: usize = 128;
@@ -22,7 +52,7 @@ const LOOKS: usize = 16;
 type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// Keeps sessions in the memory of this process; they end with it.
-pub(crate) struct MemoryStore {
+pub(crate) struct OpenMemory {
     shards: Box<[Mutex<Shard>]>,
     users: Mutex<Map<UserKey, HashSet<Key, RandomState>>>,
     max_sessions: Option<usize>,
@@ -86,7 +116,7 @@ impl Shard {
     }
 }
 
-impl MemoryStore {
+impl OpenMemory {
     pub(crate) fn new(max_sessions: Option<usize>) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -244,7 +274,7 @@ impl MemoryStore {
     }
 }
 
-impl Store for MemoryStore {
+impl Store for OpenMemory {
     fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
         Answer::ready(|| Ok(self.shard(key).entries.get(&key).cloned()))
     }
@@ -384,7 +414,6 @@ impl Store for MemoryStore {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
@@ -417,9 +446,9 @@ mod tests {
     }
 
     /// A store, and the same as tests ask it.
-    fn stores(max_sessions: Option<usize>) -> (Arc<MemoryStore>, Asked) {
-        let memory = Arc::new(MemoryStore::new(max_sessions));
-        let asked = Asked::new(Arc::<MemoryStore>::clone(&memory));
+    fn stores(max_sessions: Option<usize>) -> (Arc<OpenMemory>, Asked) {
+        let memory = Arc::new(OpenMemory::new(max_sessions));
+        let asked = Asked::new(Arc::<OpenMemory>::clone(&memory));
         (memory, asked)
     }
 
@@ -490,7 +519,7 @@ mod tests {
         for number in 0..100_000 {
             assert!(done(store.create(key(0, number), record(60), NOW)).unwrap());
         }
-        let capacity = |store: &MemoryStore| -> usize {
+        let capacity = |store: &OpenMemory| -> usize {
             store
                 .shards
                 .iter()

@@ -19,10 +19,8 @@ use crate::store::{Commit, Loaded, Store};
 ///
 /// # Panics
 /// A sentence does not hold; the message is the sentence.
-pub async fn contract<F>(mut make: F)
-where
-    F: FnMut() -> Arc<dyn Store>,
-{
+pub async fn contract<S: Store>(mut make: impl FnMut() -> S) {
+    let mut make = move || -> Arc<dyn Store> { Arc::new(make()) };
     swaps::check(&mut make).await;
     let mut make = || Arc::new(Asked::new(make()));
     a_record_is_read_back_as_it_was_written(&make()).await;

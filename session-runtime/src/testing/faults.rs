@@ -36,16 +36,15 @@ pub enum Fault {
 /// expects nothing, else a `"commit"`) and its number, counted from 0 over all of them.
 ///
 /// ```
-/// # use std::sync::Arc;
-/// # use bsession::testing::{Fault, FaultyStore, memory_store};
+/// # use bsession::testing::{self, Fault, FaultyStore};
 /// # use bsession::{Mode, Secret, Sessions};
 /// # fn main() -> Result<(), bsession::InitError> {
-/// let store = FaultyStore::new(memory_store(), |operation, _| match operation {
+/// let store = FaultyStore::new(testing::store(Mode::Memory), |operation, _| match operation {
 ///     "commit" => Fault::Fails,
 ///     _ => Fault::None,
 /// });
 /// let sessions = Sessions::builder(Secret::random()?)
-///     .mode(Mode::Custom(Arc::new(store)))
+///     .mode(store)
 ///     .build()?;
 /// # Ok(())
 /// # }
@@ -61,13 +60,13 @@ pub struct FaultyStore {
 impl FaultyStore {
     /// Puts faults before a store.
     pub fn new(
-        inner: Arc<dyn Store>,
+        inner: impl Store,
         fault: impl FnMut(&'static str, usize) -> Fault + Send + 'static,
     ) -> Self {
         let locks = inner.lock(Key([0; 16])).is_some();
         Self {
             locks,
-            inner,
+            inner: Arc::new(inner),
             fault: Mutex::new(Box::new(fault)),
             operations: AtomicUsize::new(0),
         }

@@ -2,11 +2,10 @@
 //! suite that runs every sentence of the contract against one.
 //!
 //! ```
-//! # use std::sync::Arc;
 //! use bsession::testing;
-//! # use bsession::store::Store;
-//! # #[derive(Default)] struct YourStore;
-//! # impl YourStore { fn new() -> Arc<dyn Store> { testing::memory_store() } }
+//! # use bsession::{Mode, store::Store};
+//! # struct YourStore;
+//! # impl YourStore { fn new() -> impl Store { testing::store(Mode::Memory) } }
 //!
 //! # #[actix_web::main]
 //! # async fn main() {
@@ -30,7 +29,6 @@ mod record;
 mod swaps;
 mod users;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,18 +36,11 @@ pub use contract::contract;
 pub use faults::{Fault, FaultyStore};
 
 pub use crate::actix::{Client, Reply};
-#[cfg(feature = "redis")]
-use crate::builder::no_address;
 use crate::clock::{self, Clock};
-#[cfg(feature = "redis")]
-use crate::error::InitError;
+use crate::mode::{Mode, Opening};
 use crate::secret::Secret;
 use crate::service::Sessions;
 use crate::store::Store;
-use crate::store::file::{Durability, FileStore};
-use crate::store::memory::MemoryStore;
-#[cfg(feature = "redis")]
-use crate::store::redis::RedisStore;
 
 /// A service for one test, in memory and with a secret of its own, and the clock that it goes by.
 ///
@@ -78,29 +69,22 @@ pub fn days(count: u32) -> Duration {
     clock::days(count)
 }
 
-/// The store of [`Mode::Memory`](crate::Mode::Memory), to be wrapped or compared with.
+/// Opens the store of a mode, to wrap it or to compare with it.
+///
+/// ```
+/// # use bsession::{MemoryStore, testing};
+/// let store = testing::store(MemoryStore::new().max_sessions(10));
+/// ```
+///
+/// # Panics
+/// The store cannot be opened: an impossible setting, or a directory that cannot be used.
 #[must_use]
-pub fn memory_store() -> Arc<dyn Store> {
-    Arc::new(MemoryStore::new(None))
-}
-
-/// The store of [`Mode::Redis`](crate::Mode::Redis), to be wrapped or compared with.
-///
-/// # Errors
-/// The address is none.
-#[cfg(feature = "redis")]
-pub fn redis_store(url: &str, prefix: &str) -> Result<Arc<dyn Store>, InitError> {
-    let store = RedisStore::new(url, prefix, 0, Duration::from_secs(2));
-    Ok(Arc::new(store.map_err(no_address)?))
-}
-
-/// The store of [`Mode::File`](crate::Mode::File), to be wrapped or compared with.
-///
-/// # Errors
-/// The directory cannot be made or used.
-pub fn file_store(
-    directory: impl AsRef<Path>,
-    durability: Durability,
-) -> std::io::Result<Arc<dyn Store>> {
-    Ok(Arc::new(FileStore::open(directory.as_ref(), durability)?))
+pub fn store(mode: impl Into<Mode>) -> Arc<dyn Store> {
+    let opened = mode.into().open(&Opening {
+        store_timeout: Duration::from_secs(2),
+        counters: &Arc::default(),
+    });
+    opened
+        .unwrap_or_else(|error| panic!("no store for a test: {error}"))
+        .store
 }

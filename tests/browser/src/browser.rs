@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use bsession::{Secret, Sessions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
@@ -234,8 +235,16 @@ impl Browser {
     /// The session's cookie as the browser keeps it.
     pub(crate) async fn cookie(&self) -> Option<Cookie> {
         let cookies = done(self.driver.get_all_cookies(), "the cookies").await;
-        cookies.into_iter().find(|cookie| cookie.name == "bsession")
+        let name = cookie_name();
+        cookies.into_iter().find(|cookie| cookie.name == name)
     }
+}
+
+/// The default name, as the guest book has it in this build.
+fn cookie_name() -> String {
+    let secret = Secret::random().expect("a secret");
+    let sessions = Sessions::builder(secret).build().expect("a service");
+    sessions.cookie_name().to_owned()
 }
 
 fn is_between_pages(error: &WebDriverError) -> bool {

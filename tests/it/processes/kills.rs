@@ -191,8 +191,8 @@ async fn save(sessions: &Sessions, first: usize, state: &mut [Option<Kept>]) {
 }
 
 fn service(directory: &Path) -> Sessions {
-    let builder = Sessions::builder(SECRET).mode(bsession::Mode::File);
-    builder.sessions_dir(directory).build().expect("a service")
+    let builder = Sessions::builder(SECRET).mode(bsession::FileStore::at(directory));
+    builder.build().expect("a service")
 }
 
 /// Starts a victim, kills it behind some answers and a moment, and gives how many there were; the

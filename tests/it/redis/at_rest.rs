@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bsession::RedisStore;
 use bsession::Sessions;
 use bsession_redis_servers::Server;
 use redis::Value;
@@ -44,7 +45,7 @@ fn neither_ids_nor_values_nor_users_nor_secrets_are_in_redis_and_all_of_it_expir
     }
     let redis = Server::start();
     let sessions = builder(&redis.url())
-        .redis_prefix("shop:")
+        .mode(RedisStore::at(redis.url()).prefix("shop:"))
         .build()
         .expect("a service");
     let site = Site::open(sessions);
@@ -195,7 +196,7 @@ fn the_rights_that_are_named_are_enough_and_each_is_needed() {
 
 /// Whether a lock that is taken can be taken again.
 fn is_given_back(url: &str) -> bool {
-    let store = bsession::testing::redis_store(url, "bsession:").expect("an address");
+    let store = bsession::testing::store(RedisStore::at(url));
     let key = bsession::store::Key([1; 16]);
     let take = async || store.lock(key).expect("it has locks").await.ok().flatten();
     actix_web::rt::System::new().block_on(async {
@@ -300,7 +301,7 @@ fn no_operation_writes_over_a_newer_format() {
         return;
     }
     let redis = Server::start();
-    let store = bsession::testing::redis_store(&redis.url(), "").expect("an address");
+    let store = bsession::testing::store(RedisStore::at(redis.url()).prefix(""));
     let now = Timestamp::from_millis(1_750_000_000_000);
     let record = |revision: Revision| Record {
         head: Head {

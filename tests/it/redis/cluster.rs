@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::rt::System;
 use bsession::store::{Answer, Key};
-use bsession::testing::redis_store;
+use bsession::{RedisStore, testing};
 use bsession_redis_servers::{Cluster, wait_until};
 use serde_json::json;
 
@@ -230,7 +230,7 @@ fn a_master_that_hands_over_loses_nothing() {
 }
 
 /// Replication is asynchronous: what the replica did not have when its master died is lost, and that
-/// is what `redis_replicas` is for.
+/// is what `replicas` is for.
 #[test]
 fn what_no_replica_has_dies_with_its_master_unless_it_was_waited_for() {
     if !redis_is_there() {
@@ -238,9 +238,9 @@ fn what_no_replica_has_dies_with_its_master_unless_it_was_waited_for() {
     }
     for replicas in [0, 1] {
         let mut cluster = Cluster::start(MASTERS, 1);
-        let site = site_with(cluster.url(), |builder| {
-            let short = Duration::from_millis(200);
-            builder.redis_replicas(replicas).store_timeout(short)
+        let settings = RedisStore::at(cluster.url()).replicas(replicas);
+        let site = site_with(settings, |builder| {
+            builder.store_timeout(Duration::from_millis(200))
         });
         let visitor = on_each_master(&cluster, &site, 1).remove(0);
         let replica = cluster.replica_of(0);
@@ -269,7 +269,7 @@ fn the_address_of_one_node_is_told_to_be_that_of_a_cluster() {
         return;
     }
     let cluster = Cluster::start(MASTERS, 0);
-    let store = redis_store(&cluster.nodes()[0].url(), "").expect("an address");
+    let store = testing::store(RedisStore::at(cluster.nodes()[0].url()).prefix(""));
     let load = async |number| match store.load(Key([number; 16])) {
         Answer::Later(loaded) => loaded.await,
         Answer::Now(loaded) => loaded,

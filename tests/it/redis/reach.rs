@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bsession::{Builder, Mode, Secure, Sessions};
+use bsession::{Builder, RedisStore, Secure, Sessions};
 
 use crate::support::{Reply, SECRET, Site};
 
@@ -17,8 +17,12 @@ pub(super) fn builder(url: &str) -> Builder {
 
 /// The same, with the time-out that there is unless told otherwise.
 pub(super) fn on_redis(url: &str) -> Builder {
+    on(RedisStore::at(url))
+}
+
+pub(super) fn on(settings: RedisStore) -> Builder {
     Sessions::builder(SECRET)
-        .mode(Mode::Redis(url.to_owned()))
+        .mode(settings)
         .secure(Secure::Never)
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bsession::RedisStore;
 use bsession_redis_servers::{Cluster, Server};
 
 use super::site::{MASTERS, on_each_master, replicated, site_with};
@@ -10,8 +11,8 @@ use crate::support::{Site, redis_is_there};
 const TIMEOUT: Duration = Duration::from_millis(400);
 
 fn site(url: String) -> Site {
-    site_with(url, |builder| {
-        builder.redis_replicas(1).store_timeout(TIMEOUT)
+    site_with(RedisStore::at(url).replicas(1), |builder| {
+        builder.store_timeout(TIMEOUT)
     })
 }
 
@@ -87,7 +88,7 @@ fn in_a_cluster_the_node_that_wrote_is_the_one_that_waits() {
         return;
     }
     let cluster = Cluster::start(MASTERS, 1);
-    let site = site_with(cluster.url(), |builder| builder.redis_replicas(1));
+    let site = site_with(RedisStore::at(cluster.url()).replicas(1), |builder| builder);
     let visitors = on_each_master(&cluster, &site, 1);
     for (number, visitor) in visitors.iter().enumerate() {
         // By now it knows the script, and the replica has come.

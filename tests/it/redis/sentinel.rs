@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bsession::RedisStore;
 use bsession_redis_servers::{Sentinels, wait_until};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ fn the_master_that_sentinels_name_is_found_again_when_it_is_another() {
         return;
     }
     let mut servers = Sentinels::start(1);
-    let site = site_with(servers.url(), |builder| builder.redis_replicas(1));
+    let site = site_with(RedisStore::at(servers.url()).replicas(1), |builder| builder);
     let visitors = [(); PER_MASTER].map(|()| {
         let visitor = site.visitor();
         assert_eq!(visitor.post("/add/n").status, 200);

@@ -1,9 +1,9 @@
 //! A site whose sessions are in Redis, and visitors with sessions where a test wants them.
 
-use bsession::Builder;
+use bsession::{Builder, RedisStore};
 use bsession_redis_servers::{Cluster, Server};
 
-use super::reach::on_redis;
+use super::reach::on;
 use super::traffic::routes;
 use crate::support::{Site, Visitor};
 
@@ -11,11 +11,11 @@ use crate::support::{Site, Visitor};
 pub const MASTERS: usize = 3;
 
 pub fn site(url: String) -> Site {
-    site_with(url, |builder| builder)
+    site_with(RedisStore::at(url), |builder| builder)
 }
 
-pub fn site_with(url: String, build: impl FnOnce(Builder) -> Builder) -> Site {
-    let service = build(on_redis(&url)).build();
+pub fn site_with(settings: RedisStore, build: impl FnOnce(Builder) -> Builder) -> Site {
+    let service = build(on(settings)).build();
     Site::open_with(service.expect("a service"), routes)
 }
 

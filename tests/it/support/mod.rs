@@ -10,8 +10,8 @@ mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bsession::testing::{Fault, FaultyStore, memory_store};
-use bsession::{Builder, Clock, Mode, Secure, Sessions};
+use bsession::testing::{self, Fault, FaultyStore};
+use bsession::{Builder, Clock, FileStore, Mode, RedisStore, Secure, Sessions};
 use bsession_redis_servers::Server as Redis;
 use tempfile::TempDir;
 
@@ -89,10 +89,8 @@ impl Setup {
             .secure(Secure::Never);
         match self.kind {
             Kind::Memory => builder.mode(Mode::Memory),
-            Kind::File => builder
-                .mode(Mode::File)
-                .sessions_dir(self.dir.path().join("sessions")),
-            Kind::Redis => builder.mode(Mode::Redis(self.server().url())),
+            Kind::File => builder.mode(FileStore::at(self.dir.path().join("sessions"))),
+            Kind::Redis => builder.mode(RedisStore::at(self.server().url())),
         }
     }
 
@@ -116,11 +114,11 @@ impl Faults {
     pub fn mode() -> (Mode, Self) {
         let faults = Self(Arc::new(Mutex::new(Box::new(|_| Fault::None))));
         let asked = faults.clone();
-        let store = FaultyStore::new(memory_store(), move |operation, _| {
+        let store = FaultyStore::new(testing::store(Mode::Memory), move |operation, _| {
             let mut says = asked.0.lock().unwrap_or_else(PoisonError::into_inner);
             says(operation)
         });
-        (Mode::Custom(Arc::new(store)), faults)
+        (Mode::from(store), faults)
     }
 
     /// Says what becomes of each operation from now on.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::error::BlockingError;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Responder, get, post};
-use bsession::{AtLimit, Clock, Handle, Mode, Secure, Sessions, session};
+use bsession::{AtLimit, Clock, FileStore, Handle, Secure, Sessions, session};
 
 use super::{Site, Visitor, Wire, secret};
 
@@ -37,8 +37,7 @@ fn serve() {
     CLOCK.rewind(Duration::from_secs(number(BEHIND)));
     let secret = secret(usize::try_from(number(NUMBER)).expect("small"));
     let sessions = Sessions::builder(secret)
-        .mode(Mode::File)
-        .sessions_dir(directory)
+        .mode(FileStore::at(directory))
         .clock(CLOCK.clone())
         .secure(Secure::Never);
     let sessions = match told(GOES).as_deref() {

@@ -1,11 +1,12 @@
 //! A server process: a route for each thing that visitors do, until its stdin ends.
 
 use std::io::Write;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use actix_web::web::{Json, Path};
 use actix_web::{App, HttpResponse, HttpServer, Responder, get, post};
-use bsession::{Flash, Level, Mode, Sessions, session};
+use bsession::{Builder, FileStore, Flash, Level, Mode, RedisStore, Secure, Sessions, session};
 use serde_json::json;
 
 use crate::machine;
@@ -202,19 +203,33 @@ async fn health(sessions: Sessions) -> impl Responder {
     }))
 }
 
+/// It serves plain http, in release builds, too.
+fn builder() -> Builder {
+    Sessions::builder(SECRET).secure(Secure::Never)
+}
+
+/// The name of the cookie.
+pub(crate) fn cookie_name() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| {
+        let sessions = builder().build().expect("a service in memory");
+        sessions.cookie_name().to_owned()
+    });
+    &NAME
+}
+
 /// Serves until stdin ends, which it does with the parent.
 pub(crate) fn serve(place: String) -> std::io::Result<()> {
     env_logger::init();
-    let builder = Sessions::builder(SECRET)
+    let builder = builder()
         .idle(IDLE)
         .browser_session(true)
         .store_timeout(STORE_TIMEOUT);
     let builder = if place.is_empty() {
         builder.mode(Mode::Memory)
     } else if place.starts_with("redis://") {
-        builder.mode(Mode::Redis(place))
+        builder.mode(RedisStore::at(place))
     } else {
-        builder.mode(Mode::File).sessions_dir(place)
+        builder.mode(FileStore::at(place))
     };
     let sessions = builder.build().map_err(std::io::Error::other)?;
     actix_web::rt::System::new().block_on(async move {

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::app::cookie_name;
+
 /// Longer than a server may take: it gives up on its store before.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -89,7 +91,7 @@ impl Connection {
 }
 
 fn session_cookie(header: &str) -> Option<String> {
-    let value = header.strip_prefix("bsession=")?;
+    let value = header.strip_prefix(cookie_name())?.strip_prefix('=')?;
     value.split(';').next().map(str::to_owned)
 }
 
@@ -99,7 +101,8 @@ fn request(method: &str, path: &str, cookies: &[&str]) -> String {
     for (place, cookie) in cookies.iter().enumerate() {
         let before = if place == 0 { "Cookie: " } else { "; " };
         request.push_str(before);
-        request.push_str("bsession=");
+        request.push_str(cookie_name());
+        request.push('=');
         request.push_str(cookie);
     }
     if !cookies.is_empty() {

@@ -33,10 +33,13 @@ mod name;
 mod operations;
 mod pace;
 mod session;
+mod settings;
 mod stop;
 mod sweep;
 #[cfg(test)]
 mod tests;
+
+pub use self::settings::FileStore;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,7 +83,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// Keeps sessions in the files of one directory, which several processes may share.
 #[derive(Clone)]
-pub(crate) struct FileStore(Arc<Shared>);
+pub(crate) struct OpenFiles(Arc<Shared>);
 
 /// What operations have in common, wherever they are done.
 struct Shared {
@@ -109,7 +112,7 @@ impl Files<'_> {
     }
 }
 
-impl FileStore {
+impl OpenFiles {
     /// Opens the directory at `path`, and makes it if it is missing.
     ///
     /// # Errors
@@ -127,6 +130,11 @@ impl FileStore {
             round: Mutex::default(),
             pace: Pace::default(),
         })))
+    }
+
+    /// The absolute path of the directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0.path
     }
 
     /// Does `op`, at once or later; `absent` is what it comes to if there is no such file.
@@ -292,7 +300,7 @@ impl Shared {
     }
 }
 
-impl Store for FileStore {
+impl Store for OpenFiles {
     fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
         self.answer(|| None, move |files| operations::load(files, key))
     }

@@ -48,10 +48,13 @@ mod operations;
 mod route;
 mod scripts;
 mod servers;
+mod settings;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod url;
+
+pub use self::settings::RedisStore;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -84,7 +87,7 @@ const FORGET_AFTER: Duration = Duration::from_secs(600);
 
 /// Keeps sessions in Redis, alone, with replicas or as a cluster.
 #[derive(Clone)]
-pub(crate) struct RedisStore(Arc<Shared>);
+pub(crate) struct OpenRedis(Arc<Shared>);
 
 struct Shared {
     servers: Servers,
@@ -97,7 +100,7 @@ struct Shared {
     patience: Duration,
 }
 
-impl RedisStore {
+impl OpenRedis {
     /// Connects to nothing yet.
     ///
     /// # Errors
@@ -261,7 +264,7 @@ impl Shared {
     }
 }
 
-impl Store for RedisStore {
+impl Store for OpenRedis {
     fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
         Answer::later(self.0.load(key))
     }

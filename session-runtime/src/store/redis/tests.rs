@@ -55,7 +55,7 @@ fn redis_is_there() -> bool {
 /// A cluster, with a session under the old key.
 struct Site {
     _cluster: Cluster,
-    store: RedisStore,
+    store: OpenRedis,
     asked: Asked,
 }
 
@@ -65,7 +65,7 @@ impl Site {
             return None;
         }
         let cluster = Cluster::start(3, 0);
-        let store = RedisStore::new(&cluster.url(), "", 0, Duration::from_secs(2)).unwrap();
+        let store = OpenRedis::new(&cluster.url(), "", 0, Duration::from_secs(2)).unwrap();
         let asked = Asked::new(Arc::new(store.clone()));
         let site = Self {
             _cluster: cluster,
@@ -275,7 +275,7 @@ fn those_who_hang_up_early_do_not_keep_a_worker_from_knowing_its_cluster() {
     let proxy = Proxy::before(cluster.nodes()[0].port());
     proxy.delay(Duration::from_millis(100));
     let url = format!("redis-cluster://127.0.0.1:{}", proxy.port());
-    let store = RedisStore::new(&url, PREFIX, 0, Duration::from_secs(10)).unwrap();
+    let store = OpenRedis::new(&url, PREFIX, 0, Duration::from_secs(10)).unwrap();
     actix_web::rt::System::new().block_on(async {
         let end = tokio::time::Instant::now() + Duration::from_secs(20);
         let wait = Duration::from_millis(50);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::layout::Tombstone;
 use super::super::name::Name;
-use super::super::{Durability, FileStore};
+use super::super::{Durability, OpenFiles};
 use super::assert_same;
 use super::says::Says;
 use crate::clock::Timestamp;
@@ -40,7 +40,7 @@ impl Drop for Site<'_> {
 impl<'b> Site<'b> {
     pub(super) fn new(dir: &Path, bytes: &'b [u8], says: Says) -> Self {
         let root = dir.join("sessions");
-        let store = FileStore::open(&root, Durability::Process).unwrap();
+        let store = OpenFiles::open(&root, Durability::Process).unwrap();
         let store = Asked::new(Arc::new(store));
         fs::create_dir(root.join(Name::bucket_of(KEY).as_str())).unwrap();
         Self {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::name::{Name, WHOLE};
-use super::{Durability, FileStore};
+use super::{Durability, OpenFiles};
 use crate::clock::Timestamp;
 use crate::record::{Body, Handle, Head, Key, Record, Revision, Summary, UserKey};
 use crate::store::asked::{Asked, Slice};
@@ -38,7 +38,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A store in a directory of its own.
 struct Fixture {
     dir: tempfile::TempDir,
-    files: FileStore,
+    files: OpenFiles,
     store: Asked,
     _quiet: forks::Quiet,
 }
@@ -54,7 +54,7 @@ impl Fixture {
 
     fn at(dir: tempfile::TempDir, durability: Durability) -> Self {
         let _quiet = forks::Quiet::new();
-        let files = FileStore::open(&dir.path().join("sessions"), durability).unwrap();
+        let files = OpenFiles::open(&dir.path().join("sessions"), durability).unwrap();
         let store = Asked::new(Arc::new(files.clone()));
         Self {
             dir,
@@ -196,7 +196,7 @@ fn assert_same(found: &Record, expected: &Record) {
 
 /// Another store on a directory, as another process has it.
 fn opened(path: &Path, durability: Durability) -> std::io::Result<Asked> {
-    Ok(Asked::new(Arc::new(FileStore::open(path, durability)?)))
+    Ok(Asked::new(Arc::new(OpenFiles::open(path, durability)?)))
 }
 
 /// An answer that needs no waiting.

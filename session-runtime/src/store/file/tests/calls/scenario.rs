@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::store::memory::MemoryStore;
+use crate::store::memory::OpenMemory;
 
 /// An operation, and the time it is told.
 #[derive(Clone, Debug)]
@@ -227,7 +227,7 @@ impl Scenario {
     }
 
     fn in_order(&self, steps: &[(Place, How)]) -> Order {
-        let store = Asked::new(Arc::new(MemoryStore::new(None)));
+        let store = Asked::new(Arc::new(OpenMemory::new(None)));
         self.begin(&store);
         let steps = steps
             .iter()
