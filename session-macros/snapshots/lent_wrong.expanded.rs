@@ -37,7 +37,7 @@ async fn lent_wrong<'a>(
     "expected `require` (who is logged in) or `require = \"key\"` (whose session has that key)"
 }
 ::core::compile_error! {
-    "expected `realm = EXPR`, where `EXPR` gives a `bsession::Sessions`"
+    "expected `sessions = EXPR`, where `EXPR` gives a `bsession::Sessions`"
 }
 ::core::compile_error! {
     "the user is read, not written: write `&str`"

@@ -1,4 +1,4 @@
-//! What comes before the body: the service of `realm`, and what the other words ask for.
+//! What comes before the body: the service of `sessions`, and what the other words ask for.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -14,7 +14,7 @@ pub(crate) fn admit(args: &Args, sig: &Signature) -> Option<TokenStream> {
         return None;
     };
     let ours = Span::mixed_site();
-    let connect = args.realm.as_ref().map(|service| {
+    let connect = args.sessions.as_ref().map(|service| {
         let connect =
             quote_spanned!(ours.located_at(service.span())=> __request.connect(&(#service)));
         quote_spanned! {ours=>

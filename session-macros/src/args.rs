@@ -20,7 +20,7 @@ pub(crate) struct Args {
     pub(crate) lock: Option<Span>,
     pub(crate) purge: Option<Span>,
     pub(crate) readonly: Option<Span>,
-    pub(crate) realm: Option<Expr>,
+    pub(crate) sessions: Option<Expr>,
     pub(crate) redirect: Option<Redirect>,
     pub(crate) renew: Option<Span>,
     pub(crate) require: Option<Require>,
@@ -84,9 +84,9 @@ impl Args {
             "lock" => flag(&mut self.lock, &word, input),
             "purge" => flag(&mut self.purge, &word, input),
             "readonly" => flag(&mut self.readonly, &word, input),
-            "realm" => {
+            "sessions" => {
                 let value = service(at, input)?;
-                once(&mut self.realm, &word, value)
+                once(&mut self.sessions, &word, value)
             }
             "redirect" => {
                 let path = path(at, input)?;
@@ -195,7 +195,7 @@ fn path(word: Span, input: ParseStream<'_>) -> syn::Result<LitStr> {
 
 /// An expression that gives a session service.
 fn service(word: Span, input: ParseStream<'_>) -> syn::Result<Expr> {
-    let expected = "expected `realm = EXPR`, where `EXPR` gives a `bsession::Sessions`";
+    let expected = "expected `sessions = EXPR`, where `EXPR` gives a `bsession::Sessions`";
     let service: Expr = value(word, input, expected)?;
     if matches!(service, Expr::Lit(_)) {
         return Err(Error::new_spanned(service, expected));

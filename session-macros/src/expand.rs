@@ -144,7 +144,7 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
 
     // Without a return type nobody connects.
     let returns = matches!(sig.output, ReturnType::Type(..));
-    let (call, call_ty) = if args.realm.is_some() && returns {
+    let (call, call_ty) = if args.sessions.is_some() && returns {
         (
             quote_spanned!(ours=> __request),
             quote_spanned!(ours=> ::bsession::__private::Request),

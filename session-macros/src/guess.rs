@@ -1,7 +1,7 @@
 //! The words that there are, and which of them is meant by one that there is not.
 
 pub(crate) const WORDS: [&str; 9] = [
-    "csrf", "fresh", "lock", "purge", "readonly", "realm", "redirect", "renew", "require",
+    "csrf", "fresh", "lock", "purge", "readonly", "redirect", "renew", "require", "sessions",
 ];
 
 /// What is called so elsewhere.
@@ -12,8 +12,8 @@ const ELSEWHERE: [(&str, &str); 9] = [
     ("login", "require"),
     ("logout", "purge"),
     ("regenerate", "renew"),
-    ("service", "realm"),
-    ("sessions", "realm"),
+    ("realm", "sessions"),
+    ("service", "sessions"),
     ("user", "require"),
 ];
 

@@ -297,7 +297,7 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// ## `realm`
+/// ## `sessions`
 ///
 /// The session is that of another service, which the expression gives, such as the administrators' beside the
 /// visitors'. The expression is evaluated after the extractors, and may use them.
@@ -311,7 +311,7 @@ use crate::handler::Handler;
 /// }
 ///
 /// #[get("/admin")]
-/// #[session(realm = services.admin, require)]
+/// #[session(sessions = services.admin, require)]
 /// async fn admin(services: Data<Services>, user: &str) -> impl Responder {
 ///     format!("hello {user}")
 /// }

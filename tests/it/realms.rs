@@ -16,14 +16,14 @@ struct Services {
 }
 
 #[post("/admin/login")]
-#[session(realm = services.admin)]
+#[session(sessions = services.admin)]
 async fn login(services: Data<Services>) -> impl Responder {
     session.login("root");
     "in"
 }
 
 #[get("/admin")]
-#[session(require, realm = services.admin)]
+#[session(require, sessions = services.admin)]
 async fn show(services: Data<Services>, user: &str) -> bsession::Result<impl Responder> {
     Ok(format!(
         "{user} {}",
@@ -32,14 +32,14 @@ async fn show(services: Data<Services>, user: &str) -> bsession::Result<impl Res
 }
 
 #[post("/admin/logout")]
-#[session(realm = services.admin, purge)]
+#[session(sessions = services.admin, purge)]
 async fn logout(services: Data<Services>) -> impl Responder {
     "out"
 }
 
 /// Reads the administrator's session beside the visitor's.
 #[get("/both")]
-#[session(realm = services.admin, readonly)]
+#[session(sessions = services.admin, readonly)]
 async fn both(services: Data<Services>, mut visitor: Connection) -> impl Responder {
     web::Json(json!({ "admin": session.user(), "visitor": visitor.session().user() }))
 }

@@ -50,7 +50,7 @@ static GLOBAL: OnceCell<Sessions> = OnceCell::new();
 ///
 /// Most applications have one, made by [`init`](crate::init) and never seen again. As an extractor it
 /// is the service that the handler's session comes from: the innermost one that the application or a scope was given by
-/// `app_data`, else the global one. A handler that names another service by `realm` has to ask that one for its users.
+/// `app_data`, else the global one. A handler that names another service by `sessions` has to ask that one for its users.
 #[derive(Clone)]
 pub struct Sessions(pub(crate) Arc<Service>);
 

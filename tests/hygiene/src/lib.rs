@@ -80,14 +80,14 @@ pub async fn words(cart: &mut Cart, id: ::actix_web::web::Path<u32>, user: &str)
     "words"
 }
 
-/// In another realm, with a key that must be there.
-#[session(realm = sessions, require = "key", readonly)]
-pub async fn realm(
+/// Of another service, with a key that must be there.
+#[session(sessions = sessions, require = "key", readonly)]
+pub async fn of_another_service(
     sessions: ::actix_web::web::Data<::bsession::Sessions>,
     cart: &Cart,
 ) -> &'static str {
     let _ = cart.items.len();
-    "realm"
+    "another"
 }
 
 /// A type with a handler.

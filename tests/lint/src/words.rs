@@ -12,7 +12,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .route("/require", web::get().to(require))
         .route("/require-key", web::get().to(require_key))
         .route("/fresh", web::get().to(fresh))
-        .route("/realm", web::get().to(realm))
+        .route("/another", web::get().to(of_another_service))
         .route("/views/{id}", web::get().to(views))
         .route("/destructured", web::get().to(destructured))
         .route("/named", web::get().to(named))
@@ -59,8 +59,8 @@ async fn fresh(user: &str, id: Option<Path<u32>>) -> String {
     id.map_or_else(|| user.to_owned(), |number| number.to_string())
 }
 
-#[session(realm = services, require)]
-async fn realm(services: Data<Sessions>) -> impl Responder {
+#[session(sessions = services, require)]
+async fn of_another_service(services: Data<Sessions>) -> impl Responder {
     session.user().map(str::to_owned)
 }
 

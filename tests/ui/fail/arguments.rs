@@ -97,9 +97,9 @@ async fn fresh_words() -> &'static str {
     "fresh"
 }
 
-#[session(realm)]
-async fn which_realm() -> &'static str {
-    "realm"
+#[session(sessions)]
+async fn which_sessions() -> &'static str {
+    "sessions"
 }
 
 #[session(redirect = "/login")]
@@ -127,9 +127,9 @@ async fn where_to() -> &'static str {
     "login"
 }
 
-#[session(realm = "admin")]
-async fn realm_by_name() -> &'static str {
-    "realm"
+#[session(sessions = "admin")]
+async fn sessions_by_name() -> &'static str {
+    "sessions"
 }
 
 #[session(csrf = true)]

@@ -52,13 +52,13 @@ async fn with_an_extractor(id: Path<u32>) -> String {
     id.to_string()
 }
 
-#[session(csrf, realm = ADMIN, require, redirect = "/login")]
+#[session(csrf, sessions = ADMIN, require, redirect = "/login")]
 async fn all(id: Path<u32>, user: &str) -> String {
     format!("{id} {user}")
 }
 
-#[session(csrf, realm = ADMIN)]
-async fn in_a_realm() -> &'static str {
+#[session(csrf, sessions = ADMIN)]
+async fn of_another_service() -> &'static str {
     "posted"
 }
 
@@ -69,7 +69,7 @@ async fn one_after_the_other() -> bsession::Result<String> {
     Ok(count.to_string())
 }
 
-#[session(lock, csrf, require, realm = ADMIN)]
+#[session(lock, csrf, require, sessions = ADMIN)]
 async fn locked(id: Path<u32>, user: &str) -> String {
     format!("{id} {user}")
 }
@@ -84,35 +84,35 @@ fn admin() -> Sessions {
     Sessions::builder("kept in the environment, not in the code").build().unwrap()
 }
 
-#[session(realm = ADMIN)]
+#[session(sessions = ADMIN)]
 async fn in_a_static() -> impl Responder {
     session["key"].to_string()
 }
 
-#[session(realm = &*ADMIN, require)]
+#[session(sessions = &*ADMIN, require)]
 async fn by_reference(user: &str) -> impl Responder {
     user.to_owned()
 }
 
-#[session(realm = services.admin, readonly)]
+#[session(sessions = services.admin, readonly)]
 async fn in_an_extractor(services: Data<Services>) -> String {
     session["key"].to_string()
 }
 
-#[session(require, realm = sessions, renew)]
+#[session(require, sessions = sessions, renew)]
 async fn an_extractor(sessions: Data<Sessions>, id: Path<u32>) -> Result<String, bsession::Error> {
     session.insert("id", *id)?;
     Ok(String::new())
 }
 
-#[session(realm = { let (a, _) = (admin(), 1); a })]
+#[session(sessions = { let (a, _) = (admin(), 1); a })]
 async fn a_block() -> impl Responder {
     session["key"].to_string()
 }
 
 fn main() {
     drop((web::get().to(none), web::get().to(comma), web::get().to(order), web::get().to(fresh)));
-    drop((web::post().to(same_origin), web::post().to(with_an_extractor), web::post().to(all), web::post().to(in_a_realm)));
+    drop((web::post().to(same_origin), web::post().to(with_an_extractor), web::post().to(all), web::post().to(of_another_service)));
     drop((web::post().to(one_after_the_other), web::post().to(locked)));
     drop((web::get().to(redirect), key, web::get().to(key_of_user), web::get().to(in_a_static), web::get().to(by_reference)));
     drop((web::get().to(in_an_extractor), web::get().to(an_extractor), web::get().to(a_block)));

@@ -3,24 +3,24 @@
 use actix_web::web::Data;
 use bsession::{Sessions, session};
 
-#[session(realm = services)]
+#[session(sessions = services)]
 async fn no_service(services: Data<u32>) -> &'static str {
-    "realm"
+    "sessions"
 }
 
-#[session(realm = ADMIN)]
-async fn unknown_realm() -> &'static str {
-    "realm"
+#[session(sessions = ADMIN)]
+async fn unknown_sessions() -> &'static str {
+    "sessions"
 }
 
-#[session(realm = services.admin)]
+#[session(sessions = services.admin)]
 async fn no_such_extractor() -> &'static str {
-    "realm"
+    "sessions"
 }
 
-#[session(realm = services.admin)]
+#[session(sessions = services.admin)]
 async fn no_such_field(services: Data<Sessions>) -> &'static str {
-    "realm"
+    "sessions"
 }
 
 fn main() {}

@@ -1,4 +1,4 @@
-#[session(realm = services.admin)]
+#[session(sessions = services.admin)]
 async fn admin(services: Data<Services>) {
     session["n"] = 1.into();
 }

@@ -1,4 +1,4 @@
-async fn realm(
+async fn of_another_service(
     (
         __csrf,
         __request,
