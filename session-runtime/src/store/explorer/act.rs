@@ -3,7 +3,50 @@
 use super::cell::{Set, handle};
 use crate::store::Which;
 
-/// The act of an actor.
+/// A revocation of all sessions of the first user.
+pub(super) const ALL: Act = Act::Revoke {
+    users: 0b010,
+    which: Meant::All,
+};
+
+/// A revocation of all sessions of one user who has a key under each of two secrets.
+pub(super) const BOTH: Act = Act::Revoke {
+    users: 0b110,
+    which: Meant::All,
+};
+
+pub(super) const fn all_but(session: u8) -> Act {
+    Act::Revoke {
+        users: 0b010,
+        which: Meant::AllBut(session),
+    }
+}
+
+pub(super) const fn only(session: u8) -> Act {
+    Act::Revoke {
+        users: 0b010,
+        which: Meant::One(session),
+    }
+}
+
+pub(super) const fn renew(from: u8, new: u8) -> Act {
+    Act::Renew { from, new }
+}
+
+pub(super) const fn login(from: u8, new: u8, user: u8) -> Act {
+    Act::Login {
+        from,
+        new,
+        user,
+        fresh: new + 1,
+    }
+}
+
+pub(super) const fn move_to(user: u8) -> Act {
+    Act::Move { from: 0, user }
+}
+
+/// The act of an actor. Keys, sessions and users are small numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Act {
     /// Loads a session and adds one to its counter.
@@ -14,14 +57,14 @@ pub(super) enum Act {
     Visit(u8),
     /// Gives a session a new key.
     Renew { from: u8, new: u8 },
-    /// Logs a user in under a new key; if the session is gone, begins another one.
+    /// Logs a user in under a new key. If the session is gone, begins another one.
     Login {
         from: u8,
         new: u8,
         user: u8,
         fresh: u8,
     },
-    /// Logs a user in, and if that fails once more under another key.
+    /// Logs a user in. If that fails, tries once more with another new key.
     LoginTwice {
         from: u8,
         new: u8,
@@ -30,15 +73,15 @@ pub(super) enum Act {
     },
     /// Begins a session.
     Create { new: u8, fresh: u8, user: u8 },
-    /// Writes a session anew for the key of its user under another secret.
+    /// Writes a session again, for the key that its user has under another secret.
     Move { from: u8, user: u8 },
     /// Logs out: removes a session by the key of its cookie.
     Purge(u8),
-    /// Ends sessions of the users, the keys of one user under as many secrets.
+    /// Ends sessions of a user, who has one key for each secret.
     Revoke { users: Set, which: Meant },
     /// Lists the sessions of a user.
     List(u8),
-    /// Sweeps all of the store so many times.
+    /// Sweeps the whole store so many times.
     Sweep(u8),
 }
 
@@ -61,7 +104,7 @@ impl Meant {
 }
 
 impl Act {
-    /// The key of the cookie that the actor needs before it can begin.
+    /// Returns the key of the cookie that the actor needs before it can begin.
     pub(super) fn cookie(self) -> Option<u8> {
         match self {
             Self::Update(key) | Self::Touch(key) | Self::Visit(key) | Self::Purge(key) => Some(key),
@@ -73,7 +116,7 @@ impl Act {
         }
     }
 
-    /// The keys that the actor may write to.
+    /// Returns the keys that the actor may write to.
     pub(super) fn keys(self) -> Set {
         let others = match self {
             Self::Renew { new, .. } => 1 << new,
@@ -86,7 +129,7 @@ impl Act {
         others | self.cookie().map_or(0, |key| 1 << key)
     }
 
-    /// The user whose the session becomes.
+    /// Returns the user who gets the session.
     pub(super) fn user(self) -> Option<u8> {
         match self {
             Self::Login { user, .. } | Self::LoginTwice { user, .. } | Self::Move { user, .. } => {
@@ -96,7 +139,7 @@ impl Act {
         }
     }
 
-    /// True if it ends sessions.
+    /// True if the act ends sessions.
     pub(super) fn ends(self) -> bool {
         matches!(self, Self::Purge(_) | Self::Revoke { .. })
     }
@@ -104,12 +147,12 @@ impl Act {
 
 /// An answer to an actor, or to its visitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum ActorEvent {
     /// The update of this session was acknowledged.
     Updated {
         session: u8,
     },
-    /// The cookie of `new` was sent, in place of that of `old`.
+    /// The cookie of `new` was sent, in place of the cookie of `old`.
     Sent {
         old: Option<u8>,
         new: u8,
@@ -127,12 +170,13 @@ pub(super) enum Event {
         session: u8,
         key: u8,
     },
-    /// These were all.
+    /// The list is complete: it has these sessions.
     Shown {
         sessions: Set,
     },
 }
 
+/// The result of loading a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     Live,

@@ -1,17 +1,17 @@
-//! The actors: what the service does with a ledger, in the same order and with the same retries.
+//! The actors. They use a ledger as the service does: the same calls in the same order, with the same retries.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::act::{Act, Event, Meant, Seen};
-use super::cell::{Session, Set, handle, has, key, moment, second, user_key, user_keys};
+use super::act::{Act, ActorEvent, Meant, Seen};
+use super::cell::{CompactSession, Set, handle, has, key, moment, second, user_key, user_keys};
 use super::wire::Wire;
 use crate::clock::Timestamp;
 use crate::record::{Body, Head, Record, Revision};
 use crate::store::{Commit, Cursor, Ledger, Loaded, StoreError, Whose};
 
-/// An actor, with all that it needs.
-pub(super) struct Hands {
+/// An actor, and all that it needs.
+pub(super) struct Actor {
     pub(super) ledger: Ledger,
     pub(super) wire: Arc<Wire>,
     /// The number of the actor.
@@ -20,10 +20,10 @@ pub(super) struct Hands {
     pub(super) idle: u32,
 }
 
-type Done = Result<(), StoreError>;
+type ActResult = Result<(), StoreError>;
 
-impl Hands {
-    pub(super) async fn act(self, act: Act) -> Done {
+impl Actor {
+    pub(super) async fn act(self, act: Act) -> ActResult {
         match act {
             Act::Update(key) => self.update(key).await,
             Act::Touch(key) => self.touch(key).await,
@@ -61,7 +61,7 @@ impl Hands {
         }
     }
 
-    /// A revision of which there is no other.
+    /// Returns a unique revision.
     fn revision(&self, number: u64, attempt: u64) -> Revision {
         Revision {
             number,
@@ -69,7 +69,7 @@ impl Hands {
         }
     }
 
-    /// The record that follows `latest`, with an expiry that never goes back.
+    /// Returns the record that follows `latest`, with an expiry that never moves back.
     fn next(&self, latest: &Record, now: Timestamp, attempt: u64) -> Record {
         Record {
             head: Head {
@@ -86,14 +86,14 @@ impl Hands {
         now + Duration::from_secs(self.idle.into())
     }
 
-    async fn update(&self, number: u8) -> Done {
+    async fn update(&self, number: u8) -> ActResult {
         let Some(mut latest) = self.open(number).await? else {
             return Ok(());
         };
-        // The handler has run meanwhile.
+        // The handler has run in the meantime.
         let now = self.wire.now().await;
         for attempt in 0.. {
-            let mut session = Session::of(&self.next(&latest, now, attempt));
+            let mut session = CompactSession::of(&self.next(&latest, now, attempt));
             session.data += 1 << (4 * self.me);
             let record = Record {
                 head: session.head(),
@@ -103,7 +103,7 @@ impl Hands {
             let over = latest.head.revision;
             match self.ledger.commit(key(number), over, record, now).await? {
                 Commit::Saved => {
-                    self.wire.tell(Event::Updated {
+                    self.wire.tell(ActorEvent::Updated {
                         session: session.session,
                     });
                     break;
@@ -115,7 +115,7 @@ impl Hands {
         Ok(())
     }
 
-    async fn touch(&self, number: u8) -> Done {
+    async fn touch(&self, number: u8) -> ActResult {
         let Some(latest) = self.open(number).await? else {
             return Ok(());
         };
@@ -128,20 +128,19 @@ impl Hands {
         self.ledger.touch(key(number), head, now).await
     }
 
-    async fn visit(&self, number: u8) -> Done {
+    async fn visit(&self, number: u8) -> ActResult {
         let now = self.wire.now().await;
         let seen = match self.ledger.load(key(number), now).await? {
             Loaded::Live(_) => Seen::Live,
             Loaded::Retired => Seen::Retired,
             Loaded::Nothing => Seen::Nothing,
         };
-        self.wire.tell(Event::Opened { key: number, seen });
+        self.wire.tell(ActorEvent::Opened { key: number, seen });
         Ok(())
     }
 
-    /// A renewal, or the login of `user`. After a conflict it tries again with the same new key,
-    /// as the service does.
-    async fn renew(&self, old: u8, new: u8, user: Option<u8>, fresh: Option<u8>) -> Done {
+    /// Renews a session, or logs `user` in. After a conflict it tries again with the same new key, as the service does.
+    async fn renew(&self, old: u8, new: u8, user: Option<u8>, fresh: Option<u8>) -> ActResult {
         let Some(mut latest) = self.open(old).await? else {
             return Ok(());
         };
@@ -155,7 +154,7 @@ impl Hands {
             let renewal = self.ledger.renew(key(old), over, key(new), record, now);
             match renewal.await? {
                 Commit::Saved => {
-                    self.wire.tell(Event::Sent {
+                    self.wire.tell(ActorEvent::Sent {
                         old: Some(old),
                         new,
                     });
@@ -173,12 +172,14 @@ impl Hands {
         Ok(())
     }
 
-    /// A session, which takes the place of an old one if that had ended. Then the key that was
-    /// made for the renewal comes first.
-    async fn create(&self, old: Option<u8>, keys: [u8; 2], user: u8) -> Done {
+    /// Creates a session under the first of the keys that is free.
+    ///
+    /// If `old` had ended before it could be renewed, this session replaces it, and the first key is the one that was
+    /// made for the renewal.
+    async fn create(&self, old: Option<u8>, keys: [u8; 2], user: u8) -> ActResult {
         let now = self.wire.now().await;
         for new in keys {
-            let session = Session {
+            let session = CompactSession {
                 session: 4 + self.me,
                 user,
                 number: 1,
@@ -193,14 +194,14 @@ impl Hands {
                 body: Body::from_bytes(session.data.to_le_bytes()),
             };
             if self.ledger.create(key(new), record, now).await? {
-                self.wire.tell(Event::Sent { old, new });
+                self.wire.tell(ActorEvent::Sent { old, new });
                 return Ok(());
             }
         }
         Err(StoreError::Other("every new key is taken".into()))
     }
 
-    async fn move_to(&self, number: u8, user: u8) -> Done {
+    async fn move_to(&self, number: u8, user: u8) -> ActResult {
         let Some(mut latest) = self.open(number).await? else {
             return Ok(());
         };
@@ -217,14 +218,14 @@ impl Hands {
         Ok(())
     }
 
-    async fn purge(&self, number: u8) -> Done {
+    async fn purge(&self, number: u8) -> ActResult {
         let now = self.wire.now().await;
         self.ledger.remove(key(number), now).await?;
-        self.wire.tell(Event::Removed { key: number });
+        self.wire.tell(ActorEvent::Removed { key: number });
         Ok(())
     }
 
-    async fn revoke(&self, users: Set, which: Meant) -> Done {
+    async fn revoke(&self, users: Set, which: Meant) -> ActResult {
         let users = user_keys(users);
         let whose = Whose {
             users: &users,
@@ -233,7 +234,7 @@ impl Hands {
         let now = self.wire.now().await;
         let listed = self.ledger.on_list(whose).await?;
         let is_whole = match which {
-            // A session that asks for it is known to be on the list.
+            // The session that asks for this is live, so it is on the list if the list is whole.
             Meant::AllBut(own) => listed.whole && listed.handles.contains(&handle(own)),
             Meant::All | Meant::One(_) => listed.whole,
         };
@@ -252,11 +253,11 @@ impl Hands {
             }
         }
         result?;
-        self.wire.tell(Event::Revoked);
+        self.wire.tell(ActorEvent::Revoked);
         Ok(())
     }
 
-    async fn list(&self, user: u8) -> Done {
+    async fn list(&self, user: u8) -> ActResult {
         let now = self.wire.now().await;
         let listed = self.ledger.sessions_of(&[user_key(user)], now).await?;
         let mut sessions = 0;
@@ -266,13 +267,13 @@ impl Hands {
             assert!(!has(sessions, session), "a session is shown twice");
             sessions |= 1 << session;
             let key = listing.key.0[0];
-            self.wire.tell(Event::Shows { session, key });
+            self.wire.tell(ActorEvent::Shows { session, key });
         }
-        self.wire.tell(Event::Shown { sessions });
+        self.wire.tell(ActorEvent::Shown { sessions });
         Ok(())
     }
 
-    async fn sweep(&self, rounds: u8) -> Done {
+    async fn sweep(&self, rounds: u8) -> ActResult {
         for _ in 0..rounds {
             let now = self.wire.now().await;
             assert!(now > moment(0));

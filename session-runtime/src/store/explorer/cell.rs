@@ -8,7 +8,7 @@ use crate::store::Entry;
 
 /// The number of keys.
 pub(super) const KEYS: usize = 6;
-/// The number of users; the first one is nobody.
+/// The number of users. The first one stands for nobody.
 pub(super) const USERS: usize = 3;
 
 /// A set of small numbers, as bits.
@@ -18,7 +18,7 @@ pub(super) fn has(set: Set, number: u8) -> bool {
     set >> number & 1 == 1
 }
 
-/// The numbers in a set.
+/// Returns the numbers in a set.
 pub(super) fn members(set: Set) -> impl DoubleEndedIterator<Item = u8> {
     (0..8).filter(move |&number| has(set, number))
 }
@@ -31,17 +31,17 @@ pub(super) fn user_key(user: u8) -> UserKey {
     UserKey([user; 16])
 }
 
-/// The users in a set, as a store knows them.
+/// Returns the keys of the users in a set.
 pub(super) fn user_keys(users: Set) -> Vec<UserKey> {
     members(users).map(user_key).collect()
 }
 
-/// The handle of the session with this number; zeros are no session's.
+/// Returns the handle of the session with this number. It is never zeros, which no session has.
 pub(super) fn handle(session: u8) -> Handle {
     Handle([session + 1; 12])
 }
 
-/// A second of the scenario as a moment, far enough from the beginning of time to go back a little.
+/// Converts a second of the scene to a timestamp.
 pub(super) fn moment(second: u32) -> Timestamp {
     Timestamp::from_millis(0) + Duration::from_secs(second.into())
 }
@@ -52,7 +52,7 @@ pub(super) fn second(moment: Timestamp) -> u32 {
 
 /// A record in few bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Session {
+pub(super) struct CompactSession {
     /// The number of the session, the same through all its renewals.
     pub(super) session: u8,
     /// The user, or 0 for nobody.
@@ -65,7 +65,7 @@ pub(super) struct Session {
     pub(super) data: u16,
 }
 
-impl Session {
+impl CompactSession {
     pub(super) fn of(record: &Record) -> Self {
         let Record { head, body, .. } = record;
         let data = body.as_bytes().try_into();
@@ -102,14 +102,14 @@ impl Session {
 /// An entry in few bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cell {
-    Live(Session),
+    Live(CompactSession),
     Ended { at: u32, successor: Option<u8> },
 }
 
 impl Cell {
     pub(super) fn of(entry: &Entry) -> Self {
         match entry {
-            Entry::Live(record) => Self::Live(Session::of(record)),
+            Entry::Live(record) => Self::Live(CompactSession::of(record)),
             Entry::Ended { at, successor } => Self::Ended {
                 at: second(*at),
                 successor: successor.map(|key| key.0[0]),
@@ -117,7 +117,7 @@ impl Cell {
         }
     }
 
-    /// The entry, with its body or without.
+    /// Returns the entry, with its body if `whole`.
     pub(super) fn entry(self, whole: bool) -> Entry {
         match self {
             Self::Live(session) => Entry::Live(Record {
@@ -136,7 +136,7 @@ impl Cell {
         }
     }
 
-    pub(super) fn session(self) -> Option<Session> {
+    pub(super) fn session(self) -> Option<CompactSession> {
         match self {
             Self::Live(session) => Some(session),
             Self::Ended { .. } => None,

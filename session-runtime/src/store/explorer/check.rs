@@ -1,44 +1,44 @@
-//! The promises of the ledger, looked at after each step.
+//! The promises of the ledger, which are checked after each step.
 
-use super::act::{Act, Event, Seen};
-use super::cell::{Cell, KEYS, Session, Set, USERS, handle, has, members, moment};
+use super::act::{Act, ActorEvent, Seen};
+use super::cell::{Cell, CompactSession, KEYS, Set, USERS, handle, has, members, moment};
 use super::scene::Scene;
-use super::wire::Call;
+use super::wire::StoreCall;
 use super::world::{World, keys_of, lives, sessions_of};
 use crate::record::{RETIRED, TOMBSTONE};
 
-/// The most actors that there may be.
+/// The most actors that a scene may have.
 pub(super) const ACTORS: usize = 4;
 const SESSIONS: usize = 8;
 
-/// The seconds that a request may take at most: what takes longer has no promise.
+/// The most seconds that a request may take. A slower request has no promise.
 pub(super) const SLACK: u32 = 10;
 
-type Checked = Result<(), String>;
+type CheckResult = Result<(), String>;
 
-/// A note of what was there when an actor began.
+/// A note of the state when an actor began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Begun {
-    /// The keys that it has to end, as far as they live on.
+    /// The keys that the actor has to end and that are still live.
     keys: Set,
-    /// The sessions that it has to end or to show.
+    /// The sessions that the actor has to end or to show.
     sessions: Set,
-    /// The sessions that were acknowledged to be over.
+    /// The sessions whose end had been acknowledged.
     over: Set,
     /// The keys whose cookies had been sent.
     known: Set,
-    /// The keys that have been those of the user's sessions since.
+    /// The keys that the user's sessions have had since then.
     theirs: Set,
 }
 
-/// A note of all that was acknowledged so far.
+/// A note of everything that was acknowledged so far.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Promises {
     /// The keys whose cookies were sent.
     pub(super) known: Set,
     /// The keys whose cookies were replaced.
     left: Set,
-    /// The updates of each session, four bits for each actor.
+    /// The number of updates of each session, in four bits for each actor.
     updates: [u16; SESSIONS],
     removed: Set,
     /// The sessions of each user that were revoked.
@@ -61,13 +61,13 @@ impl Promises {
         }
     }
 
-    /// Notes what there is when an actor begins.
+    /// Notes the state when an actor begins.
     pub(super) fn begin(&mut self, scene: &Scene, actor: u8, world: &World, second: u32) {
         let mut begun = Begun::default();
         let act = scene.acts[usize::from(actor)];
         match act {
             Act::Revoke { .. } => {
-                let is_meant = |(_, session): &(u8, Session)| is_meant(act, session);
+                let is_meant = |(_, session): &(u8, CompactSession)| is_meant(act, session);
                 begun.keys = keys_of(lives(world, second).filter(is_meant));
                 begun.sessions = sessions_of(self.reached(world, second).filter(is_meant));
             }
@@ -76,7 +76,7 @@ impl Promises {
                 begun.keys = twins(scene, key, world, second);
             }
             Act::List(user) => {
-                let is_theirs = |(_, session): &(u8, Session)| session.user == user;
+                let is_theirs = |(_, session): &(u8, CompactSession)| session.user == user;
                 begun.sessions = sessions_of(self.reached(world, second).filter(is_theirs));
                 begun.over = self.removed | self.revoked[usize::from(user)];
                 begun.known = self.known;
@@ -87,8 +87,8 @@ impl Promises {
         self.begun[usize::from(actor)] = begun;
     }
 
-    /// The live sessions to which the cookies that were sent lead.
-    fn reached(&self, world: &World, second: u32) -> impl Iterator<Item = (u8, Session)> {
+    /// Returns the live sessions to which the cookies that were sent lead, each with its key.
+    fn reached(&self, world: &World, second: u32) -> impl Iterator<Item = (u8, CompactSession)> {
         members(self.known).filter_map(move |mut key| {
             for _ in 0..KEYS {
                 match world.cells[usize::from(key)] {
@@ -103,14 +103,14 @@ impl Promises {
         })
     }
 
-    /// Looks at what one call did.
+    /// Checks the changes that one call made.
     pub(super) fn step(
         &mut self,
         scene: &Scene,
         actor: u8,
-        (call, made): (&Call, u32),
+        (call, made): (&StoreCall, u32),
         (before, after): (&World, &World),
-    ) -> Checked {
+    ) -> CheckResult {
         let act = scene.acts[usize::from(actor)];
         for key in members(scene.keys()) {
             let place = usize::from(key);
@@ -144,19 +144,19 @@ impl Promises {
         Ok(())
     }
 
-    /// Notes what has come to an end of what was there when the actors began.
+    /// Updates the notes of what the actors have to end or to show.
     pub(super) fn follow(&mut self, scene: &Scene, world: &World, second: u32) {
         let mut all_begun = self.begun;
         for (act, begun) in scene.acts.iter().zip(&mut all_begun) {
             match *act {
-                // What has become another's meanwhile is none of its own.
+                // A session that another user has got in the meantime need not be ended.
                 Act::Revoke { .. } if begun.keys != 0 => {
-                    let is_meant = |(_, session): &(u8, Session)| is_meant(*act, session);
+                    let is_meant = |(_, session): &(u8, CompactSession)| is_meant(*act, session);
                     begun.keys &= keys_of(lives(world, second).filter(is_meant));
                 }
                 Act::Purge(_) if begun.keys != 0 => begun.keys &= keys_of(lives(world, second)),
                 Act::List(user) => {
-                    let is_theirs = |(_, session): &(u8, Session)| session.user == user;
+                    let is_theirs = |(_, session): &(u8, CompactSession)| session.user == user;
                     let reached = self.reached(world, second);
                     begun.sessions &= sessions_of(reached.filter(is_theirs));
                     begun.theirs |= keys_of(lives(world, second).filter(is_theirs));
@@ -167,15 +167,15 @@ impl Promises {
         self.begun = all_begun;
     }
 
-    /// Notes what an actor was told.
+    /// Notes an answer that an actor got, and checks it.
     pub(super) fn note(
         &mut self,
         scene: &Scene,
         actor: u8,
-        event: Event,
+        event: ActorEvent,
         world: &World,
         (second, clock): (u32, u32),
-    ) -> Checked {
+    ) -> CheckResult {
         let begun = self.begun[usize::from(actor)];
         let act = scene.acts[usize::from(actor)];
         let is_ended = |begun: Begun| match begun.keys {
@@ -183,10 +183,10 @@ impl Promises {
             keys => Err(format!("the keys {keys:b} outlive an acknowledged end")),
         };
         match event {
-            Event::Updated { session } => {
+            ActorEvent::Updated { session } => {
                 self.updates[usize::from(session)] += 1 << (4 * actor);
             }
-            Event::Sent { old, new } => {
+            ActorEvent::Sent { old, new } => {
                 let of_old = old.and_then(|old| scene.session_of(old));
                 if let Act::Login {
                     new: own, fresh, ..
@@ -200,8 +200,8 @@ impl Promises {
                 self.known |= 1 << new;
                 self.left |= old.map_or(0, |old| 1 << old);
             }
-            Event::Removed { .. } => {
-                // A key whose tombstone is gone leads to nothing.
+            ActorEvent::Removed { .. } => {
+                // Once its tombstone has been swept, a key leads to nothing, and the removal cannot follow it.
                 let oldest = self.ended.iter().flatten().min();
                 let span = seconds(TOMBSTONE) - SLACK;
                 if oldest.is_none_or(|&at| second.saturating_sub(at) < span) {
@@ -209,7 +209,7 @@ impl Promises {
                     is_ended(begun)?;
                 }
             }
-            Event::Revoked => {
+            ActorEvent::Revoked => {
                 if let Act::Revoke { users, .. } = act {
                     for user in members(users) {
                         self.revoked[usize::from(user)] |= begun.sessions;
@@ -217,8 +217,8 @@ impl Promises {
                 }
                 is_ended(begun)?;
             }
-            Event::Opened { key, seen } => {
-                // Whoever waited for an answer while the time went on is told as of when it asked.
+            ActorEvent::Opened { key, seen } => {
+                // An actor that waited while the time moved on gets an answer for the time at which it asked.
                 let is_now = clock == scene.clock(actor, scene_time(scene, second));
                 if let (Seen::Nothing, Some(at), true) =
                     (seen, self.ended[usize::from(key)], is_now)
@@ -227,26 +227,28 @@ impl Promises {
                     return Err("a visitor with an id that was just retired got nothing".into());
                 }
             }
-            Event::Shown { sessions } => {
+            ActorEvent::Shown { sessions } => {
                 let missing = begun.sessions & !sessions;
                 if missing != 0 && !world.lost {
                     return Err(format!("the live sessions {missing:b} are not shown"));
                 }
             }
-            // A renewal under way may show a key for a moment of which nobody has the cookie.
-            Event::Shows { session, key } if has(begun.over, session) && has(begun.known, key) => {
+            // During a renewal a key may be shown for a moment although nobody has its cookie.
+            ActorEvent::Shows { session, key }
+                if has(begun.over, session) && has(begun.known, key) =>
+            {
                 return Err("a session is shown that was over before".into());
             }
-            Event::Shows { key, .. } if !has(begun.theirs, key) => {
+            ActorEvent::Shows { key, .. } if !has(begun.theirs, key) => {
                 return Err("a session of somebody else is shown".into());
             }
-            Event::Shows { .. } => {}
+            ActorEvent::Shows { .. } => {}
         }
         Ok(())
     }
 
-    /// Looks at the whole world after a step.
-    pub(super) fn look(&self, world: &World, second: u32) -> Checked {
+    /// Checks the whole world after a step.
+    pub(super) fn look(&self, world: &World, second: u32) -> CheckResult {
         let mut with_cookie: [Option<u8>; SESSIONS] = [None; SESSIONS];
         for (key, session) in lives(world, second) {
             let number = usize::from(session.session);
@@ -285,14 +287,14 @@ impl Promises {
         Ok(())
     }
 
-    /// Looks at the world when nothing more can happen.
+    /// Checks the world when nothing more can happen.
     pub(super) fn end(
         &self,
         scene: &Scene,
         world: &World,
         second: u32,
         is_undisturbed: bool,
-    ) -> Checked {
+    ) -> CheckResult {
         let live = keys_of(lives(world, second));
         if is_undisturbed && live & !self.known != 0 {
             return Err("a session is left that nobody has the cookie of".into());
@@ -312,25 +314,25 @@ fn seconds(span: std::time::Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap()
 }
 
-/// The key of a session that is about to be removed, and those where a renewal left it behind.
+/// Returns the key of a session that is about to be removed, and the keys of the twins that renewals left behind.
 fn twins(scene: &Scene, key: u8, world: &World, second: u32) -> Set {
     let Some(own) = world.live(key, second) else {
         return 0;
     };
-    // Where two end it, the second one does not wait for the first. What was half made for
-    // another user is left to expire, and so is what is on no list any more.
+    // If two actors end the session, the second does not wait for the first. A twin that was made for another
+    // user is left to expire, and so is a twin that is no longer on a list.
     let ends = scene.acts.iter().filter(|act| act.ends()).count();
     let is_another = |act: &Act| act.user().is_some_and(|user| user != own.user);
     let is_lasting = scene.count_of_times() == 1 && !scene.loses_lists;
     if own.user == 0 || ends > 1 || !is_lasting || scene.acts.iter().any(is_another) {
         return 1 << key;
     }
-    let is_twin = |(_, session): &(u8, Session)| session.session == own.session;
+    let is_twin = |(_, session): &(u8, CompactSession)| session.session == own.session;
     keys_of(lives(world, second).filter(is_twin))
 }
 
-/// True if a revocation means this session.
-fn is_meant(act: Act, session: &Session) -> bool {
+/// True if the act is a revocation that includes this session.
+fn is_meant(act: Act, session: &CompactSession) -> bool {
     match act {
         Act::Revoke { users, which } => {
             has(users, session.user) && which.which().includes(handle(session.session))
@@ -339,7 +341,7 @@ fn is_meant(act: Act, session: &Session) -> bool {
     }
 }
 
-/// The time of the scene at this second.
+/// Returns the time of the scene at this second.
 fn scene_time(scene: &Scene, second: u32) -> u8 {
     (0..scene.count_of_times())
         .find(|&time| scene.second(time) == second)

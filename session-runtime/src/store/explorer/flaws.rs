@@ -1,10 +1,11 @@
-//! Stores with a defect each: the search finds what comes of it.
+//! Stores with one defect each. The search must find the promise that the defect breaks.
 
 use super::act::Act::{List, Purge, Sweep, Touch, Update, Visit};
+use super::act::{ALL, BOTH, login, move_to, renew};
 use super::manner::Flaw;
 use super::scene::Scene;
+use super::search::explore;
 use super::stores::Steps;
-use super::{ALL, BOTH, explore, login, move_to, renew};
 
 #[test]
 fn a_flaw_is_found() {
@@ -36,7 +37,7 @@ fn a_flaw_is_found() {
                 .fills()
                 .flaw(Flaw::FullForgets),
         ),
-        // A list that is read key by key, and from which a renewed key is taken off.
+        // A list that is read key by key, and that loses a renewed key at once.
         (
             "live after an acknowledged revocation",
             of(1, &[ALL, renew(0, 1)]).walks(),

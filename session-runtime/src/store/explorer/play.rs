@@ -1,41 +1,41 @@
-//! The actors after some answers. The same answers always lead to the same place, so each place is
-//! reached once, by running the actor from the start.
+//! The plays: an actor after some answers. The same answers always lead to the same play, so each play is
+//! computed once, by running the actor from the start.
 
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::act::Event;
-use super::actor::Hands;
+use super::act::ActorEvent;
+use super::actor::Actor;
 use super::scene::Scene;
 use super::stores::store;
-use super::wire::{Call, Reply, Wire};
+use super::wire::{StoreCall, StoreReply, Wire};
 use crate::store::{Ledger, StoreError};
 
 /// An actor after some answers.
 pub(super) struct Play {
     pub(super) actor: u8,
     /// The answers so far, each with the number of its call.
-    pub(super) answers: Vec<(u8, Reply)>,
+    pub(super) answers: Vec<(u8, StoreReply)>,
     /// The calls that wait for an answer.
-    pub(super) calls: Vec<(u8, Call)>,
-    /// The events that it told of at the last answer.
-    pub(super) events: Vec<Event>,
-    /// The second that its clock showed when it was last read.
+    pub(super) calls: Vec<(u8, StoreCall)>,
+    /// The events that the actor reported after the last answer.
+    pub(super) events: Vec<ActorEvent>,
+    /// The second that the actor last read from its clock.
     pub(super) clock: u32,
     pub(super) end: Option<Result<(), StoreError>>,
-    next: HashMap<(u8, Reply), u32>,
+    next: HashMap<(u8, StoreReply), u32>,
 }
 
-/// All that the actors of a scene may come to.
+/// All plays of a scene that have been reached.
 pub(super) struct Plays<'s> {
     scene: &'s Scene,
     plays: Vec<Play>,
 }
 
 impl<'s> Plays<'s> {
-    /// The play with the number of an actor is where it begins.
+    /// Computes the first play of each actor, which has the number of the actor.
     pub(super) fn new(scene: &'s Scene) -> Self {
         let mut plays = Vec::new();
         for actor in 0..scene.acts.len() {
@@ -48,8 +48,8 @@ impl<'s> Plays<'s> {
         &self.plays[play as usize]
     }
 
-    /// Goes on from a play with the answer to one of its calls.
-    pub(super) fn answer(&mut self, play: u32, call: u8, reply: Reply) -> u32 {
+    /// Answers one of the calls of a play, and returns the number of the play that follows.
+    pub(super) fn answer(&mut self, play: u32, call: u8, reply: StoreReply) -> u32 {
         let last = self.get(play);
         if let Some(&next) = last.next.get(&(call, reply.clone())) {
             return next;
@@ -64,11 +64,11 @@ impl<'s> Plays<'s> {
     }
 }
 
-/// Runs an actor over a ledger of its own, with these answers.
-fn perform(scene: &Scene, actor: u8, answers: Vec<(u8, Reply)>) -> Play {
+/// Runs an actor with a new ledger, and gives it these answers.
+fn perform(scene: &Scene, actor: u8, answers: Vec<(u8, StoreReply)>) -> Play {
     let place = usize::from(actor);
     let wire = Arc::new(Wire::new(scene.manner, scene.keys(), scene.still(actor)));
-    let hands = Hands {
+    let hands = Actor {
         ledger: Ledger::new(store(scene.steps, &wire)),
         wire: Arc::clone(&wire),
         me: actor,

@@ -1,13 +1,14 @@
-//! The promises of the ledger, over every store that keeps the contract.
+//! Scenes over stores that keep the contract. The ledger must keep every promise in them.
 
 use super::act::Act::{self, Create, List, LoginTwice, Purge, Sweep, Touch, Update, Visit};
+use super::act::{ALL, BOTH, all_but, login, move_to, only, renew};
 use super::manner::Unlists;
 use super::scene::Scene;
+use super::search::explore;
 use super::stores::Steps;
-use super::{ALL, BOTH, all_but, explore, login, move_to, only, renew};
 
-/// Explores scenes, and expects every promise to be kept, and so many states to be seen: fewer
-/// would mean that something never happens any more.
+/// Explores scenes, and expects that every promise is kept and that at least so many states are reached. Fewer states
+/// would mean that something no longer happens.
 fn all_is_kept(least: usize, scenes: Vec<Scene>) {
     let mut states = 0;
     for (scene, outcome) in explore(scenes) {
@@ -21,7 +22,7 @@ fn all_is_kept(least: usize, scenes: Vec<Scene>) {
     assert!(states >= least, "{states} states, too few");
 }
 
-/// A scene over one store of each kind.
+/// Returns the same scene over one store of each kind.
 fn over_each(user: u8, acts: &[Act], more: impl Fn(Scene) -> Scene) -> Vec<Scene> {
     let of = || more(Scene::new(user, acts));
     vec![
@@ -62,7 +63,7 @@ fn nothing_outlives_a_logout() {
         over_each(1, &[Purge(0), renew(0, 1), renew(1, 3)], fails),
         over_each(0, &[Update(0), login(0, 1, 1), Purge(0)], fails_twice),
         over_each(1, &[login(0, 1, 2), Purge(0)], fails_twice),
-        // A renewal that stopped half way leaves a twin, which the logout ends, too.
+        // A renewal that stops half way leaves a twin, and the logout ends that, too.
         over_each(1, &[renew(0, 1), Purge(0)], fails_twice),
         over_each(1, &[Purge(0), renew(0, 1), Update(0)], Scene::fills),
         vec![
@@ -107,7 +108,7 @@ fn nothing_outlives_a_revocation() {
                 .with_session(4, 1, 1)
                 .steps(Steps::Ends)
                 .faults(1),
-            // Lists apart that are one look, and from which dead keys are taken at any later time.
+            // Lists that are written in a separate step, read in one step, and lose dead keys at any later time.
             Scene::new(1, &[ALL, renew(0, 1), Update(0)])
                 .apart()
                 .faults(1),
@@ -194,7 +195,7 @@ fn no_clock_brings_anything_back() {
         over_each(1, &[Update(0), renew(0, 1)], expires),
         over_each(1, &[Touch(0), Update(0)], soon),
         over_each(1, &[Touch(0), Update(0), Sweep(1)], soon),
-        // Hosts whose clocks are apart.
+        // Hosts whose clocks disagree.
         over_each(1, &[renew(0, 1), Visit(0)], |scene| scene.offsets(&[2, 0])),
         over_each(1, &[renew(0, 1), Visit(0)], |scene| scene.offsets(&[0, 2])),
         over_each(1, &[Purge(0), renew(0, 1), Update(0)], |scene| {
@@ -203,7 +204,7 @@ fn no_clock_brings_anything_back() {
         over_each(1, &[renew(0, 1), Visit(0), Sweep(1)], |scene| {
             scene.idle(5000).offsets(&[2, 0, 0]).times(&[0, 30, 55])
         }),
-        // Tombstones that are swept, and messages that come after that.
+        // Tombstones that are swept, and messages that arrive after that.
         over_each(1, &[renew(0, 1), Purge(0), Sweep(1)], |scene| {
             scene.idle(5000).times(&[0, 300, 610])
         }),

@@ -1,17 +1,17 @@
-//! A scene: who acts at once, over which store, and what may go wrong.
+//! A scene: the actors, their store, and the faults that may happen.
 
 use std::fmt;
 
 use super::act::Act;
-use super::cell::{Cell, KEYS, Session, Set};
+use super::cell::{Cell, CompactSession, KEYS, Set};
 use super::manner::{Flaw, Manner, Unlists};
 use super::stores::Steps;
 use super::world::World;
 
-/// The second at which every scene begins.
+/// The second at which every scene begins. It is large enough for clocks to be set back.
 const BEGIN: u32 = 10_000;
 
-/// The actors and the store of a run.
+/// The actors and the store of one search.
 #[derive(Clone, Debug)]
 pub(super) struct Scene {
     pub(super) acts: Vec<Act>,
@@ -25,17 +25,19 @@ pub(super) struct Scene {
     pub(super) fills: bool,
     /// True if the lists may be lost.
     pub(super) loses_lists: bool,
+    /// The times of the scene, in seconds after its beginning.
     times: Vec<u32>,
-    /// The seconds by which the clock of each actor is fast.
+    /// The number of seconds by which the clock of each actor is fast.
     offsets: Vec<i32>,
+    /// The number of seconds that a session lives after a visit.
     pub(super) idle: u32,
-    /// The sessions at the beginning, each under its key.
-    sessions: Vec<(u8, Session)>,
+    /// The sessions at the beginning, each with its key.
+    sessions: Vec<(u8, CompactSession)>,
 }
 
 impl Scene {
-    /// A scene with one session of this user under key 0, over a store with the four required
-    /// operations and lists that follow at once.
+    /// Makes a scene with one session of this user under key 0. Its store has the four required operations, and
+    /// updates its lists in the same step.
     pub(super) fn new(user: u8, acts: &[Act]) -> Self {
         let scene = Self {
             acts: acts.to_vec(),
@@ -60,7 +62,7 @@ impl Scene {
     }
 
     pub(super) fn with_session(mut self, key: u8, session: u8, user: u8) -> Self {
-        let first = Session {
+        let first = CompactSession {
             session,
             user,
             number: 1,
@@ -90,7 +92,7 @@ impl Scene {
         Self { steps, ..self }
     }
 
-    /// A flawed store; with `Steps::Flawed`, its renewal.
+    /// Gives the store a flaw. A flaw of the renewal also needs `Steps::Flawed`, which this sets.
     pub(super) fn flaw(mut self, flaw: Flaw) -> Self {
         self.manner.flaw = Some(flaw);
         if matches!(flaw, Flaw::UndoLeavesTombstone | Flaw::UndoAfterError) {
@@ -99,7 +101,7 @@ impl Scene {
         self
     }
 
-    /// Lists that are written in steps of their own, before the record.
+    /// Writes lists in separate steps, before the record.
     pub(super) fn apart(mut self) -> Self {
         self.manner.apart = true;
         self
@@ -110,8 +112,8 @@ impl Scene {
         self
     }
 
-    /// Lists that are written in steps of their own, are read key by key and keep each key until its
-    /// tombstone goes.
+    /// Writes lists in separate steps, reads them key by key, and keeps each key on its list until its tombstone is
+    /// deleted.
     pub(super) fn kept(mut self) -> Self {
         self.manner.walks = true;
         self.apart().unlists(Unlists::WithTombstone)
@@ -150,7 +152,7 @@ impl Scene {
         Self { offsets, ..self }
     }
 
-    /// Sessions that live so long after each visit.
+    /// Sets the number of seconds that a session lives after a visit.
     pub(super) fn idle(mut self, idle: u32) -> Self {
         for (_, session) in &mut self.sessions {
             session.expires = BEGIN + idle;
@@ -158,19 +160,19 @@ impl Scene {
         Self { idle, ..self }
     }
 
-    /// The keys that anybody may use.
+    /// Returns all keys that may be used.
     pub(super) fn keys(&self) -> Set {
         let of_acts = self.acts.iter().fold(0, |keys, act| keys | act.keys());
         self.known() | of_acts
     }
 
-    /// The keys whose cookies were sent before.
+    /// Returns the keys whose cookies were sent before the beginning.
     pub(super) fn known(&self) -> Set {
         let sessions = self.sessions.iter();
         sessions.fold(0, |known, (key, _)| known | 1 << key)
     }
 
-    /// The session whose cookie had this key at the beginning.
+    /// Returns the session whose cookie had this key at the beginning.
     pub(super) fn session_of(&self, key: u8) -> Option<u8> {
         let of_key = self.sessions.iter().find(|(other, _)| *other == key);
         of_key.map(|(_, session)| session.session)
@@ -180,23 +182,23 @@ impl Scene {
         u8::try_from(self.times.len()).unwrap()
     }
 
-    /// The second that it is at this time of the scene.
+    /// Converts a time of the scene to a second.
     pub(super) fn second(&self, time: u8) -> u32 {
         BEGIN + self.times[usize::from(time)]
     }
 
-    /// The second that the clock of an actor shows.
+    /// Returns the second that the clock of an actor shows.
     pub(super) fn clock(&self, actor: u8, time: u8) -> u32 {
         self.second(time)
             .saturating_add_signed(self.offsets[usize::from(actor)])
     }
 
-    /// The time, if it stands still.
+    /// Returns the second that the clock of an actor shows, if the scene has only one time.
     pub(super) fn still(&self, actor: u8) -> Option<u32> {
         (self.times.len() == 1).then(|| self.clock(actor, 0))
     }
 
-    /// The seconds that two clocks are apart at most.
+    /// Returns the largest difference between two clocks, in seconds.
     pub(super) fn spread(&self) -> u32 {
         let [least, most] = self.offsets.iter().fold([0, 0], |[least, most], &offset| {
             [offset.min(least), offset.max(most)]
@@ -204,6 +206,7 @@ impl Scene {
         most.abs_diff(least)
     }
 
+    /// Returns the world at the beginning.
     pub(super) fn world(&self) -> World {
         let mut world = World {
             cells: [None; KEYS],

@@ -1,10 +1,10 @@
-//! The stores at the other end of the wire. They differ in what they do in one step.
+//! The stores at the other end of the wire. They differ in the operations that they do in one step.
 
 use std::sync::Arc;
 
-use super::cell::{Cell, Session, Set, key as key_of, members, moment, second};
+use super::cell::{Cell, CompactSession, Set, key as key_of, members, moment, second};
 use super::manner::Flaw;
-use super::wire::{Call, Reply, Wire};
+use super::wire::{StoreCall, StoreReply, Wire};
 use crate::clock::Timestamp;
 use crate::record::{Head, Key, Record, Revision, UserKey};
 use crate::store::{
@@ -15,30 +15,30 @@ use crate::store::{
 /// The operations that a store does in one step beyond the four required ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Steps {
-    /// Nothing: everything else is provided.
+    /// No other operation: all others are the provided ones.
     Few,
-    /// A touch and an end, as a cluster does.
+    /// A touch and an end, as in a Redis cluster.
     Ends,
-    /// A renewal too, as memory does.
+    /// A renewal, too, as in the memory store.
     All,
-    /// Nothing, with a renewal that has the flaw of the scenario.
+    /// No other operation, and a renewal that has the flaw of the scene.
     Flawed,
 }
 
 pub(super) fn store(steps: Steps, wire: &Arc<Wire>) -> Arc<dyn Store> {
     let wire = Arc::clone(wire);
     match steps {
-        Steps::Few => Arc::new(Few(wire)),
-        Steps::Ends => Arc::new(Ends(wire)),
-        Steps::All => Arc::new(All(wire)),
-        Steps::Flawed => Arc::new(Flawed(wire)),
+        Steps::Few => Arc::new(FewStore(wire)),
+        Steps::Ends => Arc::new(EndsStore(wire)),
+        Steps::All => Arc::new(AllStore(wire)),
+        Steps::Flawed => Arc::new(FlawedStore(wire)),
     }
 }
 
-struct Few(Arc<Wire>);
-struct Ends(Arc<Wire>);
-struct All(Arc<Wire>);
-struct Flawed(Arc<Wire>);
+struct FewStore(Arc<Wire>);
+struct EndsStore(Arc<Wire>);
+struct AllStore(Arc<Wire>);
+struct FlawedStore(Arc<Wire>);
 
 macro_rules! required {
     () => {
@@ -83,16 +83,16 @@ macro_rules! in_one_step {
     };
 }
 
-impl Store for Few {
+impl Store for FewStore {
     required!();
 }
 
-impl Store for Ends {
+impl Store for EndsStore {
     required!();
     in_one_step!();
 }
 
-impl Store for All {
+impl Store for AllStore {
     required!();
     in_one_step!();
 
@@ -112,7 +112,7 @@ impl Store for All {
     }
 }
 
-impl Store for Flawed {
+impl Store for FlawedStore {
     required!();
 
     fn renew(
@@ -136,8 +136,8 @@ fn set(users: &[UserKey]) -> Set {
 }
 
 async fn load(wire: &Wire, key: Key) -> Result<Option<Entry>, StoreError> {
-    match wire.ask(Call::Load(number(key))).await? {
-        Reply::Found(cell) => Ok(cell.map(|cell| cell.entry(true))),
+    match wire.ask(StoreCall::Load(number(key))).await? {
+        StoreReply::Found(cell) => Ok(cell.map(|cell| cell.entry(true))),
         other => panic!("{other:?} answers no load"),
     }
 }
@@ -154,14 +154,14 @@ async fn swap(
     let user = cell.and_then(Cell::session).map_or(0, |it| it.user);
     let enlist = async |is_now: bool| -> Result<(), StoreError> {
         if is_now && wire.manner.apart && user != 0 {
-            wire.ask(Call::Enlist { user, key }).await?;
+            wire.ask(StoreCall::Enlist { user, key }).await?;
         }
         Ok(())
     };
     let is_last = wire.manner.is_flawed(Flaw::ListedLast);
     enlist(!is_last).await?;
     let now = second(now);
-    let swap = wire.ask(Call::Swap {
+    let swap = wire.ask(StoreCall::Swap {
         key,
         expected,
         cell,
@@ -175,7 +175,7 @@ async fn swap(
 async fn list(wire: &Wire, users: &[UserKey]) -> Result<Listed, StoreError> {
     let users = set(users);
     let manner = wire.manner;
-    let step = |among| Call::List { users, among };
+    let step = |among| StoreCall::List { users, among };
     let mut listed = Listed {
         entries: Vec::new(),
         whole: true,
@@ -183,7 +183,7 @@ async fn list(wire: &Wire, users: &[UserKey]) -> Result<Listed, StoreError> {
     if manner.is_flawed(Flaw::UserByUser) {
         for user in members(users) {
             let (users, among) = (1 << user, wire.keys);
-            let reply = wire.ask(Call::List { users, among }).await?;
+            let reply = wire.ask(StoreCall::List { users, among }).await?;
             listed.entries.extend(entries(reply).entries);
         }
         return Ok(listed);
@@ -192,10 +192,10 @@ async fn list(wire: &Wire, users: &[UserKey]) -> Result<Listed, StoreError> {
         return Ok(entries(wire.ask(step(wire.keys)).await?));
     }
     let mut names_read = 0;
-    // The order is that of a directory: a new key may come before an old one.
+    // A directory has no order, so a new key may come before an old one.
     for key in members(wire.keys).rev() {
         let reply = wire.ask(step(1 << key)).await?;
-        if let (Reply::Listed { names, .. }, true) = (&reply, manner.names_first) {
+        if let (StoreReply::Listed { names, .. }, true) = (&reply, manner.names_first) {
             names_read |= names;
         } else {
             let of_key = entries(reply);
@@ -213,7 +213,7 @@ async fn list(wire: &Wire, users: &[UserKey]) -> Result<Listed, StoreError> {
 
 async fn scan(wire: &Wire) -> Result<Scanned, StoreError> {
     if !wire.manner.walks {
-        let reply = wire.ask(Call::Scan { among: wire.keys }).await?;
+        let reply = wire.ask(StoreCall::Scan { among: wire.keys }).await?;
         return Ok(Scanned {
             entries: entries(reply).entries,
             next: None,
@@ -221,7 +221,7 @@ async fn scan(wire: &Wire) -> Result<Scanned, StoreError> {
     }
     let mut scanned = Vec::new();
     for key in members(wire.keys).rev() {
-        let reply = wire.ask(Call::Scan { among: 1 << key }).await?;
+        let reply = wire.ask(StoreCall::Scan { among: 1 << key }).await?;
         scanned.extend(entries(reply).entries);
     }
     Ok(Scanned {
@@ -230,9 +230,9 @@ async fn scan(wire: &Wire) -> Result<Scanned, StoreError> {
     })
 }
 
-fn entries(reply: Reply) -> Listed {
+fn entries(reply: StoreReply) -> Listed {
     match reply {
-        Reply::Listed { entries, whole, .. } => Listed {
+        StoreReply::Listed { entries, whole, .. } => Listed {
             entries: entries
                 .into_iter()
                 .map(|(key, cell)| (key_of(key), cell.entry(false)))
@@ -244,7 +244,7 @@ fn entries(reply: Reply) -> Listed {
 }
 
 async fn touch(wire: &Wire, key: Key, head: Head, now: Timestamp) -> Result<(), StoreError> {
-    let touch = wire.ask(Call::Touch {
+    let touch = wire.ask(StoreCall::Touch {
         key: number(key),
         over: head.revision,
         expires: second(head.expires),
@@ -260,7 +260,7 @@ async fn end(
     whose: Option<Whose<'_>>,
     now: Timestamp,
 ) -> Result<Ending, StoreError> {
-    let end = wire.ask(Call::End {
+    let end = wire.ask(StoreCall::End {
         key: number(key),
         users: whose.map(|whose| set(whose.users)),
         which: whose.map_or(Which::All, |whose| whose.which),
@@ -277,13 +277,13 @@ async fn renew(
     record: Record,
     now: Timestamp,
 ) -> Result<Swap, StoreError> {
-    let session = Session::of(&record);
+    let session = CompactSession::of(&record);
     let (old, new) = (number(old), number(new));
     if wire.manner.apart && session.user != 0 {
         let (user, key) = (session.user, new);
-        wire.ask(Call::Enlist { user, key }).await?;
+        wire.ask(StoreCall::Enlist { user, key }).await?;
     }
-    let renew = wire.ask(Call::Renew {
+    let renew = wire.ask(StoreCall::Renew {
         old,
         over,
         new,
@@ -293,9 +293,9 @@ async fn renew(
     Ok(renew.await?.swap())
 }
 
-/// A renewal whose undo is wrong.
+/// Renews a session, with a flaw in the undo.
 async fn renew_flawed(
-    store: &Flawed,
+    store: &FlawedStore,
     old: Key,
     over: Revision,
     new: Key,

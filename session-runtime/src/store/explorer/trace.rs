@@ -1,12 +1,12 @@
-//! The steps of a search.
+//! The steps of a search, for the trace.
 
 use super::play::Plays;
 use super::scene::Scene;
 use super::world::Message;
 
-/// A way in which a call happens.
+/// The fate of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum CallFate {
     /// It is done and answered.
     Done,
     /// It is not done, and the caller gets an error.
@@ -19,13 +19,13 @@ pub(super) enum How {
     SentAgain,
 }
 
-/// A step of the search, for the trace.
+/// A step of the search.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
+pub(super) enum SearchStep {
     Call {
         play: u32,
         call: u8,
-        how: How,
+        fate: CallFate,
         next: u32,
     },
     Arrives(Message),
@@ -34,8 +34,8 @@ pub(super) enum Step {
     Full,
 }
 
-impl Step {
-    /// The step in words.
+impl SearchStep {
+    /// Describes the step in words.
     pub(super) fn tell(self, scene: &Scene, plays: &Plays<'_>) -> String {
         let call_of = |play: u32, call: u8| {
             let play = plays.get(play);
@@ -47,14 +47,14 @@ impl Step {
             Self::Call {
                 play,
                 call,
-                how,
+                fate,
                 next,
             } => {
                 let (act, call) = call_of(play, call);
                 let next = plays.get(next);
-                let reply = next.answers.last().filter(|_| how != How::SentAgain);
+                let reply = next.answers.last().filter(|_| fate != CallFate::SentAgain);
                 format!(
-                    "{act:?}: {call:?} -> {how:?} {reply:?} {:?} {:?}",
+                    "{act:?}: {call:?} -> {fate:?} {reply:?} {:?} {:?}",
                     next.events, next.end
                 )
             }

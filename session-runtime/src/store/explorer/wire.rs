@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::act::Event;
-use super::cell::{Cell, Session, Set, key, moment};
+use super::act::ActorEvent;
+use super::cell::{Cell, CompactSession, Set, key, moment};
 use super::manner::Manner;
 use crate::clock::Timestamp;
 use crate::record::Revision;
@@ -13,7 +13,7 @@ use crate::store::{Ending, Expected, StoreError, Swap, Which};
 
 /// A step that an actor asks for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Call {
+pub(super) enum StoreCall {
     Clock,
     Load(u8),
     Swap {
@@ -26,7 +26,7 @@ pub(super) enum Call {
         old: u8,
         over: Revision,
         new: u8,
-        session: Session,
+        session: CompactSession,
         now: u32,
     },
     End {
@@ -58,7 +58,7 @@ pub(super) enum Call {
     },
 }
 
-impl Call {
+impl StoreCall {
     pub(super) fn is_write(&self) -> bool {
         matches!(
             self,
@@ -70,7 +70,7 @@ impl Call {
         )
     }
 
-    /// True if a driver that sends it again must know whether it was done.
+    /// True if a driver that sends the call again must know whether the first one was done.
     pub(super) fn is_delicate(&self) -> bool {
         matches!(
             self,
@@ -81,12 +81,12 @@ impl Call {
 
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Reply {
+pub(super) enum StoreReply {
     Time(u32),
     Found(Option<Cell>),
     Done,
-    /// The session that has a tombstone now.
-    Ended(Session),
+    /// The session was replaced by a tombstone.
+    Ended(CompactSession),
     Renewed(u8),
     Nothing,
     Listed {
@@ -96,31 +96,35 @@ pub(super) enum Reply {
     },
     Taken,
     Full,
-    /// An error that tells nothing.
+    /// An error that does not tell whether the call was done.
     Lost,
 }
 
-impl Reply {
-    /// The answer of a driver that sent `call` twice, and for which the second time came to `self`:
-    /// its own work, which the ledger knows again, or a proof that it did nothing, or an error.
-    pub(super) fn of_resent(self, call: &Call) -> Self {
+impl StoreReply {
+    /// Returns the answer of a driver that sent `call` twice, where the second call came to `self`.
+    ///
+    /// The answer is `self` if that shows the driver's own work, which the ledger recognises, or proves that the first
+    /// call did nothing. Else it is an error.
+    pub(super) fn of_resent(self, call: &StoreCall) -> Self {
         let is_own = |found| match (call, found) {
             (
-                Call::Swap {
+                StoreCall::Swap {
                     cell: Some(own), ..
                 },
                 found,
-            ) => is_known_again(*own, found),
-            (Call::Renew { new, .. }, Cell::Ended { successor, .. }) => successor == Some(*new),
+            ) => is_recognised(*own, found),
+            (StoreCall::Renew { new, .. }, Cell::Ended { successor, .. }) => {
+                successor == Some(*new)
+            }
             _ => false,
         };
         let is_other = |found| match (call, found) {
             (
-                Call::Swap {
+                StoreCall::Swap {
                     expected: Expected::At(over),
                     ..
                 }
-                | Call::Renew { over, .. },
+                | StoreCall::Renew { over, .. },
                 Cell::Live(found),
             ) => u64::from(found.number) == over.number + 1,
             _ => false,
@@ -150,8 +154,8 @@ impl Reply {
     }
 }
 
-/// True if whoever wrote `own` knows it again: a revision, or a successor that nobody else makes.
-fn is_known_again(own: Cell, found: Cell) -> bool {
+/// True if the writer of `own` recognises it in `found`, by a revision or a successor that is unique.
+fn is_recognised(own: Cell, found: Cell) -> bool {
     match (own, found) {
         (Cell::Live(own), Cell::Live(found)) => own.revision() == found.revision(),
         (Cell::Ended { successor, .. }, _) => successor.is_some() && own == found,
@@ -159,142 +163,147 @@ fn is_known_again(own: Cell, found: Cell) -> bool {
     }
 }
 
-struct Slot {
-    call: Call,
-    reply: Option<Reply>,
+/// A call, and its reply once there is one.
+struct PendingCall {
+    call: StoreCall,
+    reply: Option<StoreReply>,
     waker: Option<Waker>,
+    /// True if nobody waits for the reply any more.
     is_over: bool,
 }
 
+/// The calls and the events so far.
 #[derive(Default)]
-struct Script {
-    slots: Vec<Slot>,
-    events: Vec<Event>,
-    /// The second that the actor's clock showed when it was last read.
+struct WireState {
+    calls: Vec<PendingCall>,
+    events: Vec<ActorEvent>,
+    /// The second that the actor last read from its clock.
     clock: u32,
 }
 
-/// The calls of one actor, and what it tells the explorer.
+/// The calls of one actor, and the events that it reports.
 pub(super) struct Wire {
-    script: Mutex<Script>,
+    state: Mutex<WireState>,
     pub(super) manner: Manner,
-    /// The keys of the scenario.
+    /// The keys of the scene.
     pub(super) keys: Set,
-    /// The time, where it stands still.
+    /// The second that the clock shows, if the scene has only one time.
     still: Option<u32>,
 }
 
 impl Wire {
     pub(super) fn new(manner: Manner, keys: Set, still: Option<u32>) -> Self {
-        let script = Script {
+        let state = WireState {
             clock: still.unwrap_or_default(),
-            ..Script::default()
+            ..WireState::default()
         };
         Self {
-            script: Mutex::new(script),
+            state: Mutex::new(state),
             manner,
             keys,
             still,
         }
     }
 
-    fn script(&self) -> MutexGuard<'_, Script> {
-        self.script.lock().unwrap()
+    fn state(&self) -> MutexGuard<'_, WireState> {
+        self.state.lock().unwrap()
     }
 
-    /// Asks for a step, and waits for the explorer to let it happen.
-    pub(super) async fn ask(&self, call: Call) -> Result<Reply, StoreError> {
+    /// Asks for a step, and waits until the search has decided its fate.
+    pub(super) async fn ask(&self, call: StoreCall) -> Result<StoreReply, StoreError> {
         let place = {
-            let mut script = self.script();
-            script.slots.push(Slot {
+            let mut state = self.state();
+            state.calls.push(PendingCall {
                 call,
                 reply: None,
                 waker: None,
                 is_over: false,
             });
-            script.slots.len() - 1
+            state.calls.len() - 1
         };
         match (Wait { wire: self, place }).await {
-            Reply::Taken => Err(StoreError::Taken),
-            Reply::Full => Err(StoreError::Full),
-            Reply::Lost => Err(StoreError::TimedOut),
+            StoreReply::Taken => Err(StoreError::Taken),
+            StoreReply::Full => Err(StoreError::Full),
+            StoreReply::Lost => Err(StoreError::TimedOut),
             reply => Ok(reply),
         }
     }
 
-    /// Reads the clock, which is a step where the time goes on.
+    /// Reads the clock. This is a step if the scene has several times.
     pub(super) async fn now(&self) -> Timestamp {
         if let Some(still) = self.still {
             return moment(still);
         }
-        let Ok(Reply::Time(now)) = self.ask(Call::Clock).await else {
+        let Ok(StoreReply::Time(now)) = self.ask(StoreCall::Clock).await else {
             panic!("a clock never fails");
         };
-        self.script().clock = now;
+        self.state().clock = now;
         moment(now)
     }
 
-    pub(super) fn tell(&self, event: Event) {
-        self.script().events.push(event);
+    /// Reports an event.
+    pub(super) fn tell(&self, event: ActorEvent) {
+        self.state().events.push(event);
     }
 
     /// Answers a call.
-    pub(super) fn answer(&self, place: u8, reply: Reply) {
-        let mut script = self.script();
-        script.events.clear();
-        let slot = &mut script.slots[usize::from(place)];
-        assert!(slot.reply.replace(reply).is_none(), "answered twice");
-        let waker = slot.waker.take();
-        drop(script);
+    pub(super) fn answer(&self, place: u8, reply: StoreReply) {
+        let mut state = self.state();
+        state.events.clear();
+        let call = &mut state.calls[usize::from(place)];
+        assert!(call.reply.replace(reply).is_none(), "answered twice");
+        let waker = call.waker.take();
+        drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// The calls that wait for their answers.
-    pub(super) fn calls(&self) -> Vec<(u8, Call)> {
-        let script = self.script();
+    /// Returns the calls that wait for their answers, each with its number.
+    pub(super) fn calls(&self) -> Vec<(u8, StoreCall)> {
+        let state = self.state();
         (0..)
-            .zip(&script.slots)
-            .filter(|(_, slot)| slot.reply.is_none() && !slot.is_over)
-            .map(|(place, slot)| (place, slot.call))
+            .zip(&state.calls)
+            .filter(|(_, pending)| pending.reply.is_none() && !pending.is_over)
+            .map(|(place, pending)| (place, pending.call))
             .collect()
     }
 
-    /// The events since the last answer.
-    pub(super) fn events(&self) -> Vec<Event> {
-        self.script().events.clone()
+    /// Returns the events since the last answer.
+    pub(super) fn events(&self) -> Vec<ActorEvent> {
+        self.state().events.clone()
     }
 
     pub(super) fn clock(&self) -> u32 {
-        self.script().clock
+        self.state().clock
     }
 }
 
+/// The future that waits for the reply to a call.
 struct Wait<'a> {
     wire: &'a Wire,
     place: usize,
 }
 
 impl Future for Wait<'_> {
-    type Output = Reply;
+    type Output = StoreReply;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
-        let mut script = self.wire.script();
-        let slot = &mut script.slots[self.place];
-        match slot.reply.clone() {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<StoreReply> {
+        let mut state = self.wire.state();
+        let pending = &mut state.calls[self.place];
+        match pending.reply.clone() {
             Some(reply) => Poll::Ready(reply),
             None => {
-                slot.waker = Some(cx.waker().clone());
+                pending.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
     }
 }
 
-/// A read that nobody waits for any more needs no answer; nobody gives a write up.
+/// A read that is dropped needs no answer any more. Writes are never dropped.
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        self.wire.script().slots[self.place].is_over = true;
+        self.wire.state().calls[self.place].is_over = true;
     }
 }

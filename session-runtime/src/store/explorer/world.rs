@@ -1,59 +1,59 @@
-//! The world of a scene: what the store holds, and what is on its way there.
+//! The world of a scene: the contents of the store, and the messages on their way to it.
 
-use super::cell::{Cell, KEYS, Session, Set, USERS, handle, has, members, moment};
+use super::cell::{Cell, CompactSession, KEYS, Set, USERS, handle, has, members, moment};
 use super::manner::{Flaw, Manner, Unlists};
-use super::wire::{Call, Reply};
+use super::wire::{StoreCall, StoreReply};
 use crate::record::Revision;
 use crate::store::{Expected, Which};
 
-/// A message on its way to the store, to arrive at any time.
+/// A message on its way to the store, which may arrive at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Message {
-    /// The call with this number of an actor who got an error for it.
+    /// A call, by its number. The actor got an error for it.
     Call { actor: u8, play: u32, call: u8 },
     /// The removal of a key from the list of a user.
     Unlist { user: u8, key: u8 },
 }
 
-/// The entries and lists of the store, and what is on its way to it.
+/// The entries and lists of the store, and the messages on their way to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct World {
     pub(super) cells: [Option<Cell>; KEYS],
     /// The keys on the list of each user.
     pub(super) lists: [Set; USERS],
     pub(super) flight: Vec<Message>,
-    /// True if the lists were lost, which the store knows.
+    /// True if the lists were lost. The store knows it.
     pub(super) lost: bool,
-    /// True if there is no room for any entry more.
+    /// True if the store has no room for another entry.
     pub(super) full: bool,
 }
 
 impl World {
-    /// Does a call. Reads no time but that of the call.
-    pub(super) fn apply(&mut self, call: &Call, manner: &Manner) -> Reply {
+    /// Does a call. The only time that counts is that of the call.
+    pub(super) fn apply(&mut self, call: &StoreCall, manner: &Manner) -> StoreReply {
         match *call {
-            Call::Clock => unreachable!("the clock is no part of the store"),
-            Call::Load(key) => Reply::Found(self.cells[usize::from(key)]),
-            Call::Swap {
+            StoreCall::Clock => unreachable!("the clock is no part of the store"),
+            StoreCall::Load(key) => StoreReply::Found(self.cells[usize::from(key)]),
+            StoreCall::Swap {
                 key,
                 expected,
                 cell,
                 now,
             } => self.swap(key, expected, cell, now, manner),
-            Call::Renew {
+            StoreCall::Renew {
                 old,
                 over,
                 new,
                 session,
                 now,
             } => self.renew(old, over, new, session, now, manner),
-            Call::End {
+            StoreCall::End {
                 key,
                 users,
                 which,
                 now,
             } => self.end(key, users, which, now, manner),
-            Call::Touch {
+            StoreCall::Touch {
                 key,
                 over,
                 expires,
@@ -65,26 +65,26 @@ impl World {
                 {
                     (session.expires, session.seen) = (expires, seen);
                 }
-                Reply::Done
+                StoreReply::Done
             }
-            Call::List { users, among } => {
+            StoreCall::List { users, among } => {
                 if manner.is_flawed(Flaw::ShortTombstones) {
                     for cell in &mut self.cells {
                         *cell = cell.filter(|cell| cell.session().is_some());
                     }
                 }
                 let on_lists = members(users).fold(0, |set, user| set | self.lists[user as usize]);
-                Reply::Listed {
+                StoreReply::Listed {
                     names: on_lists & among,
                     entries: self.entries(on_lists & among),
                     whole: !self.lost,
                 }
             }
-            Call::Enlist { user, key } => {
+            StoreCall::Enlist { user, key } => {
                 self.lists[usize::from(user)] |= 1 << key;
-                Reply::Done
+                StoreReply::Done
             }
-            Call::Scan { among } => Reply::Listed {
+            StoreCall::Scan { among } => StoreReply::Listed {
                 names: among,
                 entries: self.entries(among),
                 whole: true,
@@ -125,22 +125,22 @@ impl World {
         mut cell: Option<Cell>,
         now: u32,
         manner: &Manner,
-    ) -> Reply {
+    ) -> StoreReply {
         if !self.meets(key, expected, now, manner) {
-            return Reply::Found(self.cells[usize::from(key)]);
+            return StoreReply::Found(self.cells[usize::from(key)]);
         }
         match cell {
             Some(Cell::Ended { successor, .. }) if self.full => {
                 if successor.is_some() && !manner.is_flawed(Flaw::FullForgets) {
-                    return Reply::Full;
+                    return StoreReply::Full;
                 }
                 cell = None;
             }
-            Some(Cell::Live(_)) if self.full => return Reply::Full,
+            Some(Cell::Live(_)) if self.full => return StoreReply::Full,
             _ => {}
         }
         self.put(key, cell, now, manner);
-        Reply::Done
+        StoreReply::Done
     }
 
     fn renew(
@@ -148,15 +148,15 @@ impl World {
         old: u8,
         over: Revision,
         new: u8,
-        session: Session,
+        session: CompactSession,
         now: u32,
         manner: &Manner,
-    ) -> Reply {
+    ) -> StoreReply {
         let written = self.cells[usize::from(new)];
         if written
             .is_some_and(|cell| cell.session().map(|it| it.revision()) != Some(session.revision()))
         {
-            return Reply::Taken;
+            return StoreReply::Taken;
         }
         let at = Expected::At(over);
         if !self.meets(old, at, now, manner) {
@@ -166,12 +166,12 @@ impl World {
             {
                 self.put(new, None, now, manner);
             }
-            return Reply::Found(found);
+            return StoreReply::Found(found);
         }
         self.put(new, Some(Cell::Live(session)), now, manner);
         let successor = Some(new);
         self.put(old, Some(Cell::Ended { at: now, successor }), now, manner);
-        Reply::Done
+        StoreReply::Done
     }
 
     fn end(
@@ -181,28 +181,28 @@ impl World {
         which: Which,
         now: u32,
         manner: &Manner,
-    ) -> Reply {
+    ) -> StoreReply {
         let session = match self.cells[usize::from(key)] {
             Some(Cell::Live(session)) => session,
             Some(Cell::Ended {
                 successor: Some(successor),
                 ..
-            }) => return Reply::Renewed(successor),
-            _ => return Reply::Nothing,
+            }) => return StoreReply::Renewed(successor),
+            _ => return StoreReply::Nothing,
         };
         let is_meant = users.is_none_or(|users| {
             has(users, session.user) && which.includes(handle(session.session))
         });
         if !is_meant && !manner.is_flawed(Flaw::AnybodysEnd) {
-            return Reply::Nothing;
+            return StoreReply::Nothing;
         }
         let successor = None;
         let ended = Cell::Ended { at: now, successor };
         self.put(key, Some(ended).filter(|_| !self.full), now, manner);
-        Reply::Ended(session)
+        StoreReply::Ended(session)
     }
 
-    /// Puts a cell under a key, or nothing. The lists follow.
+    /// Puts a cell or nothing under a key, and updates the lists.
     fn put(&mut self, key: u8, cell: Option<Cell>, now: u32, manner: &Manner) {
         let old = std::mem::replace(&mut self.cells[usize::from(key)], cell);
         let user = |cell: Option<Cell>| cell.and_then(Cell::session).map_or(0, |it| it.user);
@@ -230,31 +230,31 @@ impl World {
         }
     }
 
-    /// Sends a message, in an order that does not tell which came first.
+    /// Sends a message. The messages are sorted, so that equal worlds compare as equal.
     pub(super) fn send(&mut self, message: Message) {
         self.flight.push(message);
         self.flight.sort_unstable();
     }
 
-    /// The session under a key, if it is live at this second.
-    pub(super) fn live(&self, key: u8, second: u32) -> Option<Session> {
+    /// Returns the session under a key, if it is live at this second.
+    pub(super) fn live(&self, key: u8, second: u32) -> Option<CompactSession> {
         self.cells[usize::from(key)]?
             .session()
             .filter(|session| session.expires > second)
     }
 }
 
-/// The sessions that are live, with their keys.
-pub(super) fn lives(world: &World, second: u32) -> impl Iterator<Item = (u8, Session)> + '_ {
+/// Returns the sessions that are live at this second, each with its key.
+pub(super) fn lives(world: &World, second: u32) -> impl Iterator<Item = (u8, CompactSession)> + '_ {
     (0..)
         .take(KEYS)
         .filter_map(move |key| Some((key, world.live(key, second)?)))
 }
 
-pub(super) fn keys_of(sessions: impl Iterator<Item = (u8, Session)>) -> Set {
+pub(super) fn keys_of(sessions: impl Iterator<Item = (u8, CompactSession)>) -> Set {
     sessions.fold(0, |keys, (key, _)| keys | 1 << key)
 }
 
-pub(super) fn sessions_of(sessions: impl Iterator<Item = (u8, Session)>) -> Set {
+pub(super) fn sessions_of(sessions: impl Iterator<Item = (u8, CompactSession)>) -> Set {
     sessions.fold(0, |all, (_, session)| all | 1 << session.session)
 }

@@ -1,20 +1,24 @@
-//! Something that is tried once at a time, by a task of its own, for all who wait for it.
+//! An attempt that runs once at a time, and whose result many callers share.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// At most one attempt at a time. It is nobody's own: whoever waits for it may leave, and those who
-/// come later do not begin anew.
+/// An attempt that a task makes for all callers together, at most one at a time.
+///
+/// A caller that stops waiting does not cancel it. A caller that comes later joins the one that is under way and
+/// does not begin another.
 pub(super) struct Attempt<T>(Mutex<Option<watch::Receiver<Option<T>>>>);
 
 impl<T: Clone + Send + Sync + 'static> Attempt<T> {
+    /// Returns a value with no attempt under way.
     pub(super) fn none() -> Self {
         Self(Mutex::new(None))
     }
 
-    /// What comes of the attempt that is under way, or of this one; `None` if its runtime ended first.
+    /// Joins the attempt that is under way, or begins one, and returns its result; `None` if its task panicked or
+    /// its runtime ended first.
     pub(super) async fn join<F>(&self, begin: impl FnOnce() -> F) -> Option<T>
     where
         F: Future<Output = T> + Send + 'static,
@@ -29,7 +33,7 @@ impl<T: Clone + Send + Sync + 'static> Attempt<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One whose task is over, whatever ended it, has nobody who would send anything any more.
+        // The sender is gone as soon as the task is over, however it ended.
         let is_under_way = |attempt: &&watch::Receiver<_>| attempt.has_changed().is_ok();
         if let Some(attempt) = current.as_ref().filter(is_under_way) {
             return attempt.clone();
@@ -51,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// An attempt, how often one was begun, and what lets one come to its end.
+    /// Counts the attempts that were begun, and lets each of them end when it is told to.
     #[derive(Default)]
     struct Counted {
         begun: AtomicU32,
@@ -74,7 +78,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn there_is_one_at_a_time_and_its_end_is_not_that_of_whoever_began_it() {
+    async fn one_runs_at_a_time_and_outlives_the_caller_that_began_it() {
         let (attempt, counted) = (Attempt::none(), Counted::default());
         for _ in 0..2 {
             let left = futures_util::future::poll_immediate(counted.join(&attempt)).await;
@@ -89,7 +93,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn one_whose_task_is_gone_is_none() {
+    async fn a_task_that_panics_gives_none() {
         let (attempt, counted) = (Attempt::none(), Counted::default());
         counted.begun.store(2, Ordering::Relaxed);
         counted.go_on.notify_one();

@@ -1,8 +1,8 @@
-//! A cluster, as a runtime reaches it: each node by links of its own, so that one that is down or
-//! silent delays nobody whose session is on another.
+//! A cluster, as one runtime reaches it. Each node has separate links, so that a node that is down or silent
+//! delays only the sessions on that node.
 //!
-//! Which node has which slot is asked when it is needed and remembered. A node that has lost a slot
-//! says so; of one that says nothing, the others are asked while it is waited for.
+//! The slot map says which node has which hash slot. It is asked for when it is needed, and then remembered. A
+//! node that has lost a slot says so. While a silent node is waited for, the other nodes are asked for the map.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -16,37 +16,39 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisResult, Serv
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
+use super::connection::{Command, Replies};
 use super::node::Node;
-use super::servers::{Replies, Request, Server};
-use super::slots::{self, Place, Range};
+use super::servers::Server;
+use super::slots::{self, NodeAddress, SlotRange};
 
-/// How long an answer to who has which slot is not asked for again.
+/// The time for which the slot map counts as new and is not asked for again.
 const FRESH: Duration = Duration::from_millis(50);
 
-/// The pauses before a node is asked again that cannot answer yet: doubled from the one to the other.
+/// The pauses before a node that cannot answer yet is asked again. Each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// To how many other nodes a command follows its slot. Two that send it to each other are a cluster
-/// that is out of order.
+/// The number of redirections that a command follows. Two nodes that redirect to each other are a fault of the
+/// cluster.
 const HOPS: usize = 16;
 
-/// A cluster, as far as it is known to one runtime.
+/// The links of one runtime to a cluster, and its slot map.
 pub(super) struct Cluster {
+    /// The nodes that the address names.
     seeds: Arc<[ConnectionInfo]>,
-    /// How long a request waits.
+    /// The time that a request waits.
     patience: Duration,
-    map: sync::Mutex<Map>,
+    map: sync::Mutex<SlotMap>,
     looking: Attempt<RedisResult<()>>,
 }
 
-/// Who has which slot.
+/// The node of each hash slot.
 #[derive(Default)]
-struct Map {
-    ranges: Vec<Range>,
-    /// Those that have slots, and others that were spoken of or are seeds.
-    nodes: HashMap<Place, Arc<Node>>,
-    /// When this was answered.
+struct SlotMap {
+    ranges: Vec<SlotRange>,
+    /// The nodes that have slots, the seeds, and nodes to which others redirected.
+    nodes: HashMap<NodeAddress, Arc<Node>>,
+    /// The time at which a node answered this.
     since: Option<Instant>,
 }
 
@@ -60,60 +62,62 @@ impl Cluster {
         })
     }
 
-    /// Nothing that can panic comes between two changes of the map.
-    fn map(&self) -> MutexGuard<'_, Map> {
+    /// Locks the map. A poisoned lock does no harm: no panic leaves the map half changed.
+    fn map(&self) -> MutexGuard<'_, SlotMap> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// True if a command was sent within the last `span`.
     pub(super) fn is_in_use(&self, span: Duration) -> bool {
         let map = self.map();
         map.nodes.values().any(|node| node.is_in_use(span))
     }
 
-    /// Where a slot is, as far as is known.
-    fn place(&self, slot: u16) -> Option<Place> {
+    /// Returns the address of the node that has a slot, if it is known.
+    fn address(&self, slot: u16) -> Option<NodeAddress> {
         let map = self.map();
-        let has = |(first, last, _): &&Range| (*first..=*last).contains(&slot);
+        let has = |(first, last, _): &&SlotRange| (*first..=*last).contains(&slot);
         map.ranges
             .iter()
             .find(has)
-            .map(|(_, _, place)| place.clone())
+            .map(|(_, _, address)| address.clone())
     }
 
-    /// The nodes that have slots, in the order of these.
+    /// Returns the nodes that have slots, sorted by their first slot.
     pub(super) async fn masters(self: &Arc<Self>) -> RedisResult<Vec<Arc<Node>>> {
         self.look(None).await?;
         let mut ranges = self.map().ranges.clone();
         ranges.sort_unstable_by_key(|&(first, ..)| first);
-        let mut places: Vec<Place> = Vec::new();
-        for (_, _, place) in ranges {
-            if !places.contains(&place) {
-                places.push(place);
+        let mut addresses: Vec<NodeAddress> = Vec::new();
+        for (_, _, address) in ranges {
+            if !addresses.contains(&address) {
+                addresses.push(address);
             }
         }
-        places.iter().map(|place| self.node(place)).collect()
+        addresses.iter().map(|address| self.node(address)).collect()
     }
 
-    /// Asks the node that has the slot.
-    pub(super) async fn ask(self: &Arc<Self>, request: Request<'_>) -> RedisResult<Replies> {
-        let slot = slots::slot_of(request.cmd);
+    /// Sends a command to the node that has the slot of its key.
+    pub(super) async fn ask(self: &Arc<Self>, command: Command<'_>) -> RedisResult<Replies> {
+        let slot = slots::slot_of(command.cmd);
         let begin = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut hops = 0;
-        let mut sent: Option<(Place, bool)> = None;
+        // The node that the last redirection named, and true if it needs `ASKING`.
+        let mut redirected: Option<(NodeAddress, bool)> = None;
         loop {
-            if sent.is_none() && self.place(slot).is_none() {
+            if redirected.is_none() && self.address(slot).is_none() {
                 self.look(None).await?;
             }
-            let by_map = || self.place(slot).map(|place| (place, false));
-            let (place, asking) = sent.take().or_else(by_map).ok_or_else(nobody)?;
-            let node = self.node(&place)?;
-            let asked = node.ask(Request { asking, ..request });
-            let moved = self.watch(slot, &place);
+            let by_map = || self.address(slot).map(|address| (address, false));
+            let (address, asking) = redirected.take().or_else(by_map).ok_or_else(no_node)?;
+            let node = self.node(&address)?;
+            let asked = node.ask(Command { asking, ..command });
+            let moved = self.wait_for_move(slot, &address);
             let result = match select(pin!(asked), pin!(moved)).await {
                 Either::Left((result, _)) => result,
                 Either::Right(_) => {
-                    request.again.store(true, Ordering::Relaxed);
+                    command.resent.store(true, Ordering::Relaxed);
                     continue;
                 }
             };
@@ -127,10 +131,12 @@ impl Cluster {
                     hops += 1;
                     let is_moved = kind == ServerErrorKind::Moved;
                     if is_moved {
-                        // Of all slots at once. Whoever moved last may be known to few.
-                        drop(self.look(Some(&place)).await);
+                        // Many slots may have moved, so this updates the whole map. But few nodes may know
+                        // of the last move, so the command goes where the redirection says, not the map.
+                        drop(self.look(Some(&address)).await);
                     }
-                    sent = slots::named(&error, &place.0).map(|place| (place, !is_moved));
+                    redirected =
+                        slots::redirection(&error, &address.0).map(|address| (address, !is_moved));
                 }
                 ErrorKind::Server(
                     ServerErrorKind::TryAgain
@@ -140,46 +146,46 @@ impl Cluster {
                 ) if begin.elapsed() + pause < self.patience => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    drop(self.look(Some(&place)).await);
+                    drop(self.look(Some(&address)).await);
                 }
                 _ if error.is_unrecoverable_error() && begin.elapsed() < self.patience => {
-                    self.look(Some(&place)).await?;
-                    if self.place(slot).is_none_or(|now| now == place) {
+                    self.look(Some(&address)).await?;
+                    if self.address(slot).is_none_or(|now| now == address) {
                         return Err(error);
                     }
-                    request.again.store(true, Ordering::Relaxed);
+                    command.resent.store(true, Ordering::Relaxed);
                 }
                 _ => return Err(error),
             }
         }
     }
 
-    /// Comes to an end when a slot is no longer where it was asked for.
-    async fn watch(self: &Arc<Self>, slot: u16, asked: &Place) {
+    /// Waits until a slot is no longer at this address.
+    async fn wait_for_move(self: &Arc<Self>, slot: u16, asked: &NodeAddress) {
         loop {
             tokio::time::sleep(self.patience / 8).await;
             if self.look(Some(asked)).await.is_ok()
-                && self.place(slot).is_some_and(|place| place != *asked)
+                && self.address(slot).is_some_and(|address| address != *asked)
             {
                 return;
             }
         }
     }
 
-    /// The node at a place, which is made known if it is not.
-    fn node(&self, place: &Place) -> RedisResult<Arc<Node>> {
+    /// Returns the node at an address, and adds it to the map if it is new.
+    fn node(&self, address: &NodeAddress) -> RedisResult<Arc<Node>> {
         let mut map = self.map();
-        if let Some(node) = map.nodes.get(place) {
+        if let Some(node) = map.nodes.get(address) {
             return Ok(Arc::clone(node));
         }
-        let node = self.new_node(place)?;
-        map.nodes.insert(place.clone(), Arc::clone(&node));
+        let node = self.new_node(address)?;
+        map.nodes.insert(address.clone(), Arc::clone(&node));
         Ok(node)
     }
 
-    fn new_node(&self, (host, port): &Place) -> RedisResult<Arc<Node>> {
-        // All are reached as those in the address are.
-        let info = self.seeds.first().ok_or_else(nobody)?.clone();
+    fn new_node(&self, (host, port): &NodeAddress) -> RedisResult<Arc<Node>> {
+        // Every node takes the same login and the same TLS settings as the seeds.
+        let info = self.seeds.first().ok_or_else(no_node)?.clone();
         let (host, port) = (host.clone(), *port);
         let addr = match info.addr() {
             ConnectionAddr::TcpTls {
@@ -201,8 +207,10 @@ impl Cluster {
         )))
     }
 
-    /// Waits for a look at who has which slot: the one that is under way, or a new one.
-    async fn look(self: &Arc<Self>, doubted: Option<&Place>) -> RedisResult<()> {
+    /// Updates the slot map, unless it is new; joins an update that is under way.
+    ///
+    /// A node that is in doubt is not asked.
+    async fn look(self: &Arc<Self>, doubted: Option<&NodeAddress>) -> RedisResult<()> {
         let since = self.map().since;
         if since.is_some_and(|since| since.elapsed() < FRESH) {
             return Ok(());
@@ -210,13 +218,14 @@ impl Cluster {
         let (cluster, doubted) = (Arc::clone(self), doubted.cloned());
         let ask = || async move { cluster.ask_for_map(doubted).await };
         let asked = self.looking.join(ask).await;
-        asked.unwrap_or_else(|| Err(nobody()))
+        asked.unwrap_or_else(|| Err(no_node()))
     }
 
-    /// Asks who has which slot: all but the one in doubt at once, and believes the first.
-    async fn ask_for_map(&self, doubted: Option<Place>) -> RedisResult<()> {
+    /// Asks for the slot map: all known nodes at once, but not the one in doubt. Takes the first answer. If there is
+    /// no answer, asks the seeds.
+    async fn ask_for_map(&self, doubted: Option<NodeAddress>) -> RedisResult<()> {
         let mut known: Vec<_> = self.map().nodes.keys().cloned().collect();
-        known.retain(|place| Some(place) != doubted.as_ref());
+        known.retain(|address| Some(address) != doubted.as_ref());
         let ranges = match self.first_answer(known).await {
             Ok(ranges) => ranges,
             Err(_) => {
@@ -229,34 +238,34 @@ impl Cluster {
                 self.first_answer(seeds.collect()).await?
             }
         };
-        for (_, _, place) in &ranges {
-            self.node(place)?;
+        for (_, _, address) in &ranges {
+            self.node(address)?;
         }
         let mut map = self.map();
-        let has_slots = |place: &Place| ranges.iter().any(|(_, _, of)| of == place);
-        map.nodes.retain(|place, _| has_slots(place));
+        let has_slots = |address: &NodeAddress| ranges.iter().any(|(_, _, other)| other == address);
+        map.nodes.retain(|address, _| has_slots(address));
         map.ranges = ranges;
         map.since = Some(Instant::now());
         Ok(())
     }
 
-    /// The first answer of some nodes to who has which slot.
-    async fn first_answer(&self, places: Vec<Place>) -> RedisResult<Vec<Range>> {
+    /// Asks some nodes for the slot map, and returns the first answer.
+    async fn first_answer(&self, addresses: Vec<NodeAddress>) -> RedisResult<Vec<SlotRange>> {
         let mut slots = redis::cmd("CLUSTER");
         slots.arg("SLOTS");
-        let request = Request {
+        let command = Command {
             asking: false,
             cmd: &slots,
             wait: None,
-            again: &AtomicBool::new(false),
+            resent: &AtomicBool::new(false),
         };
-        let ask = async |place: Place| {
-            let (reply, _) = self.node(&place)?.ask(request).await?;
-            slots::read(reply, &place.0).ok_or_else(nobody)
+        let ask = async |address: NodeAddress| {
+            let (reply, _) = self.node(&address)?.ask(command).await?;
+            slots::read(reply, &address.0).ok_or_else(no_node)
         };
-        let mut answers: FuturesUnordered<_> = places.into_iter().map(ask).collect();
+        let mut answers: FuturesUnordered<_> = addresses.into_iter().map(ask).collect();
         let first = async {
-            let mut result = Err(nobody());
+            let mut result = Err(no_node());
             while let Some(answer) = answers.next().await {
                 result = answer;
                 if result.is_ok() {
@@ -270,7 +279,8 @@ impl Cluster {
     }
 }
 
-fn nobody() -> redis::RedisError {
+/// The error while no node is known to have a slot.
+fn no_node() -> redis::RedisError {
     let kind = ErrorKind::Server(ServerErrorKind::ClusterDown);
     (kind, "no node of the cluster is known that has the slot").into()
 }

@@ -1,25 +1,25 @@
-//! What is under a session's key, byte by byte.
+//! The bytes under the key of a session.
 //!
-//! All numbers are little endian; times are in ms since 1970. The scripts read the same bytes.
+//! All numbers are little endian, and times are in ms since 1970. The scripts read the same bytes.
 //!
 //! | from | bytes | a session |
 //! |---|---|---|
 //! | 0 | 1 | 1 |
 //! | 1 | 1 | the format of summary and body, 1 |
 //! | 2 | 68 | the record's head, as [`Head::to_bytes`] writes it |
-//! | 70 | 8 | until when the list of the user has the session at least; 0 if there is no user |
-//! | 78 | 4 | length of the summary, 0 if there is none |
-//! | 82 | | the summary, and behind it the body |
+//! | 70 | 8 | the time until which the list of the user has the session at least; 0 if there is no user |
+//! | 78 | 4 | the length of the summary; 0 without one |
+//! | 82 | | the summary, then the body |
 //!
 //! | from | bytes | a tombstone |
 //! |---|---|---|
-//! | 0 | 1 | 2 removed, 3 renewed |
-//! | 1 | 8 | when |
-//! | 9 | 16 | renewed: the key of the successor |
+//! | 0 | 1 | 2 if the session was removed, 3 if it was renewed |
+//! | 1 | 8 | the time of that |
+//! | 9 | 16 | the key of the successor, if it was renewed |
 //!
-//! All of this stays as it is in every version to come. Another format means that summary and body are written
-//! otherwise: so a server can list and end the session of a newer one, whose body it does not know and
-//! never writes over. Anything else under a key is not ours: it reads as nothing, and is left as it is.
+//! No later version changes any of this. A newer format changes only the bytes of the summary and the body. So an
+//! older server can list and end a session of a newer format, and never writes over it, because it cannot read
+//! the body. Any other value under a key is not ours: it reads as nothing, and stays as it is.
 
 use crate::clock::Timestamp;
 use crate::record::{Body, Head, Key, Record, Summary};
@@ -31,16 +31,18 @@ const RENEWED: u8 = 3;
 const FORMAT: u8 = 1;
 
 const HEAD_AT: usize = 2;
-/// Where the time until which a session is listed begins, and where it ends.
+/// The first byte of the time until which a session is listed, and the first byte after it.
 const LISTED: usize = HEAD_AT + Head::LEN;
 const AFTER_LISTED: usize = LISTED + 8;
 const SUMMARY_AT: usize = AFTER_LISTED + 4;
 
-/// How much of a value is read for a list: all but the body, unless the note is very long.
-pub(super) const LINE: usize = 1024;
+/// The number of bytes that are read of a value where the body is not needed.
+///
+/// This is enough for the head and the summary, unless the note in the summary is very long.
+pub(super) const START: usize = 1024;
 
-/// An entry as scripts take it: what is before the time until which it is listed, and what is
-/// behind it, which a tombstone has not.
+/// An entry in the two parts that scripts take: the bytes before the time until which it is listed, and the bytes
+/// behind that time. A tombstone has only the first part. If there is no entry, both parts are empty.
 pub(super) struct Parts(Vec<u8>);
 
 impl Parts {
@@ -59,7 +61,7 @@ impl Parts {
         bytes.extend([LIVE, FORMAT]);
         bytes.extend(record.head.to_bytes());
         bytes.extend([0; AFTER_LISTED - LISTED]);
-        // A summary holds a short note and no more.
+        // The length fits: a summary holds only a short note.
         bytes.extend((summary.len() as u32).to_le_bytes());
         bytes.extend(summary);
         bytes.extend(body);
@@ -75,15 +77,15 @@ impl Parts {
     }
 }
 
-/// The bytes of a head that a visit moves.
-pub(super) fn visit(head: &Head) -> [u8; 16] {
+/// Returns the bytes of a head that change with a visit: `expires` and `seen`.
+pub(super) fn visit_bytes(head: &Head) -> [u8; 16] {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&head.expires.as_millis().to_le_bytes());
     bytes[8..].copy_from_slice(&head.seen.as_millis().to_le_bytes());
     bytes
 }
 
-/// The tombstone of a session that was removed, or renewed under another key.
+/// Returns the tombstone of a session that was removed, or renewed with a new key.
 pub(super) fn tombstone(at: Timestamp, successor: Option<Key>) -> Vec<u8> {
     let mut bytes = vec![if successor.is_some() {
         RENEWED
@@ -95,9 +97,9 @@ pub(super) fn tombstone(at: Timestamp, successor: Option<Key>) -> Vec<u8> {
     bytes
 }
 
-/// The entry that these bytes are; `None` if they are not ours.
+/// Reads an entry; `None` if the bytes are not ours.
 pub(super) fn read(bytes: &[u8]) -> Option<Entry> {
-    let mut entry = read_line(bytes)?;
+    let mut entry = read_start(bytes)?;
     if let Entry::Live(record) = &mut entry
         && bytes[1] == FORMAT
     {
@@ -107,8 +109,9 @@ pub(super) fn read(bytes: &[u8]) -> Option<Entry> {
     Some(entry)
 }
 
-/// The same without the body, of which some may be missing at the end; `None` if more is.
-pub(super) fn read_line(bytes: &[u8]) -> Option<Entry> {
+/// Reads an entry without its body, whose bytes may be missing; `None` if any other bytes are missing, or if they
+/// are not ours.
+pub(super) fn read_start(bytes: &[u8]) -> Option<Entry> {
     let (&kind, mut rest) = bytes.split_first()?;
     match kind {
         LIVE => {
@@ -147,7 +150,7 @@ mod tests {
     use super::*;
     use crate::record::{Handle, Revision, UserKey};
 
-    /// What the first version wrote. It stays as it is: records of it may be anywhere.
+    /// A record as the first version wrote it. It must never change, because stored records have these bytes.
     const RECORD: &str = "\
         0101\
         0700000000000000efcdab8967452301\
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_session_has_no_user_and_no_summary() {
+    fn an_anonymous_session_has_no_user_and_no_summary() {
         let mut anonymous = record();
         (anonymous.head.user, anonymous.summary) = (None, None);
         let parts = Parts::of(Some(&Entry::Live(anonymous.clone())));
@@ -230,7 +233,7 @@ mod tests {
 
     /// The head of a session is the same in every format.
     #[test]
-    fn of_a_newer_format_the_head_is_read() {
+    fn the_head_of_a_newer_format_is_read() {
         let mut newer = bytes(RECORD);
         newer[1] = 255;
         let found = live(&newer);
@@ -239,16 +242,16 @@ mod tests {
     }
 
     #[test]
-    fn of_a_line_the_body_may_be_missing() {
+    fn only_the_body_may_be_missing() {
         let whole = bytes(RECORD);
         for length in 0..whole.len() {
-            let line = read_line(&whole[..length]);
-            assert_eq!(line.is_some(), length >= SUMMARY_AT + 5, "{length}");
+            let start = read_start(&whole[..length]);
+            assert_eq!(start.is_some(), length >= SUMMARY_AT + 5, "{length}");
         }
     }
 
     #[test]
-    fn what_is_cut_off_or_not_ours_is_nothing() {
+    fn bytes_that_are_cut_off_or_not_ours_are_nothing() {
         for whole in [RECORD, TOMBSTONE].map(bytes) {
             let least = if whole[0] == LIVE {
                 SUMMARY_AT + 5

@@ -1,8 +1,8 @@
-//! A runtime's connection to a server: opened when it is needed, and anew when it is lost.
+//! The link of a runtime to a server: a connection that is opened when it is needed, and again when it is lost.
 //!
-//! Every worker has a runtime of its own, and a connection is driven by the runtime that it was
-//! opened on; so each runtime has its own, and no request waits for another worker. All requests of
-//! a runtime share it, so there are as many connections to a server as there are workers.
+//! Every worker has its own runtime, and the runtime on which a connection was opened drives it. So each runtime
+//! has its own connection, and no request waits for another worker. All requests of a runtime share the
+//! connection, so a server has as many connections as there are workers.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -15,73 +15,81 @@ use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
-use super::servers::{Connection, Replies, Request, Server};
+use super::connection::{Command, RedisConnection, Replies};
+use super::servers::Server;
 use crate::random;
 
-/// The pauses between two tries to connect: doubled from the one to the other, and shortened by chance, so that
-/// the workers of many hosts do not come all at once.
+/// The pauses between two attempts to connect. Each is twice as long as the one before, and shortened by a random
+/// part, so that the workers of many hosts do not all connect at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a connection to a server that takes no writes is kept: a server that was the master a
-/// moment ago may be reached under another's name by now, one that never was is not called all the time.
+/// The time for which a connection is kept although the server takes no writes.
+///
+/// A server that was the master a moment ago may have been replaced by another one under the same name, so it
+/// helps to connect again. A server that was never the master must not get new connections all the time.
 const READ_ONLY_FOR: Duration = Duration::from_secs(1);
 
-/// The connection of one runtime.
+/// The connection of one runtime to one server.
 pub(super) struct Link {
     server: Arc<Server>,
-    /// How long a request waits.
+    /// The time that a request waits.
     patience: Duration,
-    state: sync::Mutex<State>,
+    state: sync::Mutex<LinkState>,
     connecting: Attempt<()>,
 }
 
-struct State {
+struct LinkState {
+    /// The time of the last command.
     used: Instant,
-    open: Option<Open>,
+    open: Option<OpenConnection>,
     outage: Option<Outage>,
 }
 
-/// A connection that was opened, and what is known of it.
+/// An open connection, and its health.
 #[derive(Clone)]
-struct Open {
-    connection: Connection,
+struct OpenConnection {
+    connection: RedisConnection,
     since: Instant,
     health: Arc<Health>,
 }
 
+/// The health of a connection.
 #[derive(Default)]
 struct Health {
-    /// How many replies there were.
+    /// The number of replies so far.
     replies: AtomicU64,
     lost: AtomicBool,
 }
 
-/// Since when no connection could be opened, and when that is tried again.
+/// A time in which no connection can be opened.
 struct Outage {
     since: Instant,
     tries: u32,
-    again: Instant,
+    /// The time of the next attempt.
+    retry_at: Instant,
+    /// The error of the last attempt.
     error: RedisError,
 }
 
-/// A request that waits for a reply, and tells when it was left without one.
-struct Waiting<'h> {
+/// A command whose reply is awaited. If it is dropped without a reply, the connection may be lost.
+struct PendingReply<'h> {
     health: &'h Health,
     since: Instant,
+    /// The number of replies when the command was sent.
     replies: u64,
     patience: Duration,
     is_over: bool,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for PendingReply<'_> {
     fn drop(&mut self) {
         if self.is_over {
             self.health.replies.fetch_add(1, Ordering::Relaxed);
         } else if self.health.replies.load(Ordering::Relaxed) == self.replies
             && self.since.elapsed() >= self.patience / 2
         {
-            // Nobody was answered all that time: the other side is not there, whatever TCP says.
+            // No command was answered all that time: the other side is gone, whatever TCP says.
             self.health.lost.store(true, Ordering::Relaxed);
         }
     }
@@ -92,7 +100,7 @@ impl Link {
         Arc::new(Self {
             server,
             patience,
-            state: sync::Mutex::new(State {
+            state: sync::Mutex::new(LinkState {
                 used: Instant::now(),
                 open: None,
                 outage: None,
@@ -101,31 +109,33 @@ impl Link {
         })
     }
 
-    /// A poisoned lock guards a whole state: nothing that can panic comes between two changes of it.
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Locks the state. A poisoned lock does no harm: no panic leaves the state half changed.
+    fn state(&self) -> MutexGuard<'_, LinkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends what is to be asked, and waits for the replies, for as long as it is polled. All that is
-    /// sent is safe to be sent twice, and it is if the connection turns out to be lost.
-    pub(super) async fn ask(self: &Arc<Self>, request: Request<'_>) -> RedisResult<Replies> {
+    /// Sends a command, and waits for the replies for as long as the caller polls.
+    ///
+    /// If the connection turns out to be lost, the command is sent a second time, so it must be safe to do it
+    /// twice.
+    pub(super) async fn ask(self: &Arc<Self>, command: Command<'_>) -> RedisResult<Replies> {
         let mut is_second = false;
         loop {
             let mut open = match self.current() {
                 Some(open) => open,
-                // Boxed, or every request would have room for what few of them need.
+                // Boxed, because few commands get here. Otherwise the future of every command would be as large.
                 None => Box::pin(self.open()).await?,
             };
             let health = Arc::clone(&open.health);
-            let mut waiting = Waiting {
+            let mut pending = PendingReply {
                 health: &health,
                 since: Instant::now(),
                 replies: health.replies.load(Ordering::Relaxed),
                 patience: self.patience,
                 is_over: false,
             };
-            let (result, was_sent) = send(open.connection.ask(request)).await;
-            waiting.is_over = true;
+            let (result, was_sent) = send(open.connection.ask(command)).await;
+            pending.is_over = true;
             match result {
                 Err(error) if is_lost(&error, &open) => {
                     health.lost.store(true, Ordering::Relaxed);
@@ -133,9 +143,9 @@ impl Link {
                         return Err(error);
                     }
                     is_second = true;
-                    // Nor has a server done it that takes no writes.
+                    // A server that takes no writes has not done it either.
                     if was_sent && !is_read_only(&error) {
-                        request.again.store(true, Ordering::Relaxed);
+                        command.resent.store(true, Ordering::Relaxed);
                     }
                 }
                 result => return result,
@@ -143,13 +153,13 @@ impl Link {
         }
     }
 
-    /// Whether anybody asked within that time.
+    /// True if a command was sent within the last `span`.
     pub(super) fn is_in_use(&self, span: Duration) -> bool {
         self.state().used.elapsed() < span
     }
 
-    /// The connection, if there is one that is not known to be lost.
-    fn current(&self) -> Option<Open> {
+    /// Returns the connection, if there is one that is not known to be lost.
+    fn current(&self) -> Option<OpenConnection> {
         let mut state = self.state();
         state.used = Instant::now();
         let open = state.open.as_ref()?;
@@ -158,17 +168,19 @@ impl Link {
 
     /// Waits for a connection.
     ///
+    /// Early in an outage a request waits, because the end may be near.
+    ///
     /// # Errors
-    /// Why there is none, if that has been so for longer than anybody waits and it is not yet time to
-    /// try again. Whoever comes early in an outage waits for its end, which may be near.
-    async fn open(self: &Arc<Self>) -> RedisResult<Open> {
+    /// The error of the last attempt, if the outage has lasted for longer than a request waits, and the time for the
+    /// next attempt has not come yet.
+    async fn open(self: &Arc<Self>) -> RedisResult<OpenConnection> {
         loop {
             if let Some(open) = self.current() {
                 return Ok(open);
             }
             let now = Instant::now();
             if let Some(outage) = &self.state().outage
-                && now < outage.again
+                && now < outage.retry_at
                 && now - outage.since >= self.patience
             {
                 return Err(outage.error.clone());
@@ -179,17 +191,17 @@ impl Link {
         }
     }
 
-    /// Connects when it is time, unless somebody else has.
+    /// Connects when the time for it has come, unless there is a connection by then.
     async fn connect(&self) {
-        let again = self.state().outage.as_ref().map(|outage| outage.again);
-        if let Some(again) = again {
-            tokio::time::sleep_until(again).await;
+        let retry_at = self.state().outage.as_ref().map(|outage| outage.retry_at);
+        if let Some(retry_at) = retry_at {
+            tokio::time::sleep_until(retry_at).await;
         }
         if self.current().is_some() {
             return;
         }
         let begin = Instant::now();
-        // Shorter than anybody waits, so that an attempt that hangs has an end that is seen.
+        // Shorter than a request waits, so that requests still see the end of an attempt that hangs.
         let limit = self.patience / 4 * 3;
         let attempt = tokio::time::timeout(limit, self.server.connect(limit));
         let silence = |elapsed| Err(std::io::Error::from(elapsed).into());
@@ -199,12 +211,12 @@ impl Link {
         }
     }
 
-    fn opened(&self, connection: Connection) {
+    fn opened(&self, connection: RedisConnection) {
         let mut state = self.state();
         if state.outage.take().is_some() {
             tracing::info!(target: "bsession", "store_reachable_again");
         }
-        state.open = Some(Open {
+        state.open = Some(OpenConnection {
             connection,
             since: Instant::now(),
             health: Arc::default(),
@@ -226,14 +238,15 @@ impl Link {
         state.outage = Some(Outage {
             since,
             tries,
-            again: Instant::now() + pause / 2 + pause * chance / 512,
+            retry_at: Instant::now() + pause / 2 + pause * chance / 512,
             error,
         });
     }
 }
 
-/// Sends something, and tells whether it was sent: a connection that is known to be closed says so before
-/// it takes anything.
+/// Waits for a command. Returns its result, and whether it was sent.
+///
+/// A connection that is known to be closed refuses a command at the first poll, before it takes anything.
 async fn send<T>(asked: impl Future<Output = T>) -> (T, bool) {
     let mut asked = pin!(asked);
     match poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await {
@@ -246,7 +259,7 @@ fn is_read_only(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-fn is_lost(error: &RedisError, open: &Open) -> bool {
+fn is_lost(error: &RedisError, open: &OpenConnection) -> bool {
     error.kind() == ErrorKind::Io
         || error.is_unrecoverable_error()
         || (is_read_only(error) && open.since.elapsed() >= READ_ONLY_FOR)
@@ -259,10 +272,10 @@ mod tests {
 
     use super::*;
 
-    /// Longer than any machine is held up.
+    /// Longer than any delay of the machine.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A link to where nobody listens, after a failure of an attempt that was begun so long ago.
+    /// Makes a link to a port where nobody listens. Its first attempt began so long ago, and failed.
     fn failed(since: Duration) -> Arc<Link> {
         let client = redis::Client::open("redis://127.0.0.1:1").unwrap();
         let link = Link::to(Arc::new(Server::At(client)), PATIENCE);
@@ -274,15 +287,15 @@ mod tests {
         io::Error::from(io::ErrorKind::TimedOut).into()
     }
 
-    fn again(link: &Link) -> Instant {
-        link.state().outage.as_ref().unwrap().again
+    fn retry_at(link: &Link) -> Instant {
+        link.state().outage.as_ref().unwrap().retry_at
     }
 
     #[test]
     fn a_connection_is_given_up_if_nobody_was_answered_for_long() {
         let is_given_up = |waited: Duration, answered: u64, is_over: bool| {
             let health = Health::default();
-            let waiting = Waiting {
+            let pending = PendingReply {
                 health: &health,
                 since: Instant::now() - waited,
                 replies: 0,
@@ -290,18 +303,18 @@ mod tests {
                 is_over,
             };
             health.replies.store(answered, Ordering::Relaxed);
-            drop(waiting);
+            drop(pending);
             health.lost.into_inner()
         };
         assert!(is_given_up(PATIENCE, 0, false));
-        assert!(!is_given_up(PATIENCE, 1, false), "somebody was");
-        assert!(!is_given_up(PATIENCE, 0, true), "this one was");
+        assert!(!is_given_up(PATIENCE, 1, false), "another one was answered");
+        assert!(!is_given_up(PATIENCE, 0, true), "this one was answered");
         let soon = Duration::ZERO;
         assert!(!is_given_up(soon, 0, false), "the client hung up");
     }
 
     #[actix_web::test]
-    async fn whoever_comes_early_waits_and_later_ones_are_refused_until_it_is_time() {
+    async fn early_requests_wait_and_later_ones_are_refused_until_the_next_attempt() {
         let link = failed(Duration::ZERO);
         let mut early = pin!(link.open());
         let polled = poll_fn(|context| Poll::Ready(early.as_mut().poll(context))).await;
@@ -309,32 +322,32 @@ mod tests {
 
         let link = failed(PATIENCE);
         let far = Instant::now() + PATIENCE;
-        link.state().outage.as_mut().unwrap().again = far;
+        link.state().outage.as_mut().unwrap().retry_at = far;
         let error = link.open().await.map(drop).unwrap_err();
-        assert!(error.is_timeout(), "the one that there was: {error}");
-        assert_eq!(again(&link), far, "and nobody tried");
+        assert!(error.is_timeout(), "the known error: {error}");
+        assert_eq!(retry_at(&link), far, "and nobody tried");
 
-        link.state().outage.as_mut().unwrap().again = Instant::now();
+        link.state().outage.as_mut().unwrap().retry_at = Instant::now();
         let error = link.open().await.map(drop).unwrap_err();
-        assert!(error.is_connection_refusal(), "a new one: {error}");
+        assert!(error.is_connection_refusal(), "a new error: {error}");
     }
 
     #[test]
     fn pauses_grow_up_to_a_second() {
         let link = failed(Duration::ZERO);
-        assert!(again(&link) <= Instant::now() + FIRST_PAUSE);
+        assert!(retry_at(&link) <= Instant::now() + FIRST_PAUSE);
         for tries in 1..100 {
             let before = Instant::now();
             link.failed(silence(), before);
-            let again = again(&link);
-            assert!(again <= Instant::now() + LONGEST_PAUSE, "{tries}");
-            let is_short = again < before + LONGEST_PAUSE / 2;
+            let retry_at = retry_at(&link);
+            assert!(retry_at <= Instant::now() + LONGEST_PAUSE, "{tries}");
+            let is_short = retry_at < before + LONGEST_PAUSE / 2;
             assert!(tries < 6 || !is_short, "{tries}");
         }
     }
 
     #[actix_web::test]
-    async fn what_is_answered_before_anybody_waits_was_not_sent() {
+    async fn a_command_that_ends_at_its_first_poll_was_not_sent() {
         assert_eq!(send(std::future::ready(1)).await, (1, false));
         assert_eq!(send(tokio::task::yield_now()).await, ((), true));
     }

@@ -1,17 +1,19 @@
-//! A server, as a runtime reaches it.
+//! A server, as one runtime reaches it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::RedisResult;
 
+use super::connection::{Command, Replies};
 use super::link::Link;
-use super::servers::{Replies, Request, Server};
+use super::servers::Server;
 
-/// A server by itself, or a node of a cluster.
+/// A single server, or a node of a cluster.
 pub(super) struct Node {
     link: Arc<Link>,
-    /// One of its own: behind a command that waits for replicas a server answers nothing else.
+    /// The link for commands that wait for replicas. While such a command waits, the server answers nothing
+    /// else on the same connection.
     waiting: Arc<Link>,
 }
 
@@ -23,14 +25,16 @@ impl Node {
         }
     }
 
-    pub(super) async fn ask(&self, request: Request<'_>) -> RedisResult<Replies> {
-        let link = match request.wait {
+    /// Sends a command to this server, whichever keys it has.
+    pub(super) async fn ask(&self, command: Command<'_>) -> RedisResult<Replies> {
+        let link = match command.wait {
             Some(_) => &self.waiting,
             None => &self.link,
         };
-        link.ask(request).await
+        link.ask(command).await
     }
 
+    /// True if a command was sent within the last `span`.
     pub(super) fn is_in_use(&self, span: Duration) -> bool {
         self.link.is_in_use(span) || self.waiting.is_in_use(span)
     }

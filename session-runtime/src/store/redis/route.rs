@@ -1,4 +1,4 @@
-//! The way of a runtime to the server that has a key.
+//! The route of a runtime to the server that has a key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,11 @@ use std::time::Duration;
 use redis::RedisResult;
 
 use super::cluster::Cluster;
+use super::connection::{Command, Replies};
 use super::node::Node;
-use super::servers::{Replies, Request, Servers};
+use super::servers::Servers;
 
+/// The connections of one runtime to all servers.
 pub(super) enum Route {
     One(Arc<Node>),
     Cluster(Arc<Cluster>),
@@ -22,16 +24,17 @@ impl Route {
         }
     }
 
-    /// Asks the server that has the key, for as long as it is polled. All that is sent is safe to be
-    /// sent twice.
-    pub(super) async fn ask(&self, request: Request<'_>) -> RedisResult<Replies> {
+    /// Sends a command to the server that has its key, and waits for as long as the caller polls.
+    ///
+    /// The command may be sent twice, so it must be safe to do it twice.
+    pub(super) async fn ask(&self, command: Command<'_>) -> RedisResult<Replies> {
         match self {
-            Self::One(node) => node.ask(request).await,
-            Self::Cluster(cluster) => Box::pin(cluster.ask(request)).await,
+            Self::One(node) => node.ask(command).await,
+            Self::Cluster(cluster) => Box::pin(cluster.ask(command)).await,
         }
     }
 
-    /// All servers that have records, in the order of what they have.
+    /// Returns all servers that have records, sorted by the hash slots that they have.
     pub(super) async fn nodes(&self) -> RedisResult<Vec<Arc<Node>>> {
         match self {
             Self::One(node) => Ok(vec![Arc::clone(node)]),
@@ -39,7 +42,7 @@ impl Route {
         }
     }
 
-    /// Whether anybody asked within that time.
+    /// True if a command was sent within the last `span`.
     pub(super) fn is_in_use(&self, span: Duration) -> bool {
         match self {
             Self::One(node) => node.is_in_use(span),

@@ -1,17 +1,17 @@
-//! The scripts: what a server does in one step.
+//! The Lua scripts, each of which a server runs in one step.
 //!
-//! A server is asked for a script by its hash; one that does not know it, because it is new or was
-//! told to forget, is given the whole of it, once.
+//! A script is called by its hash. A server that does not know it, because it is new or was told to forget its
+//! scripts, gets the whole script once.
 
 use redis::{Cmd, Script};
 
 /// A script, and its hash.
-pub(super) struct Scripted {
+pub(super) struct LuaScript {
     code: &'static str,
     hash: Box<str>,
 }
 
-impl Scripted {
+impl LuaScript {
     fn new(code: &'static str) -> Self {
         Self {
             code,
@@ -19,14 +19,14 @@ impl Scripted {
         }
     }
 
-    /// The command that runs it by its hash, to be followed by the number of keys and all else.
+    /// Begins the command that runs the script by its hash. The number of keys, the keys and the arguments follow.
     pub(super) fn by_hash(&self, size: usize) -> Cmd {
         let mut cmd = Cmd::with_capacity(12, 80 + size);
         cmd.arg("EVALSHA").arg(&*self.hash);
         cmd
     }
 
-    /// The same command with the whole script in it.
+    /// Returns the same command with the whole script in it.
     pub(super) fn in_full(&self, by_hash: &Cmd) -> Cmd {
         let mut cmd = Cmd::new();
         cmd.arg("EVAL").arg(self.code);
@@ -41,15 +41,15 @@ impl Scripted {
 
 macro_rules! scripts {
     ($($name:ident: [$($file:literal),+];)+) => {
-        /// All of them.
+        /// All scripts.
         pub(super) struct Scripts {
-            $(pub(super) $name: Scripted,)+
+            $(pub(super) $name: LuaScript,)+
         }
 
         impl Scripts {
             pub(super) fn new() -> Self {
                 Self {
-                    $($name: Scripted::new(concat!($(include_str!(concat!("scripts/", $file))),+)),)+
+                    $($name: LuaScript::new(concat!($(include_str!(concat!("scripts/", $file))),+)),)+
                 }
             }
         }

@@ -1,16 +1,16 @@
-//! Which slot of a cluster a key is in, and which node has it.
+//! The hash slots of a cluster: the slot of a key, and the node that has it.
 
 use redis::{Cmd, RedisError, Value};
 
-/// Where a node is: its host and its port.
-pub(super) type Place = (String, u16);
+/// The address of a node: its host and its port.
+pub(super) type NodeAddress = (String, u16);
 
-/// Slots from the one to the other, and the place of their master.
-pub(super) type Range = (u16, u16, Place);
+/// The first and the last slot of a range, and the address of their master.
+pub(super) type SlotRange = (u16, u16, NodeAddress);
 
 const SLOTS: u16 = 16_384;
 
-/// The slot of the key that a command is about.
+/// Returns the slot of the key of a command.
 pub(super) fn slot_of(cmd: &Cmd) -> u16 {
     let mut args = cmd.args_iter().map(|arg| match arg {
         redis::Arg::Simple(bytes) => bytes,
@@ -25,15 +25,15 @@ fn slot(key: &[u8]) -> u16 {
     crc16(hashed(key)) % SLOTS
 }
 
-/// What is between the first braces, if that is anything, else all of it.
+/// Returns the part of a key that is hashed: the text between the first braces if there is any, else the whole key.
 fn hashed(key: &[u8]) -> &[u8] {
-    let place = |of: u8, bytes: &[u8]| bytes.iter().position(|&byte| byte == of);
-    let inner = place(b'{', key).map(|open| &key[open + 1..]);
-    let inner = inner.and_then(|inner| place(b'}', inner).map(|close| &inner[..close]));
+    let find = |wanted: u8, bytes: &[u8]| bytes.iter().position(|&byte| byte == wanted);
+    let inner = find(b'{', key).map(|open| &key[open + 1..]);
+    let inner = inner.and_then(|inner| find(b'}', inner).map(|close| &inner[..close]));
     inner.filter(|inner| !inner.is_empty()).unwrap_or(key)
 }
 
-/// CRC-16/XMODEM, as the cluster specification has it.
+/// Computes CRC-16/XMODEM, which the cluster specification names.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, &byte| {
         (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
@@ -42,8 +42,8 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
-/// What a node answers to `CLUSTER SLOTS`; one that does not know its own host was asked at this one.
-pub(super) fn read(reply: Value, asked: &str) -> Option<Vec<Range>> {
+/// Reads the reply to `CLUSTER SLOTS`. A node that does not know its own host has the host at which it was asked.
+pub(super) fn read(reply: Value, asked: &str) -> Option<Vec<SlotRange>> {
     let Value::Array(ranges) = reply else {
         return None;
     };
@@ -67,18 +67,18 @@ pub(super) fn read(reply: Value, asked: &str) -> Option<Vec<Range>> {
             Value::BulkString(host) => str::from_utf8(host).ok()?,
             _ => "",
         };
-        let place = (host_or(host, asked), u16::try_from(*port).ok()?);
+        let address = (host_or(host, asked), u16::try_from(*port).ok()?);
         Some((
             u16::try_from(*first).ok()?,
             u16::try_from(*last).ok()?,
-            place,
+            address,
         ))
     };
     ranges.into_iter().map(range).collect()
 }
 
-/// Where a node that was asked at this host says that a slot is.
-pub(super) fn named(error: &RedisError, asked: &str) -> Option<Place> {
+/// Returns the address to which a node redirects, if the error is a redirection. The node was asked at this host.
+pub(super) fn redirection(error: &RedisError, asked: &str) -> Option<NodeAddress> {
     let (host, port) = error.redirect_node()?.0.rsplit_once(':')?;
     Some((host_or(host, asked), port.parse().ok()?))
 }
@@ -96,13 +96,13 @@ mod tests {
     #[test]
     fn a_slot_is_what_the_specification_says() {
         assert_eq!(crc16(b"123456789"), 0x31c3);
-        for (key, of) in [
+        for (key, expected) in [
             ("foo", 12_182),
             ("{foo}:lock", 12_182),
             ("bar", 5061),
             ("b{}foo", slot(b"b{}foo")),
         ] {
-            assert_eq!(slot(key.as_bytes()), of, "{key}");
+            assert_eq!(slot(key.as_bytes()), expected, "{key}");
         }
         assert_eq!(hashed(b"a{b}{c}"), b"b");
         assert_eq!(hashed(b"a{{b}}"), b"{b");
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_does_not_know_its_host_is_where_it_was_asked() {
+    fn a_node_that_does_not_know_its_host_has_the_host_where_it_was_asked() {
         let node = |host| Value::Array(vec![host, Value::Int(7000), Value::Nil]);
         let range = |first, host| {
             let (first, last) = (Value::Int(first), Value::Int(first + 1));

@@ -1,15 +1,21 @@
-//! A renewal in a cluster, where the two keys are on two servers: what is there if it stops between its
-//! steps, and what a removal in between comes to; and what outlives the request that it began with.
+//! Renewals in a cluster, where the two keys are on two servers: a renewal that stops between its steps, and a removal
+//! between them. And work that outlives the request that began it.
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bsession_redis_servers::{Cluster, Proxy, is_installed};
+use redis::Cmd;
 
-use super::*;
-use crate::record::{Body, Handle};
+use super::RedisStore;
+use super::backend::Backend;
+use super::lists::listed_until;
+use super::open_redis::OpenRedis;
+use crate::clock::Timestamp;
+use crate::record::{Body, Handle, Head, Key, Record, Revision, UserKey};
 use crate::store::asked::Asked;
-use crate::store::{Commit, Loaded, Which};
+use crate::store::{Commit, Loaded, StoreError, Which};
 
 const OLD: Key = Key([1; 16]);
 const NEW: Key = Key([5; 16]);
@@ -53,45 +59,46 @@ fn redis_is_there() -> bool {
 }
 
 /// A cluster, with a session under the old key.
-struct Site {
+struct ClusterSite {
     _cluster: Cluster,
     store: OpenRedis,
     asked: Asked,
 }
 
-impl Site {
+impl ClusterSite {
     async fn begin() -> Option<Self> {
         if !redis_is_there() {
             return None;
         }
         let cluster = Cluster::start(3, 0);
-        let store = OpenRedis::new(&cluster.url(), "", 0, Duration::from_secs(2)).unwrap();
+        let store = RedisStore::at(cluster.url()).prefix("");
+        let store = store.open(Duration::from_secs(2)).unwrap();
         let asked = Asked::new(Arc::new(store.clone()));
         let site = Self {
             _cluster: cluster,
             store,
             asked,
         };
-        let nodes = [OLD, NEW].map(|key| site._cluster.node_of(&site.shared().keys.record(key)));
+        let nodes = [OLD, NEW].map(|key| site._cluster.node_of(&site.backend().names.record(key)));
         assert_ne!(nodes[0], nodes[1]);
         site.create(OLD, record(1)).await;
         Some(site)
     }
 
-    fn shared(&self) -> &Arc<Shared> {
-        &self.store.0
+    fn backend(&self) -> &Arc<Backend> {
+        self.store.backend()
     }
 
     async fn create(&self, key: Key, record: Record) {
         assert!(self.asked.create(key, record, NOW).await.unwrap());
     }
 
-    /// Everything is as if it had never been.
+    /// Deletes everything.
     async fn clear(&self) {
-        let keys = &self.shared().keys;
-        for key in [keys.record(OLD), keys.record(NEW), keys.user(USER)] {
+        let names = &self.backend().names;
+        for name in [names.record(OLD), names.record(NEW), names.user(USER)] {
             let mut del = Cmd::new();
-            self.shared().ask(del.arg("DEL").arg(key)).await.unwrap();
+            self.backend().ask(del.arg("DEL").arg(name)).await.unwrap();
         }
     }
 
@@ -108,10 +115,10 @@ impl Site {
         list.into_iter().map(|listing| listing.key).collect()
     }
 
-    /// The first step of a renewal.
+    /// Does the first step of a renewal.
     async fn put_on_list(&self, record: &Record) {
-        let till = operations::till(&record.head, NOW);
-        let put = self.shared().put_on_list(USER, NEW, till, NOW);
+        let until = listed_until(&record.head, NOW);
+        let put = self.backend().put_on_list(USER, NEW, until, NOW);
         put.await.unwrap();
     }
 
@@ -130,21 +137,21 @@ impl Site {
     }
 }
 
-fn run(test: impl AsyncFnOnce(Site)) {
+fn run(test: impl AsyncFnOnce(ClusterSite)) {
     actix_web::rt::System::new().block_on(async {
-        if let Some(site) = Site::begin().await {
+        if let Some(site) = ClusterSite::begin().await {
             test(site).await;
         }
     });
 }
 
 #[test]
-fn one_that_stops_when_it_is_listed_has_changed_nothing() {
+fn a_renewal_that_stops_when_it_is_listed_has_changed_nothing() {
     run(async |site| {
         site.put_on_list(&record(2)).await;
         assert_eq!(site.live().await, [true, false]);
         assert_eq!(site.listed().await, [OLD]);
-        // And whoever tries again finds nothing in the way.
+        // Nothing is in the way of another attempt.
         let renewed = site.renew(&record(1), record(2)).await;
         assert!(matches!(renewed, Commit::Saved));
         assert_eq!(site.live().await, [false, true]);
@@ -153,12 +160,12 @@ fn one_that_stops_when_it_is_listed_has_changed_nothing() {
 }
 
 #[test]
-fn one_that_stops_when_the_new_key_is_written_leaves_the_old_one_its_session() {
+fn a_renewal_that_stops_when_the_new_key_is_written_leaves_the_session_under_the_old_key() {
     run(async |site| {
         site.create(NEW, record(2)).await;
         assert_eq!(site.live().await, [true, true]);
         assert_eq!(site.listed().await.len(), 1, "it is one session");
-        // The session goes on under the old key, to its end: then nothing is left of either.
+        // The session goes on under the old key. When it ends, both keys end.
         let saved = site.commit(&record(1), record(3)).await;
         assert!(matches!(saved, Commit::Saved));
         assert_eq!(site.listed().await.len(), 1);
@@ -169,9 +176,9 @@ fn one_that_stops_when_the_new_key_is_written_leaves_the_old_one_its_session() {
     });
 }
 
-/// Nobody has the new key, and it must not appear on the list of devices when the old one goes.
+/// Nobody has the cookie of the new key, which must not appear on the list of devices when the old key ends.
 #[test]
-fn a_logout_ends_what_a_renewal_left_that_stopped_half_way() {
+fn a_logout_ends_the_twin_that_a_renewal_left_half_way() {
     run(async |site| {
         site.create(NEW, record(2)).await;
         assert!(site.asked.remove(OLD, NOW).await.unwrap());
@@ -181,7 +188,7 @@ fn a_logout_ends_what_a_renewal_left_that_stopped_half_way() {
 }
 
 #[test]
-fn one_that_is_late_takes_its_first_half_back() {
+fn a_renewal_that_is_late_takes_its_first_half_back() {
     run(async |site| {
         let saved = site.commit(&record(1), record(3)).await;
         assert!(matches!(saved, Commit::Saved));
@@ -192,7 +199,7 @@ fn one_that_is_late_takes_its_first_half_back() {
     });
 }
 
-/// Whatever removes it, and between whichever two steps.
+/// Tries each kind of removal between each two steps.
 #[test]
 fn a_removal_between_its_steps_leaves_no_session() {
     run(async |site| {
@@ -207,7 +214,7 @@ fn a_removal_between_its_steps_leaves_no_session() {
                         site.asked.remove(OLD, NOW).await.unwrap();
                     }
                 };
-                // As `renew` goes, from one request to the next.
+                // These are the steps of `renew`, each with the removal before or after it.
                 remove(0).await;
                 site.put_on_list(&record(2)).await;
                 remove(1).await;
@@ -215,11 +222,11 @@ fn a_removal_between_its_steps_leaves_no_session() {
                     site.create(NEW, record(2)).await;
                     remove(2).await;
                 }
-                // Else it is created now, and taken back if the removal came first.
+                // Otherwise `renew` writes the new key now, and takes it back if the removal came first.
                 let (over, next) = (record(1).head.revision, record(2));
                 let renewal = site.asked.renew(OLD, over, NEW, next, NOW).await;
                 match step {
-                    // The new key was ended: that says nothing of the old one.
+                    // The new key was ended, which says nothing about the old one.
                     2 => assert!(matches!(renewal, Err(StoreError::Taken))),
                     3 => assert!(matches!(renewal, Ok(Commit::Saved))),
                     _ => assert!(matches!(renewal, Ok(Commit::Gone))),
@@ -235,9 +242,9 @@ fn a_removal_between_its_steps_leaves_no_session() {
     });
 }
 
-/// As `service/save.rs` does it: a login meets a save, and is tried again with the same new key.
+/// A login meets a save, and is tried again with the same new key, as `service/save.rs` does it.
 #[test]
-fn one_that_is_tried_again_is_listed_and_ends_with_its_user() {
+fn a_renewal_that_is_tried_again_is_listed_and_ends_with_its_user() {
     run(async |site| {
         for round in 0..40_u64 {
             site.clear().await;
@@ -250,7 +257,7 @@ fn one_that_is_tried_again_is_listed_and_ends_with_its_user() {
             assert!(matches!(login, Commit::Conflict(_)));
             let again = site.renew(&saved, record(number + 3)).await;
             assert!(matches!(again, Commit::Saved));
-            // What was sent without being waited for has arrived when this is answered.
+            // When this is answered, the commands that nobody waits for have arrived, too.
             assert_eq!(site.live().await, [false, true]);
             tokio::task::yield_now().await;
             assert_eq!(site.listed().await, [NEW], "round {round}");
@@ -264,8 +271,7 @@ fn one_that_is_tried_again_is_listed_and_ends_with_its_user() {
     });
 }
 
-/// None of whom waits for as long as the way to it takes; once it is known who has which slot, they
-/// are served.
+/// No request waits long enough to reach the cluster. Once the worker has the slot map, requests are served.
 #[test]
 fn those_who_hang_up_early_do_not_keep_a_worker_from_knowing_its_cluster() {
     if !redis_is_there() {
@@ -275,12 +281,12 @@ fn those_who_hang_up_early_do_not_keep_a_worker_from_knowing_its_cluster() {
     let proxy = Proxy::before(cluster.nodes()[0].port());
     proxy.delay(Duration::from_millis(100));
     let url = format!("redis-cluster://127.0.0.1:{}", proxy.port());
-    let store = OpenRedis::new(&url, PREFIX, 0, Duration::from_secs(10)).unwrap();
+    let store = RedisStore::at(url).open(Duration::from_secs(10)).unwrap();
     actix_web::rt::System::new().block_on(async {
         let end = tokio::time::Instant::now() + Duration::from_secs(20);
         let wait = Duration::from_millis(50);
         let loaded = loop {
-            if let Ok(loaded) = tokio::time::timeout(wait, store.0.load(NEW)).await {
+            if let Ok(loaded) = tokio::time::timeout(wait, store.backend().load(NEW)).await {
                 break loaded;
             }
             assert!(tokio::time::Instant::now() < end, "nobody is ever served");

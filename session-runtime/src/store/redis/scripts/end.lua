@@ -1,7 +1,8 @@
--- Makes a session a tombstone. Answers 0 if there is none to end, the successor if there is one, else the
--- head of the session.
--- KEYS: the record's. ARGV: now, how long a tombstone lasts, the tombstone; and to end it only if it is of these
--- users: the users, 'all', 'but' or 'one', and the handle that this is about.
+-- Replaces a session by a tombstone. Returns the head of the session in an array; the successor if the session was
+-- renewed; 0 if there is no session to end.
+-- KEYS: the record. ARGV: 1 now, 2 how long a tombstone lasts, 3 the tombstone.
+-- To end the session only if it belongs to certain users, also: 4 the users, 5 'all', 'but' or 'one', 6 the
+-- handle that 'but' and 'one' mean.
 local old = redis.call('GETRANGE', KEYS[1], 0, 77)
 if old:byte(1) == RENEWED then
     return old:sub(10)
@@ -19,7 +20,7 @@ if ARGV[4] then
         return 0
     end
 end
--- A server that is out of memory takes no tombstone. A logout is one all the same.
+-- A server that is out of memory refuses the tombstone. A logout must work all the same, so the session is deleted.
 local answer = redis.pcall('SET', KEYS[1], ARGV[3], 'PX', ARGV[2])
 if answer.err then
     redis.call('DEL', KEYS[1])

@@ -1,5 +1,5 @@
--- What is under a key, as layout.rs has it, seen from its first 78 bytes. A script is compiled once,
--- and what stands outside of a condition is done at every call: so there is little of it.
+-- Reads the first 78 bytes of a value, which layout.rs describes. A server compiles a script once, but runs every
+-- statement outside a condition at each call. So there are few of them.
 local LIVE, REMOVED, RENEWED, FORMAT = 1, 2, 3, 1
 
 local function number(bytes, from)
@@ -10,7 +10,7 @@ local function is_live(old)
     return old:byte(1) == LIVE and number(old, 19) > tonumber(ARGV[1])
 end
 
--- The session of a newer version may be ended, and is never written over.
+-- True for a session of a newer format, which may be ended but never written over.
 local function is_foreign(old)
     return old:byte(1) == LIVE and old:byte(2) ~= FORMAT
 end

@@ -1,7 +1,7 @@
--- Puts a session on the list of its user until a time; answers 1 if it was not on it. What is over is taken
--- off, and the list lasts as long as the last one on it.
+-- Puts a session on the list of its user until a time; returns 1 if it was not there. Takes off the sessions whose
+-- time is over. The list lasts as long as its last session.
 local function list(users, member, till, now)
-    -- First what a server refuses that is out of memory: behind another write it would let it pass.
+    -- This comes first: a server that is out of memory refuses it here, but would let it pass after another write.
     local added = redis.call('ZADD', users, till, member)
     redis.call('ZREMRANGEBYSCORE', users, '-inf', now)
     local ttl = till - now

@@ -1,5 +1,5 @@
--- Ends a lease, if it still is one's own.
--- KEYS: the lock. ARGV: whose.
+-- Gives a lock back, if the holder still has it.
+-- KEYS: the lock. ARGV: 1 the holder.
 if redis.call('GET', KEYS[1]) == ARGV[1] then
     return redis.call('DEL', KEYS[1])
 end

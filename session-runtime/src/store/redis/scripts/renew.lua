@@ -1,6 +1,6 @@
--- Moves a session to a new key: both keys are within reach of one server.
--- KEYS: the old one, the new one, and if there is a user the list and the mark. ARGV: see write.lua; 10 the
--- member of the list that the session was, 11 the tombstone, 12 how long it lasts.
+-- Moves a session to a new key, on a server that has both keys.
+-- KEYS: the old record, the new record; with a user also the list and the mark. ARGV: see write.lua; then 10 the
+-- member of the list that the old key was, 11 the tombstone, 12 how long the tombstone lasts.
 local old = redis.call('GETRANGE', KEYS[1], 0, 77)
 if old:sub(3, 18) ~= ARGV[5] or not is_live(old) or is_foreign(old) then
     return redis.call('GET', KEYS[1])

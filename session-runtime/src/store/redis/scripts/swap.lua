@@ -1,7 +1,8 @@
--- Puts an entry under a key, or deletes what is there, if it is what is expected; else answers what is there.
--- KEYS: the record's, and if within reach the list of its user and the mark. ARGV: see write.lua. Expected
--- is nothing (''), what is over ('over'), or a live session at a revision; of the parts a tombstone has the first
--- alone, and what is to be deleted has none.
+-- Puts an entry under a key, or deletes the entry there, if the key holds what is expected; else returns what it holds.
+-- KEYS: the record; if this server has them, also the list of its user and the mark.
+-- ARGV: see write.lua; then 10 the time after which a tombstone is over. ARGV 5, what is expected, is '' for nothing,
+-- 'over' for an entry that is over, or the revision of a live session. A tombstone has only the first part
+-- (ARGV 3). To delete an entry both parts are ''.
 local old = redis.call('GETRANGE', KEYS[1], 0, 77)
 local is_met
 if ARGV[5] == '' then

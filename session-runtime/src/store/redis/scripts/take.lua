@@ -1,5 +1,5 @@
--- Takes a lease that nobody has, or that was taken by this very request.
--- KEYS: the lock. ARGV: whose, how long it lasts.
+-- Takes a lock that nobody has, or that this holder has taken before (the command may be sent twice).
+-- KEYS: the lock. ARGV: 1 the holder, 2 how long it lasts.
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[1]) == ARGV[1] then
     return 1
 end

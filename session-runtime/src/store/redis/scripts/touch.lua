@@ -1,6 +1,7 @@
--- Moves the expiry of a record, and puts it on the list of its user, if that is within reach.
--- KEYS: the record's, and if within reach the list and the mark. ARGV: now, how long it lasts, until when it is listed,
--- the revision, expires and seen as bytes, and the member of the list.
+-- Moves the expiry of a record, and puts it on the list of its user if this server has the list.
+-- KEYS: the record; if this server has them, also the list and the mark.
+-- ARGV: 1 now, 2 how long the record lasts, 3 the time until which it is listed, 4 the revision, 5 expires and seen as
+-- bytes, 6 the member of the list.
 local old = redis.call('GETRANGE', KEYS[1], 0, 77)
 if old:sub(3, 18) ~= ARGV[4] or not is_live(old) or is_foreign(old) then
     return 0

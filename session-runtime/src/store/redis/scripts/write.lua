@@ -1,13 +1,15 @@
--- What those scripts have in common that write a record. ARGV: 1 now, 2 how long the entry lasts,
--- 3 and 4 its two parts, 5 what is expected, 6 its user, or nothing, 7 until when the list
--- of the user is to have it, 8 whether it was put there already, 9 the member of the list.
+-- The common part of the scripts that write a record.
+-- ARGV: 1 now, 2 how long the entry lasts, 3 and 4 its two parts, 5 what is expected, 6 its user or '', 7 the time
+-- until which the list of the user must have it, 8 'listed' if it was put there already, else '', 9 the member of the
+-- list.
 local SAVED, UNLISTED, SAVED_UNLISTED, TAKEN = 1, 2, 3, 4
 
--- How often at least a session is put on its list again, in ms: somebody may have deleted the list.
+-- A session is put on its list again at least this often, in ms, because somebody may have deleted the list.
 local HEALED_EVERY = 60000
 
--- As bytes, until when the list has it, and whether the list has to be told: it is told here if it is within
--- reach (`users`; `mark` says that all lists are whole). Without the time if it has to be told first.
+-- Puts the session on the list of its user if this server has the list (`users`) and the mark. Returns two values: the
+-- time until which the session is listed, as bytes, and true if the caller must put it on the list afterwards.
+-- Returns nil if the caller must put it on the list first.
 local function listed(old, users, mark)
     if ARGV[6] == '' then
         return '\0\0\0\0\0\0\0\0', false

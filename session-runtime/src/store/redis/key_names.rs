@@ -1,17 +1,17 @@
-//! What things are called in Redis.
+//! The names of the keys in Redis.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::record::{Key, UserKey};
 
-/// Makes the names, with the prefix in front.
-pub(super) struct Keys {
+/// Makes the names of keys, each with the prefix in front.
+pub(super) struct KeyNames {
     prefix: Box<str>,
     mark: Box<str>,
 }
 
-impl Keys {
+impl KeyNames {
     pub(super) fn new(prefix: &str) -> Self {
         Self {
             prefix: prefix.into(),
@@ -31,12 +31,12 @@ impl Keys {
         self.name("user:", user.0, "")
     }
 
-    /// The mark that the lists of all users are whole.
+    /// The name of the mark that the lists of all users are whole.
     pub(super) fn mark(&self) -> &str {
         &self.mark
     }
 
-    /// A pattern, as `SCAN` takes it, that fits all records and no locks.
+    /// The pattern for `SCAN` that matches all records and no locks.
     pub(super) fn records(&self) -> String {
         let mut pattern = String::new();
         for character in self.prefix.chars() {
@@ -48,7 +48,7 @@ impl Keys {
         pattern + "{*}"
     }
 
-    /// The key of a record with this name.
+    /// Returns the key of the record with this name; `None` if it is not the name of a record.
     pub(super) fn key_of(&self, name: &[u8]) -> Option<Key> {
         let text = name.strip_prefix(self.prefix.as_bytes())?;
         let text = text.strip_prefix(b"{")?.strip_suffix(b"}")?;

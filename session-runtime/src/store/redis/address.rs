@@ -1,26 +1,27 @@
 //! The address of the servers, as text.
 //!
-//! One server has the address that the `redis` crate reads. Several have the same with a list of
-//! hosts: `redis-cluster://user:password@one:7000,two:7000` and
-//! `redis-sentinel://user:password@one:26379,two:26379/master/2`; with `rediss` in front the same
-//! over TLS.
+//! The address of one server is written as the `redis` crate reads it. The address of several servers has a list of
+//! hosts: `redis-cluster://user:password@one:7000,two:7000` or
+//! `redis-sentinel://user:password@one:26379,two:26379/master/2`. With `rediss` in front the connection uses TLS.
 
-/// An address, taken apart into those that the `redis` crate reads.
+/// An address, split into addresses that the `redis` crate reads.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Address {
     One(String),
     Sentinel {
         sentinels: Vec<String>,
         master: String,
-        /// A stand-in for any of the servers: how to log in, and which database.
+        /// The address of any of the servers, with a host that is not used: it has the login and the database.
         node: String,
     },
     Cluster(Vec<String>),
 }
 
 impl Address {
+    /// Reads an address.
+    ///
     /// # Errors
-    /// What is wrong, without the address, which may have a password in it.
+    /// A text that says what is wrong. It does not show the address, which may contain a password.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = text.split_once("://").ok_or("has no scheme")?;
         let (tls, kind) = match scheme.split_once('-') {
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_server_is_what_the_client_reads() {
+    fn the_address_of_one_server_stays_as_it_is() {
         for text in [
             "redis://localhost",
             "rediss://u:p@h:1/2",
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn another_scheme_is_none() {
+    fn another_scheme_is_refused() {
         for text in [
             "localhost:6379",
             "redis-clusters://one",

@@ -1,30 +1,32 @@
-//! The search through all that may happen in a scene, depth first.
+//! The search through everything that can happen in a scene, depth first.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash};
+
+use tokio::runtime;
 
 use super::act::Act;
 use super::check::{ACTORS, Promises, SLACK};
 use super::manner::Flaw;
 use super::play::Plays;
 use super::scene::Scene;
-use super::trace::{How, Step};
-use super::wire::{Call, Reply};
+use super::trace::{CallFate, SearchStep};
+use super::wire::{StoreCall, StoreReply};
 use super::world::{Message, World};
 use crate::store::StoreError;
 
-/// A search that has come so far without an end is a mistake in the scene.
+/// The most states of a search. A scene with more is a mistake.
 const MOST_STATES: usize = 2_000_000;
 
-/// All that decides what can happen from here on.
+/// A state of the search: everything that decides what can still happen.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct State {
+struct SearchState {
     world: World,
-    /// The place where each actor stands.
+    /// The play that each actor has reached.
     plays: [u32; ACTORS],
-    /// The actors that have begun.
+    /// The set of the actors that have begun.
     begun: u8,
-    /// The calls that were done and are sent again.
+    /// The calls that were done and will be sent again, each as an actor and a number.
     resent: Vec<(u8, u8)>,
     time: u8,
     faults: u8,
@@ -33,27 +35,42 @@ struct State {
 
 /// The result of a search.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct SearchResult {
     pub(super) states: usize,
     pub(super) ends: usize,
-    /// A broken promise, and how it came to that.
+    /// A broken promise, and the steps that led to it.
     pub(super) broken: Option<(String, Vec<String>)>,
 }
 
-struct Run<'s> {
+/// A search under way.
+struct Search<'s> {
     scene: &'s Scene,
     plays: Plays<'s>,
     seen: HashSet<u64, foldhash::fast::FixedState>,
     hasher: foldhash::fast::FixedState,
-    trace: Vec<Step>,
+    trace: Vec<SearchStep>,
     ends: usize,
-    broken: Option<(String, Vec<Step>)>,
+    broken: Option<(String, Vec<SearchStep>)>,
 }
 
-/// Searches through a scene, to the end or to the first broken promise.
-pub(super) fn explore(scene: &Scene) -> Outcome {
+/// Explores scenes one after another, and prints the number of states of each.
+pub(super) fn explore(scenes: impl IntoIterator<Item = Scene>) -> Vec<(Scene, SearchResult)> {
+    // The answer of a store needs a runtime to be entered, though nothing uses it here.
+    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    let _within = runtime.enter();
+    let result_of = |scene: Scene| {
+        let start = std::time::Instant::now();
+        let result = explore_scene(&scene);
+        println!("{} in {:?}: {scene}", result.states, start.elapsed());
+        (scene, result)
+    };
+    scenes.into_iter().map(result_of).collect()
+}
+
+/// Searches through a scene. If a promise is broken, looks for the shortest way to that.
+fn explore_scene(scene: &Scene) -> SearchResult {
     assert!(scene.acts.len() <= ACTORS);
-    let mut run = Run {
+    let mut search = Search {
         scene,
         plays: Plays::new(scene),
         seen: HashSet::default(),
@@ -64,7 +81,7 @@ pub(super) fn explore(scene: &Scene) -> Outcome {
     };
     let mut plays = [0; ACTORS];
     (0..).zip(&mut plays).for_each(|(at, play)| *play = at);
-    run.visit(&State {
+    search.visit(&SearchState {
         world: scene.world(),
         plays,
         begun: 0,
@@ -73,20 +90,20 @@ pub(super) fn explore(scene: &Scene) -> Outcome {
         faults: 0,
         promises: Promises::new(scene),
     });
-    let broken = run.broken.take().map(|(why, trace)| {
-        let steps = trace.iter().map(|step| step.tell(scene, &run.plays));
+    let broken = search.broken.take().map(|(why, trace)| {
+        let steps = trace.iter().map(|step| step.tell(scene, &search.plays));
         (why, steps.collect())
     });
-    Outcome {
-        states: run.seen.len(),
-        ends: run.ends,
+    SearchResult {
+        states: search.seen.len(),
+        ends: search.ends,
         broken,
     }
 }
 
-impl Run<'_> {
-    /// Goes on from a state in every way that there is.
-    fn visit(&mut self, state: &State) {
+impl Search<'_> {
+    /// Goes on from a state, in every possible way.
+    fn visit(&mut self, state: &SearchState) {
         if self.is_beaten() || !self.seen.insert(self.hasher.hash_one(state)) {
             return;
         }
@@ -105,8 +122,8 @@ impl Run<'_> {
                     break;
                 };
                 is_end = false;
-                for how in self.ways(state, (actor, number), &call) {
-                    self.call(state, actor, (number, &call), how);
+                for fate in self.fates(state, (actor, number), &call) {
+                    self.call(state, actor, (number, &call), fate);
                 }
             }
         }
@@ -116,22 +133,22 @@ impl Run<'_> {
         }
         if self.goes_on(state) {
             let time = state.time + 1;
-            let next = State {
+            let next = SearchState {
                 time,
                 ..state.clone()
             };
-            self.go(Step::Time(time), next, Ok(()));
+            self.go(SearchStep::Time(time), next, Ok(()));
         }
         if self.scene.loses_lists && !state.world.lost {
             let mut next = state.clone();
             next.world.lost = true;
             next.world.lists = Default::default();
-            self.go(Step::ListsLost, next, Ok(()));
+            self.go(SearchStep::ListsLost, next, Ok(()));
         }
         if self.scene.fills && !state.world.full {
             let mut next = state.clone();
             next.world.full = true;
-            self.go(Step::Full, next, Ok(()));
+            self.go(SearchStep::Full, next, Ok(()));
         }
         if is_end {
             self.ends += 1;
@@ -144,9 +161,9 @@ impl Run<'_> {
         }
     }
 
-    /// True if the time may go on. It does not jump during a sweep, which would then take new
-    /// tombstones for old ones.
-    fn goes_on(&self, state: &State) -> bool {
+    /// True if the time may move on. It does not jump during a sweep, because the sweep would then take new tombstones
+    /// for old ones.
+    fn goes_on(&self, state: &SearchState) -> bool {
         if state.time + 1 >= self.scene.count_of_times() {
             return false;
         }
@@ -155,28 +172,37 @@ impl Run<'_> {
         let mut sweeps = sweeps.filter(|(act, _)| matches!(act, Act::Sweep(_)));
         let is_between = |play: u32| {
             let calls = &self.plays.get(play).calls;
-            calls.iter().all(|(_, call)| matches!(call, Call::Clock))
+            calls
+                .iter()
+                .all(|(_, call)| matches!(call, StoreCall::Clock))
         };
         now.abs_diff(next) <= SLACK || sweeps.all(|(_, play)| is_between(play))
     }
 
-    /// The ways in which a call may happen.
-    fn ways(&self, state: &State, at: (u8, u8), call: &Call) -> Vec<How> {
-        let mut ways = vec![How::Done];
-        let may_fail = state.faults < self.scene.faults && !matches!(call, Call::Clock);
+    /// Returns the possible fates of a call.
+    fn fates(&self, state: &SearchState, at: (u8, u8), call: &StoreCall) -> Vec<CallFate> {
+        let mut fates = vec![CallFate::Done];
+        let may_fail = state.faults < self.scene.faults && !matches!(call, StoreCall::Clock);
         if may_fail && !state.resent.contains(&at) {
-            ways.push(How::Fails);
+            fates.push(CallFate::Fails);
             if call.is_write() {
-                ways.extend([How::ReplyLost, How::DoneLater]);
+                fates.extend([CallFate::ReplyLost, CallFate::DoneLater]);
             }
             if self.scene.resends && call.is_delicate() {
-                ways.push(How::SentAgain);
+                fates.push(CallFate::SentAgain);
             }
         }
-        ways
+        fates
     }
 
-    fn call(&mut self, state: &State, actor: u8, (number, call): (u8, &Call), how: How) {
+    /// Lets a call meet its fate.
+    fn call(
+        &mut self,
+        state: &SearchState,
+        actor: u8,
+        (number, call): (u8, &StoreCall),
+        fate: CallFate,
+    ) {
         let place = usize::from(actor);
         let play = state.plays[place];
         let second = self.scene.second(state.time);
@@ -185,35 +211,35 @@ impl Run<'_> {
             next.begun |= 1 << actor;
             next.promises.begin(self.scene, actor, &state.world, second);
         }
-        next.faults += u8::from(how != How::Done);
+        next.faults += u8::from(fate != CallFate::Done);
         let made = self.plays.get(play).clock;
-        let mut reply = match (call, how) {
-            (Call::Clock, _) => Reply::Time(self.scene.clock(actor, state.time)),
-            (_, How::Fails) => Reply::Lost,
-            (_, How::DoneLater) => {
+        let mut reply = match (call, fate) {
+            (StoreCall::Clock, _) => StoreReply::Time(self.scene.clock(actor, state.time)),
+            (_, CallFate::Fails) => StoreReply::Lost,
+            (_, CallFate::DoneLater) => {
                 let call = number;
                 next.world.send(Message::Call { actor, play, call });
-                Reply::Lost
+                StoreReply::Lost
             }
             _ => next.world.apply(call, &self.scene.manner),
         };
         let worlds = (&state.world, &next.world);
         let mut checked = next.promises.step(self.scene, actor, (call, made), worlds);
         next.promises.follow(self.scene, &next.world, second);
-        if how == How::SentAgain {
+        if fate == CallFate::SentAgain {
             next.resent.push((actor, number));
             next.resent.sort_unstable();
             let (call, next_play) = (number, play);
-            let step = Step::Call {
+            let step = SearchStep::Call {
                 play,
                 call,
-                how,
+                fate,
                 next: next_play,
             };
             return self.go(step, next, checked);
         }
-        if how == How::ReplyLost {
-            reply = Reply::Lost;
+        if fate == CallFate::ReplyLost {
+            reply = StoreReply::Lost;
         }
         if let Some(at) = next.resent.iter().position(|&it| it == (actor, number)) {
             next.resent.remove(at);
@@ -232,24 +258,24 @@ impl Run<'_> {
             checked = checked.and(noted);
         }
         if let Some(Err(error)) = &reached.end {
-            // A revocation may have ended the new key of a renewal meanwhile.
+            // A revocation may have ended the new key of the renewal in the meantime.
             let is_excused =
                 matches!(error, StoreError::Taken) && self.scene.acts.iter().any(|act| act.ends());
             if next.faults == 0 && !next.world.full && !is_excused {
                 checked = checked.and(Err(format!("an error that nothing caused: {error}")));
             }
         }
-        let step = Step::Call {
+        let step = SearchStep::Call {
             play,
             call: number,
-            how,
+            fate,
             next: after,
         };
         self.go(step, next, checked);
     }
 
-    /// Lets a message arrive.
-    fn arrive(&mut self, state: &State, place: usize) {
+    /// Lets a message arrive at the store.
+    fn arrive(&mut self, state: &SearchState, place: usize) {
         let mut next = state.clone();
         let message = next.world.flight.remove(place);
         let mut checked = Ok(());
@@ -267,11 +293,11 @@ impl Run<'_> {
                     .step(self.scene, actor, (call, play.clock), worlds);
             }
         }
-        self.go(Step::Arrives(message), next, checked);
+        self.go(SearchStep::Arrives(message), next, checked);
     }
 
-    /// Goes to the next state, if it keeps the promises.
-    fn go(&mut self, step: Step, mut next: State, checked: Result<(), String>) {
+    /// Goes on to the next state, if it keeps the promises.
+    fn go(&mut self, step: SearchStep, mut next: SearchState, checked: Result<(), String>) {
         self.trace.push(step);
         let second = self.scene.second(next.time);
         next.promises.follow(self.scene, &next.world, second);
@@ -289,7 +315,7 @@ impl Run<'_> {
         }
     }
 
-    /// True if a shorter way to a broken promise is known.
+    /// True if a way to a broken promise is known that is not longer than this one.
     fn is_beaten(&self) -> bool {
         let known = self.broken.as_ref();
         known.is_some_and(|(_, trace)| trace.len() <= self.trace.len())

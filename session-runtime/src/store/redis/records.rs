@@ -1,48 +1,53 @@
-//! What the store does, and how often it asks for that.
+//! The operations on records, each with as few commands as it can do with.
 
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use redis::{Cmd, Value};
 
+use super::backend::Backend;
+use super::failure::unexpected;
 use super::layout::{self, Parts};
-use super::scripts::Scripted;
-use super::{Shared, unexpected};
+use super::lists::listed_until;
+use super::scripts::LuaScript;
 use crate::clock::Timestamp;
 use crate::record::{Head, Key, Record, Revision, TOMBSTONE};
 use crate::store::{Ending, Entry, Expected, StoreError, Swap, Which, Whose};
 
-/// What a script that writes comes to.
+/// The number of records that are read or listed at once.
+pub(super) const AT_ONCE: usize = 128;
+
+/// The result of a script that writes an entry.
 enum Written {
     Saved {
-        /// Whether the list of the user has to be told, which is not within its reach.
+        /// True if the session must now be put on the list of its user, which the script could not reach.
         is_due: bool,
     },
-    /// It must be put on the list of its user first.
+    /// Not written: the session must first be put on the list of its user.
     Unlisted,
-    /// Something else is under the new key.
+    /// Not written: something else is under the new key.
     Taken,
+    /// Not written: this is under the key, and not what was expected.
     Found {
         entry: Option<Entry>,
-        /// Whether it was sent a second time though it may have been done.
-        again: bool,
+        /// True if the script was sent a second time although the server may have run it the first time.
+        resent: bool,
     },
 }
 
-/// How long a record lasts, in ms: counted by the caller's clock, so that the server's need not agree
-/// with it. Redis knows no such time of zero.
-fn lasting(expires: Timestamp, now: Timestamp) -> u64 {
+/// Returns the time that a record has left to live, in ms.
+///
+/// It is counted by the caller's clock, so that the clock of the server need not agree. Redis refuses a time of
+/// zero.
+fn time_to_live(expires: Timestamp, now: Timestamp) -> u64 {
     (expires.since(now).as_millis() as u64).max(1)
 }
 
-/// Until when a session is listed: for twice as long as it lasts, so that its visits need not move that.
-pub(super) fn till(head: &Head, now: Timestamp) -> Timestamp {
-    head.expires + head.expires.since(now)
-}
-
-impl Shared {
+impl Backend {
+    /// Loads the entry under a key.
     pub(super) async fn load(&self, key: Key) -> Result<Option<Entry>, StoreError> {
         let mut get = Cmd::with_capacity(2, 64);
-        get.arg("GET").arg(self.keys.record(key));
+        get.arg("GET").arg(self.names.record(key));
         match self.ask(&get).await? {
             Value::BulkString(bytes) => Ok(known(layout::read(&bytes))),
             Value::Nil => Ok(None),
@@ -50,6 +55,42 @@ impl Shared {
         }
     }
 
+    /// Loads the entries under some keys, without their bodies.
+    pub(super) async fn load_starts(
+        &self,
+        keys: Vec<Key>,
+    ) -> Result<Vec<(Key, Entry)>, StoreError> {
+        let load = async |key| {
+            let entry = self.load_start(key).await?;
+            Ok::<_, StoreError>(entry.map(|entry| (key, entry)))
+        };
+        stream::iter(keys)
+            .map(load)
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(async |entry| Ok(entry))
+            .try_collect()
+            .await
+    }
+
+    async fn load_start(&self, key: Key) -> Result<Option<Entry>, StoreError> {
+        let mut range = Cmd::new();
+        range
+            .arg("GETRANGE")
+            .arg(self.names.record(key))
+            .arg(0)
+            .arg(layout::START - 1);
+        let Value::BulkString(bytes) = self.ask(&range).await? else {
+            return Err(unexpected());
+        };
+        match layout::read_start(&bytes) {
+            _ if bytes.is_empty() => Ok(None),
+            // The note is long, and does not end within these bytes.
+            None if bytes.len() == layout::START => self.load(key).await,
+            entry => Ok(known(entry)),
+        }
+    }
+
+    /// Writes or deletes the entry under a key, if what is there is expected.
     pub(super) async fn swap(
         self: &Arc<Self>,
         key: Key,
@@ -61,69 +102,71 @@ impl Shared {
         let user = head.and_then(|head| head.user);
         let mut listed = None;
         if let (Expected::Nothing, Some(user), Some(head), false) =
-            (expected, user, head, self.servers.is_one())
+            (expected, user, head, self.is_one_server())
         {
-            // A new one is on no list yet.
-            Box::pin(self.put_on_list(user, key, till(&head, now), now)).await?;
-            listed = Some(till(&head, now));
+            // A new session is on no list yet.
+            let until = listed_until(&head, now);
+            Box::pin(self.put_on_list(user, key, until, now)).await?;
+            listed = Some(until);
         }
         let script = &self.scripts.swap;
-        let keys = [self.keys.record(key)];
+        let keys = [self.names.record(key)];
         loop {
             let mut cmd = self.writing(script, &keys, key, expected, entry.as_ref(), listed, now);
             cmd.arg(TOMBSTONE.as_millis() as u64);
             match (self.written(script, cmd).await?, user, head) {
                 (Written::Saved { is_due: true }, Some(user), Some(head)) => {
-                    self.list_later(user, key, till(&head, now), now);
+                    self.list_later(user, key, listed_until(&head, now), now);
                     return Ok(Swap::Done);
                 }
                 (Written::Saved { .. }, ..) => return Ok(Swap::Done),
                 (Written::Unlisted, Some(user), Some(head)) if listed.is_none() => {
-                    let till = till(&head, now);
-                    Box::pin(self.put_on_list(user, key, till, now)).await?;
-                    listed = Some(till);
+                    let until = listed_until(&head, now);
+                    Box::pin(self.put_on_list(user, key, until, now)).await?;
+                    listed = Some(until);
                 }
-                (Written::Found { entry, again }, ..) => {
-                    return proven(expected, head, entry, again);
+                (Written::Found { entry, resent }, ..) => {
+                    return proven(expected, head, entry, resent);
                 }
                 (Written::Unlisted | Written::Taken, ..) => return Err(unexpected()),
             }
         }
     }
 
+    /// Moves the expiry of a session, if it is live at the revision of `head`.
     pub(super) async fn touch(
         self: &Arc<Self>,
         key: Key,
         head: &Head,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let till = till(head, now);
+        let until = listed_until(head, now);
         let script = &self.scripts.touch;
         let mut cmd = script.by_hash(240);
-        match head.user.filter(|_| self.servers.is_one()) {
+        match head.user.filter(|_| self.is_one_server()) {
             Some(user) => cmd
                 .arg(3)
-                .arg(self.keys.record(key))
-                .arg(self.keys.user(user))
-                .arg(self.keys.mark()),
-            None => cmd.arg(1).arg(self.keys.record(key)),
+                .arg(self.names.record(key))
+                .arg(self.names.user(user))
+                .arg(self.names.mark()),
+            None => cmd.arg(1).arg(self.names.record(key)),
         };
         cmd.arg(now.as_millis())
-            .arg(lasting(head.expires, now))
-            .arg(till.as_millis())
+            .arg(time_to_live(head.expires, now))
+            .arg(until.as_millis())
             .arg(&head.revision.to_bytes()[..])
-            .arg(&layout::visit(head)[..])
+            .arg(&layout::visit_bytes(head)[..])
             .arg(&key.0[..]);
         let Value::Int(touched) = self.run(script, cmd).await? else {
             return Err(unexpected());
         };
-        if let Some(user) = head.user.filter(|_| touched == 1 && !self.servers.is_one()) {
-            self.list_later(user, key, till, now);
+        if let Some(user) = head.user.filter(|_| touched == 1 && !self.is_one_server()) {
+            self.list_later(user, key, until, now);
         }
         Ok(())
     }
 
-    /// Both at once, where one server has both keys.
+    /// Moves a session to a new key in one step, which one server can do because it has both keys.
     pub(super) async fn renew(
         &self,
         old: Key,
@@ -133,7 +176,7 @@ impl Shared {
         now: Timestamp,
     ) -> Result<Swap, StoreError> {
         let script = &self.scripts.renew;
-        let keys = [self.keys.record(old), self.keys.record(new)];
+        let keys = [self.names.record(old), self.names.record(new)];
         let head = record.head;
         let entry = Entry::Live(record);
         let expected = Expected::At(over);
@@ -144,11 +187,12 @@ impl Shared {
         match self.written(script, cmd).await? {
             Written::Saved { .. } => Ok(Swap::Done),
             Written::Taken => Err(StoreError::Taken),
-            Written::Found { entry, again } => proven(expected, Some(head), entry, again),
+            Written::Found { entry, resent } => proven(expected, Some(head), entry, resent),
             Written::Unlisted => Err(unexpected()),
         }
     }
 
+    /// Ends a session, if it is one that `whose` includes.
     pub(super) async fn end(
         &self,
         key: Key,
@@ -158,7 +202,7 @@ impl Shared {
         let script = &self.scripts.end;
         let mut cmd = script.by_hash(200);
         cmd.arg(1)
-            .arg(self.keys.record(key))
+            .arg(self.names.record(key))
             .arg(now.as_millis())
             .arg(TOMBSTONE.as_millis() as u64)
             .arg(layout::tombstone(now, None));
@@ -189,11 +233,11 @@ impl Shared {
         }
     }
 
-    /// The command to write an entry: with the list of its user, if that is within reach.
-    #[expect(clippy::too_many_arguments, reason = "as many as the scripts have")]
+    /// Makes the command that writes an entry, and also the list of its user if one server has both.
+    #[expect(clippy::too_many_arguments, reason = "the scripts have as many")]
     fn writing(
         &self,
-        script: &Scripted,
+        script: &LuaScript,
         keys: &[String],
         key: Key,
         expected: Expected,
@@ -203,20 +247,22 @@ impl Shared {
     ) -> Cmd {
         let head = entry.and_then(Entry::head);
         let user = head.and_then(|head| head.user);
-        let list = user.filter(|_| self.servers.is_one());
+        let list = user.filter(|_| self.is_one_server());
         let parts = Parts::of(entry);
         let mut cmd = script.by_hash(360 + parts.behind().len());
         cmd.arg(keys.len() + 2 * usize::from(list.is_some()))
             .arg(keys);
         if let Some(user) = list {
-            cmd.arg(self.keys.user(user)).arg(self.keys.mark());
+            cmd.arg(self.names.user(user)).arg(self.names.mark());
         }
-        let lasting = head.map_or(TOMBSTONE.as_millis() as u64, |head| {
-            lasting(head.expires, now)
+        let lasts = head.map_or(TOMBSTONE.as_millis() as u64, |head| {
+            time_to_live(head.expires, now)
         });
-        let till = listed.or(head.map(|head| till(head, now))).unwrap_or(now);
+        let until = listed
+            .or(head.map(|head| listed_until(head, now)))
+            .unwrap_or(now);
         cmd.arg(now.as_millis())
-            .arg(lasting)
+            .arg(lasts)
             .arg(parts.before())
             .arg(parts.behind());
         match expected {
@@ -225,24 +271,28 @@ impl Shared {
             Expected::Over => cmd.arg("over"),
         };
         cmd.arg(user.as_ref().map_or(&[][..], |user| &user.0))
-            .arg(till.as_millis())
+            .arg(until.as_millis())
             .arg(if listed.is_some() { "listed" } else { "" })
             .arg(&key.0[..]);
         cmd
     }
 
-    async fn written(&self, script: &Scripted, cmd: Cmd) -> Result<Written, StoreError> {
-        let (value, again) = self.write(script, cmd).await?;
+    /// Runs a script that writes an entry, and reads the reply.
+    async fn written(&self, script: &LuaScript, cmd: Cmd) -> Result<Written, StoreError> {
+        let (value, resent) = self.write(script, cmd).await?;
         match value {
             Value::Int(1) => Ok(Written::Saved { is_due: false }),
             Value::Int(2) => Ok(Written::Unlisted),
             Value::Int(3) => Ok(Written::Saved { is_due: true }),
             Value::Int(4) => Ok(Written::Taken),
-            Value::Nil => Ok(Written::Found { entry: None, again }),
+            Value::Nil => Ok(Written::Found {
+                entry: None,
+                resent,
+            }),
             Value::BulkString(found) => match layout::read(&found) {
                 Some(entry) => Ok(Written::Found {
                     entry: Some(entry),
-                    again,
+                    resent,
                 }),
                 None => Err(unexpected()),
             },
@@ -251,8 +301,8 @@ impl Shared {
     }
 }
 
-/// An entry, or nothing, with a line in the log, if the bytes were not ours.
-pub(super) fn known(entry: Option<Entry>) -> Option<Entry> {
+/// Returns the entry. Logs a warning if the bytes were not ours, in which case there is no entry.
+fn known(entry: Option<Entry>) -> Option<Entry> {
     if entry.is_none() {
         tracing::warn!(
             target: "bsession",
@@ -263,16 +313,18 @@ pub(super) fn known(entry: Option<Entry>) -> Option<Entry> {
     entry
 }
 
-/// What was found, if it proves that the swap was not done. One that was sent twice may have been done the first time,
-/// and others may have written over it; it must not be done once more. Of what follows a revision, though,
-/// there is one.
+/// Returns the entry that a swap found, if it tells whether the swap was done; else an error.
+///
+/// A swap that was sent twice may have been done the first time, and others may have written over it since then. It
+/// must not be done once more. But only one entry directly follows a revision. If that entry is found, it is either
+/// ours, and the caller recognises its revision, or it proves that ours was not written.
 fn proven(
     expected: Expected,
     own: Option<Head>,
     entry: Option<Entry>,
-    again: bool,
+    resent: bool,
 ) -> Result<Swap, StoreError> {
-    let Some(Entry::Live(found)) = entry.as_ref().filter(|_| again) else {
+    let Some(Entry::Live(found)) = entry.as_ref().filter(|_| resent) else {
         return Ok(Swap::Found(entry));
     };
     let found = found.head.revision;
