@@ -18,7 +18,7 @@ use crate::store::redis::RedisStore;
 /// store that comes with the library, or any [`Store`]:
 ///
 /// ```
-/// # use std::sync::Arc;
+/// # use bsession_runtime as bsession;
 /// # use bsession::{Durability, FileStore, MemoryStore, Mode, Secret, Sessions};
 /// # fn main() -> Result<(), bsession::InitError> {
 /// # let secret = Secret::random()?;

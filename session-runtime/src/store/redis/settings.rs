@@ -26,6 +26,7 @@ use crate::error::InitError;
 /// connection; in a cluster, one to each master.
 ///
 /// ```
+/// # use bsession_runtime as bsession;
 /// # use bsession::{RedisStore, Secret, Sessions};
 /// # fn main() -> Result<(), bsession::InitError> {
 /// let sessions = Sessions::builder(Secret::random()?)
