@@ -56,5 +56,5 @@ pub mod speed {}
 pub mod __private {
     /// Under a name that says so, for the compiler shows it to whom calls a handler.
     pub use bsession_runtime::Call as OnlyActixWebCallsThis;
-    pub use bsession_runtime::{Csrf, Request, Saved, Words};
+    pub use bsession_runtime::{Csrf, Gate, Request, Saved};
 }

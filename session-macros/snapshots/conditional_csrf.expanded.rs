@@ -8,7 +8,7 @@ async fn conditional_csrf(
     id: Path<u32>,
 ) -> ::bsession::__private::Saved<String> {
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Words::NONE.csrf(__csrf))
+        .admit(::bsession::__private::Gate::NONE.csrf(__csrf))
         .await
     {
         return __refused;

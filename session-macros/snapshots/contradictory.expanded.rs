@@ -2,7 +2,7 @@ async fn contradictory(
     mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Words::NONE.purge().renew())
+        .admit(::bsession::__private::Gate::NONE.purge().renew())
         .await
     {
         return __refused;

@@ -11,7 +11,7 @@ async fn guarded(
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
         .admit(
-            ::bsession::__private::Words::NONE
+            ::bsession::__private::Gate::NONE
                 .csrf(__csrf)
                 .lock()
                 .require()

@@ -5,7 +5,7 @@ pub async fn logout(
     mut form: Form<Leave>,
 ) -> ::bsession::__private::Saved<impl Responder> {
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Words::NONE.purge())
+        .admit(::bsession::__private::Gate::NONE.purge())
         .await
     {
         return __refused;

@@ -10,7 +10,7 @@ async fn of_another_service(
         ::core::result::Result::Err(__refused) => return __refused,
     };
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Words::NONE.csrf(__csrf).require_key("role"))
+        .admit(::bsession::__private::Gate::NONE.csrf(__csrf).require_key("role"))
         .await
     {
         return __refused;

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{ReturnType, Signature};
 
-use crate::args::{Args, Redirect, Require};
+use crate::args::{Args, Redirect, Requirement};
 
 /// Connects, and returns early with the response of a request that is refused.
 pub(crate) fn admit(args: &Args, sig: &Signature) -> Option<TokenStream> {
@@ -28,7 +28,7 @@ pub(crate) fn admit(args: &Args, sig: &Signature) -> Option<TokenStream> {
     let admit = (!words.is_empty()).then(|| {
         quote_spanned! {ours=>
             if let ::core::option::Option::Some(__refused) = __call
-                .admit(::bsession::__private::Words::NONE #words)
+                .admit(::bsession::__private::Gate::NONE #words)
                 .await
             {
                 return __refused;
@@ -47,8 +47,8 @@ fn words(args: &Args) -> TokenStream {
     let purge = flag(args.purge, quote_spanned!(ours=> .purge()));
     let renew = flag(args.renew, quote_spanned!(ours=> .renew()));
     let require = args.require.as_ref().map(|require| match require {
-        Require::User => quote_spanned!(ours=> .require()),
-        Require::Key(key) => quote_spanned!(ours=> .require_key(#key)),
+        Requirement::User => quote_spanned!(ours=> .require()),
+        Requirement::Key(key) => quote_spanned!(ours=> .require_key(#key)),
     });
     let fresh = args
         .fresh

@@ -23,7 +23,7 @@ pub(crate) struct Args {
     pub(crate) sessions: Option<Expr>,
     pub(crate) redirect: Option<Redirect>,
     pub(crate) renew: Option<Span>,
-    pub(crate) require: Option<Require>,
+    pub(crate) require: Option<Requirement>,
     /// Whether all of them could be read.
     pub(crate) is_whole: bool,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Redirect {
 }
 
 /// What a visitor must have.
-pub(crate) enum Require {
+pub(crate) enum Requirement {
     /// A login.
     User,
     /// A value under a key.
@@ -67,7 +67,7 @@ impl Args {
 
     /// Whether the handler is for logged-in users alone.
     pub(crate) fn has_user(&self) -> bool {
-        matches!(self.require, Some(Require::User)) || self.fresh.is_some()
+        matches!(self.require, Some(Requirement::User)) || self.fresh.is_some()
     }
 
     fn argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
@@ -95,9 +95,9 @@ impl Args {
             "renew" => flag(&mut self.renew, &word, input),
             "require" => {
                 let value = if is_over(input) {
-                    Require::User
+                    Requirement::User
                 } else {
-                    Require::Key(value(at, input, EXPECTED_OF_REQUIRE)?)
+                    Requirement::Key(value(at, input, EXPECTED_OF_REQUIRE)?)
                 };
                 once(&mut self.require, &word, value)
             }

@@ -19,7 +19,7 @@ use crate::output;
 //     async fn f((mut __call, id): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>))
 //         -> ::bsession::__private::Saved<impl Responder>
 //     {
-//         if let ::core::option::Option::Some(__refused) = __call.admit(Words::NONE.require()).await {  // if there are any
+//         if let ::core::option::Option::Some(__refused) = __call.admit(Gate::NONE.require()).await {  // if there are any
 //             return __refused;
 //         }
 //         let mut __view0 = __call.view::<Cart>();                                            // for each view

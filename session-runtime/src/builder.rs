@@ -12,8 +12,7 @@ use crate::lifetime::Lifetime;
 use crate::mode::{Mode, Opening};
 use crate::origin::Origin;
 use crate::secret::{KeyRing, Secret};
-use crate::service::{AtLimit, Config, Limit, Sessions};
-use crate::stats::Counters;
+use crate::service::{AtLimit, Config, Limit, ServiceParts, Sessions};
 
 /// Longer than any client waits, and short enough to be added to any clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -68,6 +67,9 @@ pub struct Builder {
     cookie_name: Option<String>,
     realm: Option<String>,
     trusted_origins: Vec<String>,
+    cookie: Settings,
+    lifetime: Lifetime,
+    store_timeout: Duration,
     config: Config,
     clock: Clock,
 }
@@ -80,14 +82,14 @@ impl Builder {
             cookie_name: None,
             realm: None,
             trusted_origins: Vec::new(),
+            cookie: Settings::default(),
+            lifetime: Lifetime::default(),
+            store_timeout: Duration::from_secs(2),
             config: Config {
-                cookie: Settings::default(),
                 sessions_dir: None,
                 trusted_origins: Vec::new(),
-                lifetime: Lifetime::default(),
                 max_size: 64 * 1024,
                 max_per_user: None,
-                store_timeout: Duration::from_secs(2),
                 lock_timeout: Duration::from_secs(10),
             },
             clock: Clock::default(),
@@ -124,7 +126,8 @@ impl Builder {
     /// | debug, or with [`Secure::Never`] | `bsession` |
     ///
     /// Browsers that do not know `__Host-Http-` treat it as `__Host-`. [`Sessions::cookie_name`] returns the name
-    /// of a service.
+    /// of a service. Under a new name, visitors log in once more: give the name here before you change `domain` or
+    /// `path` of a site that is in use.
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.cookie_name = Some(name.into());
         self
@@ -134,7 +137,7 @@ impl Builder {
     ///
     /// The same as [`idle`](Self::idle) of as many times 24 hours.
     pub fn days(mut self, count: u32) -> Self {
-        self.config.lifetime.idle = days(count);
+        self.lifetime.idle = days(count);
         self
     }
 
@@ -143,7 +146,7 @@ impl Builder {
     /// It is counted from the last visit. The cookie's `Max-Age` follows, a tenth longer, so that it
     /// need not be sent with every visit.
     pub fn idle(mut self, idle: Duration) -> Self {
-        self.config.lifetime.idle = idle;
+        self.lifetime.idle = idle;
         self
     }
 
@@ -166,7 +169,7 @@ impl Builder {
     /// # }
     /// ```
     pub fn anonymous_idle(mut self, idle: Duration) -> Self {
-        self.config.lifetime.anonymous_idle = Some(idle);
+        self.lifetime.anonymous_idle = Some(idle);
         self
     }
 
@@ -174,7 +177,7 @@ impl Builder {
     ///
     /// It is counted from the creation or the last login, and nothing else moves it.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.config.lifetime.absolute = Some(lifetime);
+        self.lifetime.absolute = Some(lifetime);
         self
     }
 
@@ -183,7 +186,7 @@ impl Builder {
     /// A session with an expiry of its own ([`Session::set_days`](crate::Session::set_days)) has a
     /// `Max-Age` all the same. In the store every session lasts [`days`](Self::days).
     pub fn browser_session(mut self, yes: bool) -> Self {
-        self.config.lifetime.browser_session = yes;
+        self.lifetime.browser_session = yes;
         self
     }
 
@@ -210,7 +213,7 @@ impl Builder {
 
     /// Whether the cookie is for https alone. Default: [`Secure::Auto`].
     pub fn secure(mut self, secure: Secure) -> Self {
-        self.config.cookie.secure = secure;
+        self.cookie.secure = secure;
         self
     }
 
@@ -219,7 +222,7 @@ impl Builder {
     /// # Warning
     /// With `SameSite::None` any site can send requests with your visitors' sessions.
     pub fn same_site(mut self, same_site: SameSite) -> Self {
-        self.config.cookie.same_site = same_site;
+        self.cookie.same_site = same_site;
         self
     }
 
@@ -229,13 +232,13 @@ impl Builder {
     /// # Warning
     /// Every host below the domain gets the cookie.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
-        self.config.cookie.domain = Some(domain.into());
+        self.cookie.domain = Some(domain.into());
         self
     }
 
     /// The path below which the cookie is sent. Default: `/`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.config.cookie.path = path.into();
+        self.cookie.path = path.into();
         self
     }
 
@@ -323,7 +326,7 @@ impl Builder {
 
     /// How long a request waits for the store; then it is answered with 503. Default: 2 seconds.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
-        self.config.store_timeout = timeout;
+        self.store_timeout = timeout;
         self
     }
 
@@ -365,23 +368,32 @@ impl Builder {
             self.config.trusted_origins.push(trusted(text)?);
         }
         let realm = self.realm.as_deref();
-        let realm = realm.unwrap_or_else(|| self.config.cookie.base_name());
+        let realm = realm.unwrap_or_else(|| self.cookie.base_name());
         let ring = KeyRing::new(&self.secrets, realm);
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::default();
         let opened = self.mode.open(&Opening {
-            store_timeout: self.config.store_timeout,
+            store_timeout: self.store_timeout,
             counters: &counters,
         })?;
         self.config.sessions_dir = opened.directory;
-        Sessions::start(ring, opened.store, self.config, self.clock, counters)
+        let parts = ServiceParts {
+            ring,
+            store: opened.store,
+            store_timeout: self.store_timeout,
+            clock: self.clock,
+            counters,
+            cookie: self.cookie,
+            lifetime: self.lifetime,
+            config: self.config,
+        };
+        parts.start()
     }
 
     /// Fixes the name of the cookie, which depends on the other settings.
     fn name_cookie(&mut self, is_debug_build: bool) {
-        let cookie = &mut self.config.cookie;
-        cookie.name = match &self.cookie_name {
+        self.cookie.name = match &self.cookie_name {
             Some(name) => name.clone(),
-            None => cookie.default_name(is_debug_build),
+            None => self.cookie.default_name(is_debug_build),
         };
     }
 
@@ -390,8 +402,8 @@ impl Builder {
         for secret in &self.secrets {
             secret.check()?;
         }
-        self.config.cookie.check()?;
-        self.config.lifetime.check()?;
+        self.cookie.check()?;
+        self.lifetime.check()?;
         let others = |place: usize| &self.secrets[place + 1..];
         let mut secrets = self.secrets.iter().enumerate();
         let config = &self.config;
@@ -405,7 +417,7 @@ impl Builder {
                 "more than 254 previous secrets: leave out those whose cookies have expired",
             ),
             (
-                config.store_timeout > LONGEST_WAIT,
+                self.store_timeout > LONGEST_WAIT,
                 "`store_timeout` is at most an hour: a request should not wait longer",
             ),
             (
@@ -421,7 +433,7 @@ impl Builder {
                 "`max_size` leaves no room for an empty session: give it in bytes, as in `max_size(65_536)`",
             ),
             (
-                config.store_timeout.is_zero(),
+                self.store_timeout.is_zero(),
                 "`store_timeout` leaves the store no time: give it some, as in `Duration::from_secs(2)`",
             ),
             (

@@ -32,18 +32,18 @@ mod seal;
 mod secret;
 mod service;
 mod session;
-mod slot;
 mod stats;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
 mod view;
+mod visit;
 
 pub use ::cookie::SameSite;
 
 #[doc(hidden)] // what the attribute's expansion calls
-pub use crate::actix::{Call, Csrf, Request, Words};
+pub use crate::actix::{Call, Csrf, Gate, Request};
 pub use crate::actix::{Connection, Hooks, HooksMiddleware, Saved, connect};
 pub use crate::builder::{Builder, init};
 pub use crate::clock::{Clock, Timestamp};

@@ -76,13 +76,13 @@ pub(crate) struct Opening<'s> {
 }
 
 /// An open store, and its directory if it keeps files.
-pub(crate) struct Opened {
+pub(crate) struct OpenStore {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) directory: Option<PathBuf>,
 }
 
 impl Mode {
-    pub(crate) fn open(self, service: &Opening<'_>) -> Result<Opened, InitError> {
+    pub(crate) fn open(self, service: &Opening<'_>) -> Result<OpenStore, InitError> {
         let mut directory = None;
         let store: Arc<dyn Store> = match self.0 {
             Kind::Memory(settings) => Arc::new(settings.open(service.counters)?),
@@ -97,7 +97,7 @@ impl Mode {
             Kind::Redis(settings) => Arc::new(settings.open(service.store_timeout)?),
             Kind::Own(store) => store,
         };
-        Ok(Opened { store, directory })
+        Ok(OpenStore { store, directory })
     }
 }
 

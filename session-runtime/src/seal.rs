@@ -80,13 +80,13 @@ pub(crate) fn is_of_newer_format(sealed: &[u8]) -> bool {
 
 /// What a list tells of a session that no clear field does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct SummaryContents {
     /// When the user logged in.
     pub(crate) authenticated: Option<Timestamp>,
     pub(crate) note: Option<Box<str>>,
 }
 
-impl From<&Contents> for Told {
+impl From<&Contents> for SummaryContents {
     fn from(contents: &Contents) -> Self {
         Self {
             authenticated: contents.authenticated,
@@ -119,7 +119,7 @@ pub(crate) fn open_summary(
     handle: Handle,
     user: UserKey,
     sealed: &[u8],
-) -> Option<Told> {
+) -> Option<SummaryContents> {
     let &[SUMMARY_FORMAT, key_id, ..] = sealed else {
         return None;
     };
@@ -129,7 +129,7 @@ pub(crate) fn open_summary(
         let (authenticated, note) = plain.split_first_chunk::<8>()?;
         let authenticated = Timestamp::from_millis(u64::from_le_bytes(*authenticated));
         let note = std::str::from_utf8(note).ok()?;
-        Some(Told {
+        Some(SummaryContents {
             authenticated: (authenticated != Timestamp::default()).then_some(authenticated),
             note: (!note.is_empty()).then(|| note.into()),
         })
@@ -255,7 +255,7 @@ mod tests {
         let (handle, user) = (head().handle, head().user.unwrap());
         assert_eq!(
             open_summary(&ring(&[ONE]), handle, user, &bytes),
-            Some(Told::from(&contents())),
+            Some(SummaryContents::from(&contents())),
             "today's: {}",
             as_hex(&seal_summary(&ring(&[ONE]), handle, user, &contents()).unwrap())
         );
@@ -300,7 +300,7 @@ mod tests {
         let sealed = seal_summary(&ring(&[ONE]), handle, user, &nothing).unwrap();
         assert_eq!(
             open_summary(&ring(&[ONE]), handle, user, &sealed),
-            Some(Told::default())
+            Some(SummaryContents::default())
         );
     }
 

@@ -13,8 +13,8 @@ use super::saved::{Saved, Saving};
 use crate::error::Error;
 use crate::service::Sessions;
 use crate::session::Session;
-use crate::slot::Slot;
 use crate::view::{View, Viewed};
+use crate::visit::Visit;
 
 /// One call of a `#[session]` handler: the request and its connection.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ pub struct Call {
 }
 
 impl Call {
-    fn new(request: HttpRequest, slot: Arc<Slot>) -> Self {
+    fn new(request: HttpRequest, visit: Arc<Visit>) -> Self {
         Self {
             request,
-            connection: Connection::later(slot),
+            connection: Connection::later(visit),
             failed: None,
         }
     }
@@ -66,8 +66,8 @@ impl Call {
             None => response.respond_to(&self.request).map_into_boxed_body(),
             Some(error) => HttpResponse::from_error(error),
         };
-        let slot = self.connection.close();
-        Saving::new(slot, self.request, response)
+        let visit = self.connection.close();
+        Saving::new(visit, self.request, response)
     }
 }
 
@@ -77,7 +77,7 @@ impl FromRequest for Call {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = req.clone();
-        Connecting::new(req, |slot| Self::new(request, slot))
+        Connecting::new(req, |visit| Self::new(request, visit))
     }
 }
 
@@ -92,9 +92,9 @@ impl Request {
     /// The finished response, if the store fails.
     pub async fn connect<R>(self, sessions: &Sessions) -> Result<Call, Saved<R>> {
         let Self(request) = self;
-        let connecting = Connecting::to(sessions.clone(), &request, |slot| slot);
+        let connecting = Connecting::to(sessions.clone(), &request, |visit| visit);
         match connecting.await {
-            Ok(slot) => Ok(Call::new(request, slot)),
+            Ok(visit) => Ok(Call::new(request, visit)),
             Err(error) => Err(Saved::failed(error)),
         }
     }

@@ -22,7 +22,7 @@ use super::reply::Reply;
 use crate::jar::Jar;
 use crate::service::Sessions;
 use crate::session::Session;
-use crate::slot::Slot;
+use crate::visit::Visit;
 
 /// What browsers follow at most, too (<https://fetch.spec.whatwg.org/#http-redirect-fetch>).
 const MOST_REDIRECTS: usize = 20;
@@ -147,16 +147,17 @@ impl<S> Client<S> {
     /// # Panics
     /// The store fails.
     pub async fn session(&self) -> Session {
-        let cookies = self.jar.borrow().everything(self.sessions.0.now());
+        let cookies = self.jar.borrow().everything(self.sessions.0.storage.now());
         let presented = self
             .sessions
             .0
+            .cookies
             .presented(std::iter::once(cookies.as_bytes()));
-        let slot = Arc::new(Slot::new(self.sessions.clone(), presented));
-        if let Err(error) = slot.load().await {
+        let visit = Arc::new(Visit::new(self.sessions.clone(), presented));
+        if let Err(error) = visit.load().await {
             panic!("the session does not load: {error}");
         }
-        slot.open().0
+        visit.open().0
     }
 
     /// The value of a cookie that the client has. The session's is called
@@ -164,7 +165,8 @@ impl<S> Client<S> {
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
         let jar = self.jar.borrow();
-        jar.get(name, self.sessions.0.now()).map(str::to_owned)
+        jar.get(name, self.sessions.0.storage.now())
+            .map(str::to_owned)
     }
 
     /// Closes the browser and opens it again: cookies without `Max-Age` and `Expires` are gone.
@@ -173,18 +175,18 @@ impl<S> Client<S> {
     }
 
     fn keep(&self, header: &str, path: &str) {
-        let now = self.sessions.0.now();
+        let now = self.sessions.0.storage.now();
         self.jar.borrow_mut().set(header, path, now);
     }
 
     /// Adds what a browser says, but for what the test says itself.
-    fn complete(&self, asked: &Asked, headers: &mut HeaderMap) {
+    fn complete(&self, sent: &SentRequest, headers: &mut HeaderMap) {
         let (site, origin) = if self.cross_site {
             ("cross-site", OTHER_SITE)
         } else {
             ("same-origin", SITE)
         };
-        let sends_origin = ![Method::GET, Method::HEAD].contains(&asked.method);
+        let sends_origin = ![Method::GET, Method::HEAD].contains(&sent.method);
         let said = [
             (HOST, "localhost"),
             (
@@ -206,7 +208,7 @@ impl<S> Client<S> {
         let kept = self
             .jar
             .borrow()
-            .header(asked.path(), self.sessions.0.now());
+            .header(sent.path(), self.sessions.0.storage.now());
         let own = headers.get(COOKIE).and_then(|own| own.to_str().ok());
         let cookies: Vec<_> = own.into_iter().chain(kept.as_deref()).collect();
         if let Ok(cookies) = HeaderValue::from_str(&cookies.join("; "))
@@ -238,23 +240,23 @@ where
     /// # Panics
     /// The client follows, and more than twenty redirects come one after the other.
     pub async fn send(&self, request: TestRequest) -> Reply {
-        let mut asked = Asked::of(request).await;
+        let mut sent = SentRequest::of(request).await;
         for _ in 0..=MOST_REDIRECTS {
-            let reply = self.ask(&asked).await;
-            match self.follows.then(|| asked.next(&reply)).flatten() {
-                Some(next) => asked = next,
+            let reply = self.ask(&sent).await;
+            match self.follows.then(|| sent.next(&reply)).flatten() {
+                Some(next) => sent = next,
                 None => return reply,
             }
         }
         panic!(
             "more than {MOST_REDIRECTS} redirects, the last one to {}",
-            asked.uri
+            sent.uri
         );
     }
 
-    async fn ask(&self, asked: &Asked) -> Reply {
-        let mut request = asked.request();
-        self.complete(asked, request.headers_mut());
+    async fn ask(&self, sent: &SentRequest) -> Reply {
+        let mut request = sent.request();
+        self.complete(sent, request.headers_mut());
         let reply = match self.app.call(request).await {
             Ok(response) => Reply::read(response.into_parts().1).await,
             // As the server does with an error that comes out of every middleware.
@@ -262,7 +264,7 @@ where
         };
         for header in reply.headers().get_all(SET_COOKIE) {
             if let Ok(header) = header.to_str() {
-                self.keep(header, asked.path());
+                self.keep(header, sent.path());
             }
         }
         reply
@@ -291,8 +293,8 @@ impl<S> fmt::Debug for Client<S> {
     }
 }
 
-/// What is asked for, so that a redirect can ask for it once more.
-struct Asked {
+/// What is sent for, so that a redirect can ask for it once more.
+struct SentRequest {
     method: Method,
     /// The path and the query.
     uri: String,
@@ -302,7 +304,7 @@ struct Asked {
     peer: Option<std::net::SocketAddr>,
 }
 
-impl Asked {
+impl SentRequest {
     async fn of(request: TestRequest) -> Self {
         let any_size = PayloadConfig::new(usize::MAX);
         let (request, mut payload) = request.app_data(any_size).to_http_parts();

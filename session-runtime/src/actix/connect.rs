@@ -1,4 +1,4 @@
-//! From a request to the slot of its session.
+//! From a request to the visit of its session.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -15,7 +15,7 @@ use super::connection::Connection;
 use crate::error::{Error, Result};
 use crate::few::Few;
 use crate::service::Sessions;
-use crate::slot::Slot;
+use crate::visit::Visit;
 
 /// Connects to the session of a request by hand: what `#[session]` does before a handler's body.
 ///
@@ -39,53 +39,53 @@ pub async fn connect(req: &HttpRequest) -> Result<Connection> {
     Connecting::new(req, Connection::open).await
 }
 
-/// The slots of one request, one for each service, in its extensions.
+/// The visits of one request, one for each service, in its extensions.
 #[derive(Default)]
-struct Slots {
-    all: Few<Arc<Slot>>,
+struct Visits {
+    all: Few<Arc<Visit>>,
     hooks: Option<Followed>,
 }
 
-/// The same slots for the hooks around a request: reachable without it, for an inner error comes
+/// The same visits for the hooks around a request: reachable without it, for an inner error comes
 /// back alone, and actix panics while a middleware keeps a clone of the request. A list of its own, so
 /// that a request without hooks allocates none.
 #[derive(Clone)]
-pub(super) struct Followed(Rc<RefCell<Few<Arc<Slot>>>>);
+pub(super) struct Followed(Rc<RefCell<Few<Arc<Visit>>>>);
 
 impl Followed {
-    /// The slots of a request, those that a middleware around the hooks has opened among them: what
+    /// The visits of a request, those that a middleware around the hooks has baseline among them: what
     /// is inside goes on with these.
     pub(super) fn of(req: &impl HttpMessage) -> Self {
         let mut extensions = req.extensions_mut();
-        let Slots { all, hooks } = extensions.get_or_insert_with(Slots::default);
+        let Visits { all, hooks } = extensions.get_or_insert_with(Visits::default);
         let follow = || Self(Rc::new(RefCell::new(all.clone())));
         hooks.get_or_insert_with(follow).clone()
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> Few<Arc<Slot>> {
+    pub(super) fn all(&self) -> Few<Arc<Visit>> {
         self.0.borrow().clone()
     }
 }
 
-impl Slots {
-    fn slot(&mut self, sessions: Sessions, req: &HttpRequest) -> Arc<Slot> {
-        let mut slots = self.all.iter();
-        if let Some(slot) = slots.find(|slot| Arc::ptr_eq(&slot.sessions.0, &sessions.0)) {
-            return Arc::clone(slot);
+impl Visits {
+    fn visit(&mut self, sessions: Sessions, req: &HttpRequest) -> Arc<Visit> {
+        let mut visits = self.all.iter();
+        if let Some(visit) = visits.find(|visit| Arc::ptr_eq(&visit.sessions.0, &sessions.0)) {
+            return Arc::clone(visit);
         }
         // The headers' bytes: `HttpRequest::cookies` gives up at the first one it cannot read.
         let headers = req
             .headers()
             .get_all(COOKIE)
             .map(|header| header.as_bytes());
-        let presented = sessions.0.presented(headers);
-        let slot = Arc::new(Slot::new(sessions, presented));
-        self.all.push(Arc::clone(&slot));
-        if let Some(Followed(slots)) = &self.hooks {
-            slots.borrow_mut().push(Arc::clone(&slot));
+        let presented = sessions.0.cookies.presented(headers);
+        let visit = Arc::new(Visit::new(sessions, presented));
+        self.all.push(Arc::clone(&visit));
+        if let Some(Followed(visits)) = &self.hooks {
+            visits.borrow_mut().push(Arc::clone(&visit));
         }
-        slot
+        visit
     }
 }
 
@@ -118,18 +118,18 @@ impl FromRequest for Connection {
 /// A connection to come, or what is made of it: there already unless the store has to be waited
 /// for.
 #[must_use = "futures do nothing unless polled"]
-pub struct Connecting<T>(State<T>);
+pub struct Connecting<T>(ConnectState<T>);
 
-enum State<T> {
+enum ConnectState<T> {
     Now(Option<Result<T>>),
     Later(Pin<Box<dyn Future<Output = Result<T>>>>),
 }
 
 impl<T> Connecting<T> {
-    pub(super) fn new(req: &HttpRequest, open: impl FnOnce(Arc<Slot>) -> T + 'static) -> Self {
+    pub(super) fn new(req: &HttpRequest, open: impl FnOnce(Arc<Visit>) -> T + 'static) -> Self {
         match sessions(req) {
             Ok(sessions) => Self::to(sessions, req, open),
-            Err(error) => Self(State::Now(Some(Err(error)))),
+            Err(error) => Self(ConnectState::Now(Some(Err(error)))),
         }
     }
 
@@ -137,18 +137,18 @@ impl<T> Connecting<T> {
     pub(super) fn to(
         sessions: Sessions,
         req: &HttpRequest,
-        open: impl FnOnce(Arc<Slot>) -> T + 'static,
+        open: impl FnOnce(Arc<Visit>) -> T + 'static,
     ) -> Self {
-        let slot = {
+        let visit = {
             let mut extensions = req.extensions_mut();
-            let slots = extensions.get_or_insert_with(Slots::default);
-            slots.slot(sessions, req)
+            let visits = extensions.get_or_insert_with(Visits::default);
+            visits.visit(sessions, req)
         };
-        Self(match slot.load_now() {
-            Some(loaded) => State::Now(Some(loaded.map(|()| open(slot)))),
-            None => State::Later(Box::pin(async move {
-                slot.load().await?;
-                Ok(open(slot))
+        Self(match visit.load_now() {
+            Some(loaded) => ConnectState::Now(Some(loaded.map(|()| open(visit)))),
+            None => ConnectState::Later(Box::pin(async move {
+                visit.load().await?;
+                Ok(open(visit))
             })),
         })
     }
@@ -159,8 +159,8 @@ impl<T: Unpin> Future for Connecting<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().0 {
-            State::Now(result) => result.take().map_or(Poll::Pending, Poll::Ready),
-            State::Later(future) => future.as_mut().poll(cx),
+            ConnectState::Now(result) => result.take().map_or(Poll::Pending, Poll::Ready),
+            ConnectState::Later(future) => future.as_mut().poll(cx),
         }
     }
 }

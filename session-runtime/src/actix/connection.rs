@@ -8,7 +8,7 @@ use super::saved::{Saved, Saving};
 use crate::changes::Changes;
 use crate::error::Result;
 use crate::session::Session;
-use crate::slot::{Held, Opened, Slot};
+use crate::visit::{Baseline, Held, Visit};
 
 /// A request's hold on its session, from `connect` to `save`.
 ///
@@ -28,10 +28,10 @@ use crate::slot::{Held, Opened, Slot};
 #[derive(Debug)]
 pub struct Connection {
     /// It keeps no `HttpRequest`: actix panics in routing while a clone of one lives.
-    pub(super) slot: Arc<Slot>,
+    pub(super) visit: Arc<Visit>,
     /// There from its first use until it is closed.
     session: Option<Session>,
-    opened: Opened,
+    baseline: Baseline,
     /// The session's lock, once it was asked for.
     held: Option<Held>,
     /// Whether the session goes, whatever becomes of the handler.
@@ -39,18 +39,18 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(slot: Arc<Slot>) -> Self {
-        let mut connection = Self::later(slot);
+    pub(super) fn open(visit: Arc<Visit>) -> Self {
+        let mut connection = Self::later(visit);
         connection.session();
         connection
     }
 
     /// One that opens at its first use: what others of the request do until then, it sees.
-    pub(super) fn later(slot: Arc<Slot>) -> Self {
+    pub(super) fn later(visit: Arc<Visit>) -> Self {
         Self {
-            slot,
+            visit,
             session: None,
-            opened: Opened::default(),
+            baseline: Baseline::default(),
             held: None,
             purges: false,
         }
@@ -59,14 +59,14 @@ impl Connection {
     /// The session, to read and to change.
     pub fn session(&mut self) -> &mut Session {
         let Self {
-            slot,
+            visit,
             session,
-            opened,
+            baseline,
             ..
         } = self;
         session.get_or_insert_with(|| {
-            let (session, now) = slot.open();
-            *opened = now;
+            let (session, now) = visit.open();
+            *baseline = now;
             session
         })
     }
@@ -117,10 +117,10 @@ impl Connection {
     /// [`Error::LockQueueFull`]: crate::Error::LockQueueFull
     /// [`Error::Store`]: crate::Error::Store
     pub async fn lock(&mut self) -> Result<()> {
-        self.held = self.slot.lock().await?;
+        self.held = self.visit.lock().await?;
         if let Some(session) = self.session.take_if(|session| !session.is_unchanged()) {
             let changes = session.into_changes();
-            self.slot.add(changes, self.opened, self.held.clone());
+            self.visit.add(changes, self.baseline, self.held.clone());
         }
         self.session = None;
         self.session();
@@ -134,8 +134,8 @@ impl Connection {
     /// response is a 503 and sets no cookie.
     pub async fn save<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
         let response = response.respond_to(req).map_into_boxed_body();
-        let slot = self.close();
-        Saving::new(slot, req.clone(), response).await
+        let visit = self.close();
+        Saving::new(visit, req.clone(), response).await
     }
 
     /// Ends the session, whatever was done to it, and returns the response that removes the cookie.
@@ -150,9 +150,9 @@ impl Connection {
     }
 
     /// Hands the changes over.
-    pub(super) fn close(&mut self) -> Arc<Slot> {
+    pub(super) fn close(&mut self) -> Arc<Visit> {
         self.hand_over();
-        Arc::clone(&self.slot)
+        Arc::clone(&self.visit)
     }
 
     fn hand_over(&mut self) {
@@ -166,7 +166,7 @@ impl Connection {
                 None => return,
             }
         };
-        self.slot.add(changes, self.opened, held);
+        self.visit.add(changes, self.baseline, held);
     }
 }
 

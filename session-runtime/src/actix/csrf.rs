@@ -11,7 +11,7 @@ use super::tee::Tee;
 use crate::csrf;
 use crate::error::{Error, Result};
 use crate::origin::Origin;
-use crate::slot::Slot;
+use crate::visit::Visit;
 
 /// What the page that sent the request is to this server, says the browser: a header that no page
 /// can set (W3C Fetch Metadata).
@@ -29,7 +29,7 @@ impl FromRequest for Csrf {
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let needs_form = !is_safe(req)
-            && matches!(told(req), Told::Nothing)
+            && matches!(source(req), RequestSource::Nothing)
             && !req.headers().contains_key(X_CSRF_TOKEN)
             && csrf::is_form(req.content_type());
         ready(Ok(Self(needs_form.then(|| Tee::around(payload)))))
@@ -38,10 +38,10 @@ impl FromRequest for Csrf {
 
 /// Refuses what may come from another site, before the body of a `#[session(csrf)]` handler and when
 /// the other extractors are done.
-pub(super) async fn check_csrf(req: &HttpRequest, slot: &Slot, csrf: Csrf) -> Result<()> {
-    ours(req, slot, csrf)
+pub(super) async fn check_csrf(req: &HttpRequest, visit: &Visit, csrf: Csrf) -> Result<()> {
+    ours(req, visit, csrf)
         .await
-        .map_err(|rule| refused(slot, rule, hint(rule, req)))
+        .map_err(|rule| refused(visit, rule, hint(rule, req)))
 }
 
 /// What to do about a refusal, where it is none of an attack.
@@ -80,13 +80,13 @@ fn names_web_socket(upgrade: &HeaderValue) -> bool {
 
 /// Refuses the `GET` of another site before the purge of a `#[session(purge)]` handler: a link or an image
 /// there logs nobody out. A request about which the browser says nothing passes.
-pub(super) fn check_purge(req: &HttpRequest, slot: &Slot) -> Result<()> {
+pub(super) fn check_purge(req: &HttpRequest, visit: &Visit) -> Result<()> {
     let hint = "for a logout that another site may begin, write a `#[session]` that calls `session.purge()`";
-    not_foreign(req, slot).map_err(|rule| refused(slot, rule, hint))
+    not_foreign(req, visit).map_err(|rule| refused(visit, rule, hint))
 }
 
-fn refused(slot: &Slot, rule: &'static str, hint: &str) -> Error {
-    slot.sessions.0.counters.cross_site.count();
+fn refused(visit: &Visit, rule: &'static str, hint: &str) -> Error {
+    visit.sessions.0.storage.counters.cross_site.count();
     tracing::info!(target: "bsession", rule, hint, "cross_site_refused");
     Error::CrossSite { rule }
 }
@@ -98,7 +98,7 @@ const SITE: &str = "Sec-Fetch-Site";
 const FROM: &str = "Origin";
 
 /// What the browser tells of where a request comes from.
-enum Told<'r> {
+enum RequestSource<'r> {
     /// From this very origin, or from nowhere: the user typed it.
     Ours,
     /// From another origin, of the same site.
@@ -110,19 +110,19 @@ enum Told<'r> {
     Nothing,
 }
 
-fn told(req: &HttpRequest) -> Told<'_> {
+fn source(req: &HttpRequest) -> RequestSource<'_> {
     match sole(req, SEC_FETCH_SITE).map(|site| site.map(HeaderValue::as_bytes)) {
-        Ok(Some(b"same-origin" | b"none")) => return Told::Ours,
-        Ok(Some(b"same-site")) => return Told::Sibling,
-        Ok(Some(_)) | Err(Several) => return Told::Foreign(SITE),
+        Ok(Some(b"same-origin" | b"none")) => return RequestSource::Ours,
+        Ok(Some(b"same-site")) => return RequestSource::Sibling,
+        Ok(Some(_)) | Err(Several) => return RequestSource::Foreign(SITE),
         Ok(None) => {}
     }
     match sole(req, ORIGIN) {
         // Privacy settings send this from everywhere, so it says nothing.
-        Ok(Some(origin)) if origin == "null" => Told::Nothing,
-        Ok(Some(origin)) => Told::Origin(origin),
-        Ok(None) => Told::Nothing,
-        Err(Several) => Told::Foreign(FROM),
+        Ok(Some(origin)) if origin == "null" => RequestSource::Nothing,
+        Ok(Some(origin)) => RequestSource::Origin(origin),
+        Ok(None) => RequestSource::Nothing,
+        Err(Several) => RequestSource::Foreign(FROM),
     }
 }
 
@@ -139,41 +139,41 @@ fn sole(req: &HttpRequest, name: HeaderName) -> Result<Option<&HeaderValue>, Sev
 
 /// Passes what a page of ours has sent. As Go's `net/http.CrossOriginProtection` does, but that a
 /// request about which the browser says nothing has to show a token.
-async fn ours(req: &HttpRequest, slot: &Slot, csrf: Csrf) -> Checked {
+async fn ours(req: &HttpRequest, visit: &Visit, csrf: Csrf) -> Checked {
     if is_safe(req) {
         return Ok(());
     }
-    match told(req) {
-        Told::Ours => Ok(()),
-        Told::Nothing if shows_token(req, slot, csrf).await => Ok(()),
-        Told::Nothing => Err("token"),
-        other => not_other(&other, req, slot),
+    match source(req) {
+        RequestSource::Ours => Ok(()),
+        RequestSource::Nothing if shows_token(req, visit, csrf).await => Ok(()),
+        RequestSource::Nothing => Err("token"),
+        other => not_other(&other, req, visit),
     }
 }
 
 /// Passes a method that is not safe, and of the others what no browser says comes from another site.
-fn not_foreign(req: &HttpRequest, slot: &Slot) -> Checked {
-    match told(req) {
-        Told::Ours | Told::Sibling | Told::Nothing => Ok(()),
+fn not_foreign(req: &HttpRequest, visit: &Visit) -> Checked {
+    match source(req) {
+        RequestSource::Ours | RequestSource::Sibling | RequestSource::Nothing => Ok(()),
         _ if !req.method().is_safe() => Ok(()),
-        other => not_other(&other, req, slot),
+        other => not_other(&other, req, visit),
     }
 }
 
 /// Passes an origin that is the service's own, or trusted.
-fn not_other(told: &Told<'_>, req: &HttpRequest, slot: &Slot) -> Checked {
-    match told {
-        _ if is_trusted(req, slot) => Ok(()),
-        Told::Origin(origin) if is_own(origin, req) => Ok(()),
-        Told::Origin(_) => Err(FROM),
-        Told::Foreign(header) => Err(header),
+fn not_other(source: &RequestSource<'_>, req: &HttpRequest, visit: &Visit) -> Checked {
+    match source {
+        _ if is_trusted(req, visit) => Ok(()),
+        RequestSource::Origin(origin) if is_own(origin, req) => Ok(()),
+        RequestSource::Origin(_) => Err(FROM),
+        RequestSource::Foreign(header) => Err(header),
         _ => Err(SITE),
     }
 }
 
 /// Whether the request comes from an origin that the service was told to trust.
-fn is_trusted(req: &HttpRequest, slot: &Slot) -> bool {
-    let trusted = &slot.sessions.0.config.trusted_origins;
+fn is_trusted(req: &HttpRequest, visit: &Visit) -> bool {
+    let trusted = &visit.sessions.0.config.trusted_origins;
     // What no browser sends is not to be read.
     if trusted.is_empty() || sole(req, SEC_FETCH_SITE).is_err() {
         return false;
@@ -198,12 +198,12 @@ fn parse(origin: &HeaderValue) -> Option<Origin> {
     Origin::parse(origin.to_str().ok()?)
 }
 
-async fn shows_token(req: &HttpRequest, slot: &Slot, csrf: Csrf) -> bool {
+async fn shows_token(req: &HttpRequest, visit: &Visit, csrf: Csrf) -> bool {
     match (sole(req, X_CSRF_TOKEN), csrf.0) {
-        (Ok(Some(token)), _) => slot.fits_csrf(token.as_bytes()),
+        (Ok(Some(token)), _) => visit.fits_csrf(token.as_bytes()),
         (Ok(None), Some(tee)) => {
             let (body, is_whole) = tee.read().await;
-            csrf::form_field(&body, is_whole).is_some_and(|token| slot.fits_csrf(token.as_bytes()))
+            csrf::form_field(&body, is_whole).is_some_and(|token| visit.fits_csrf(token.as_bytes()))
         }
         _ => false,
     }

@@ -6,19 +6,23 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::host::{is_plain_loopback, warn_of_plain_http};
 use crate::error::Error;
 use crate::service::CookieChange;
-use crate::slot::Slot;
+use crate::visit::Visit;
 
 /// Adds the headers of a session to its response: the cookie, if there is something to tell, and
 /// what keeps caches from giving it to somebody else.
 pub(super) fn tell(
-    slot: &Slot,
+    visit: &Visit,
     change: Option<CookieChange>,
     req: &HttpRequest,
     headers: &mut HeaderMap,
 ) {
     vary(headers);
     let Some(change) = change else { return };
-    let cookie = slot.sessions.0.cookie(change, is_plain_loopback(req));
+    let cookie = visit
+        .sessions
+        .0
+        .cookies
+        .cookie(change, is_plain_loopback(req));
     if cookie.secure() == Some(true) {
         warn_of_plain_http(req);
     }

@@ -16,7 +16,7 @@ use super::headers::{error_response, set_cookie, tell, vary};
 use super::host::is_plain_loopback;
 use super::saved::{failure, settle};
 use crate::error::Error;
-use crate::slot::Slot;
+use crate::visit::Visit;
 
 /// Middleware that saves what connections leave: the original's `before_request` and
 /// `after_request` hooks.
@@ -80,13 +80,13 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         // Kept beside the request: an inner error comes back without it.
-        let slots = Followed::of(&request);
+        let visits = Followed::of(&request);
         let loopback = is_plain_loopback(request.request());
         let response = self.service.call(request);
         Box::pin(async move {
             match response.await {
-                Ok(response) => Ok(save_after(&slots, response).await),
-                Err(error) => Err(end_after(&slots, error, loopback).await),
+                Ok(response) => Ok(save_after(&visits, response).await),
+                Err(error) => Err(end_after(&visits, error, loopback).await),
             }
         })
     }
@@ -94,31 +94,31 @@ where
 
 /// The hook after a request.
 async fn save_after<B: MessageBody>(
-    slots: &Followed,
+    visits: &Followed,
     response: ServiceResponse<B>,
 ) -> ServiceResponse<EitherBody<B>> {
     let status = failure(response.status());
-    let error = settle_all(slots, status).await;
+    let error = settle_all(visits, status).await;
     let mut response = match error {
         None => response.map_into_left_body(),
         Some(error) => response.into_response(error_response(error).map_into_right_body()),
     };
     let request = response.request().clone();
-    for slot in slots.all() {
-        tell(&slot, slot.told(), &request, response.headers_mut());
+    for visit in visits.all() {
+        tell(&visit, visit.told(), &request, response.headers_mut());
     }
     response
 }
 
 /// The hook after an inner middleware failed: its error, with the cookie that a purge or a renewal
 /// has to send.
-async fn end_after(slots: &Followed, error: actix_web::Error, loopback: bool) -> actix_web::Error {
+async fn end_after(visits: &Followed, error: actix_web::Error, loopback: bool) -> actix_web::Error {
     // Whatever its status: the response that the changes belonged to is not the one that leaves.
     let status = error.as_response_error().status_code().as_u16();
-    let failed = settle_all(slots, Some(status)).await;
+    let failed = settle_all(visits, Some(status)).await;
     let error = failed.map_or(error, Into::into);
-    let cookie = |slot: Arc<Slot>| Some(slot.sessions.0.cookie(slot.told()?, loopback));
-    let cookies: Vec<_> = slots.all().into_iter().filter_map(cookie).collect();
+    let cookie = |visit: Arc<Visit>| Some(visit.sessions.0.cookies.cookie(visit.told()?, loopback));
+    let cookies: Vec<_> = visits.all().into_iter().filter_map(cookie).collect();
     if cookies.is_empty() {
         error
     } else {
@@ -129,10 +129,10 @@ async fn end_after(slots: &Followed, error: actix_web::Error, loopback: bool) ->
 /// Saves all sessions of a request, each whatever became of the others. What they have to tell must
 /// be told then, and what the handler's response told that does not leave: or a visitor is left with
 /// a dead cookie.
-async fn settle_all(slots: &Followed, failed: Option<u16>) -> Option<Error> {
+async fn settle_all(visits: &Followed, failed: Option<u16>) -> Option<Error> {
     let mut failure = None;
-    for slot in slots.all() {
-        if let Err(error) = settle(&slot, failed).await {
+    for visit in visits.all() {
+        if let Err(error) = settle(&visit, failed).await {
             failure = failure.or(Some(error));
         }
     }

@@ -1,6 +1,5 @@
 //! Sessions on actix-web: the only part of the library that knows the framework.
 
-mod admit;
 mod call;
 #[cfg(feature = "testing")]
 mod client;
@@ -8,6 +7,7 @@ mod connect;
 mod connection;
 mod csrf;
 mod error;
+mod gate;
 mod headers;
 mod hooks;
 mod host;
@@ -16,8 +16,8 @@ mod reply;
 mod saved;
 mod tee;
 
-pub use admit::Words;
 pub use call::{Call, Request};
+pub use gate::Gate;
 
 #[cfg(feature = "testing")]
 pub use client::Client;

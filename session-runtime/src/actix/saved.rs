@@ -15,7 +15,7 @@ use super::headers::{error_response, tell};
 use crate::background::Lasting;
 use crate::error::{Error, Result};
 use crate::service::CookieChange;
-use crate::slot::Slot;
+use crate::visit::Visit;
 
 /// A response whose session is saved.
 ///
@@ -70,7 +70,7 @@ impl<R: Responder> Responder for Saved<R> {
 /// A future by hand, for each handler has one: `async` would keep, and move, everything twice.
 #[must_use = "futures do nothing unless polled"]
 pub struct Saving<R> {
-    slot: Arc<Slot>,
+    visit: Arc<Visit>,
     request: HttpRequest,
     response: Option<HttpResponse>,
     save: Option<Save>,
@@ -78,9 +78,9 @@ pub struct Saving<R> {
 }
 
 impl<R> Saving<R> {
-    pub(super) fn new(slot: Arc<Slot>, request: HttpRequest, response: HttpResponse) -> Self {
+    pub(super) fn new(visit: Arc<Visit>, request: HttpRequest, response: HttpResponse) -> Self {
         Self {
-            slot,
+            visit,
             request,
             response: Some(response),
             save: None,
@@ -97,15 +97,15 @@ impl<R> Future for Saving<R> {
         let Some(response) = &mut this.response else {
             return Poll::Pending;
         };
-        let told = if this.save.is_none() && this.slot.is_settled() {
+        let told = if this.save.is_none() && this.visit.is_settled() {
             Ok(None)
         } else {
             let failed = failure(response.status());
-            let save = this.save.get_or_insert_with(|| save(&this.slot, failed));
+            let save = this.save.get_or_insert_with(|| save(&this.visit, failed));
             ready!(Pin::new(save).poll(cx))
         };
         match told {
-            Ok(change) => tell(&this.slot, change, &this.request, response.headers_mut()),
+            Ok(change) => tell(&this.visit, change, &this.request, response.headers_mut()),
             Err(error) => *response = error_response(error),
         }
         let saved = this.response.take().map(Saved::of);
@@ -126,17 +126,17 @@ pub(super) fn failure(status: StatusCode) -> Option<u16> {
 
 type Save = Lasting<Result<Option<CookieChange>>>;
 
-/// Saves a slot, and gives what there is to tell. Once begun it comes to its end, even if the
+/// Saves a visit, and gives what there is to tell. Once begun it comes to its end, even if the
 /// request is dropped meanwhile.
-fn save(slot: &Arc<Slot>, failed: Option<u16>) -> Save {
-    let slot = Arc::clone(slot);
-    Lasting::new(async move { slot.save(failed).await })
+fn save(visit: &Arc<Visit>, failed: Option<u16>) -> Save {
+    let visit = Arc::clone(visit);
+    Lasting::new(async move { visit.save(failed).await })
 }
 
 /// The same, if there is anything to save.
-pub(super) async fn settle(slot: &Arc<Slot>, failed: Option<u16>) -> Result<()> {
-    if slot.is_settled() {
+pub(super) async fn settle(visit: &Arc<Visit>, failed: Option<u16>) -> Result<()> {
+    if visit.is_settled() {
         return Ok(());
     }
-    save(slot, failed).await.map(drop)
+    save(visit, failed).await.map(drop)
 }

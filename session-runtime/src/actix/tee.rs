@@ -19,9 +19,9 @@ pub(super) const MOST: usize = 64 * 1024;
 type Chunk = Result<Bytes, PayloadError>;
 
 /// The beginning of a body: as much as its reader has read, and on demand more.
-pub(super) struct Tee(Rc<RefCell<Body>>);
+pub(super) struct Tee(Rc<RefCell<SharedBody>>);
 
-struct Body {
+struct SharedBody {
     source: Payload,
     has_ended: bool,
     /// Its beginning, until somebody has looked at it.
@@ -31,12 +31,12 @@ struct Body {
 }
 
 /// The body for its reader: all of it, as if nobody else looked.
-struct Reader(Rc<RefCell<Body>>);
+struct Reader(Rc<RefCell<SharedBody>>);
 
 impl Tee {
     /// Puts itself between a payload and who will read it.
     pub(super) fn around(payload: &mut Payload) -> Self {
-        let body = Rc::new(RefCell::new(Body {
+        let body = Rc::new(RefCell::new(SharedBody {
             source: payload.take(),
             has_ended: false,
             seen: Some(Vec::new()),
@@ -68,7 +68,7 @@ impl Tee {
     }
 }
 
-impl Body {
+impl SharedBody {
     /// How much is still to be remembered. One byte more than is shown tells that there is more.
     fn room(&self) -> usize {
         let seen = self.seen.as_ref().map_or(MOST + 1, Vec::len);

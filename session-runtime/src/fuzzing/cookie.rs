@@ -26,7 +26,7 @@ pub fn cookie(input: &[u8]) {
     let found: Vec<&[u8]> = values(headers.iter().copied(), NAME.as_bytes()).collect();
     assert_eq!(found, expected[..expected.len().min(MOST)]);
 
-    let presented = SESSIONS.0.presented(headers.iter().copied());
+    let presented = SESSIONS.0.cookies.presented(headers.iter().copied());
     assert_eq!(presented.any, !found.is_empty());
     for (number, token) in presented.tokens.iter().enumerate() {
         assert!(
@@ -51,7 +51,7 @@ fn is_good_one_found(headers: &[&[u8]]) -> bool {
     let lines = headers
         .iter()
         .flat_map(|header| header.split(|&byte| byte == b'\n'));
-    let presented = SESSIONS.0.presented(lines);
+    let presented = SESSIONS.0.cookies.presented(lines);
     let good = decode(&BOTH, GOOD).expect("the good one");
     presented.tokens.contains(&good)
 }

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::contents::Contents;
 use crate::id::Id;
 use crate::record::{Handle, Head, Key, Revision, UserKey};
-use crate::seal::{Told, open, open_summary, seal as sealed_as, seal_summary};
+use crate::seal::{SummaryContents, open, open_summary, seal as sealed_as, seal_summary};
 
 /// A record; its place is the one below.
 static GOLDEN: Lazy<Vec<u8>> =
@@ -58,6 +58,6 @@ pub fn seal(input: &[u8]) {
     assert_eq!(opened(&sealed), Some((contents.clone(), false)));
     if contents.note.as_deref() != Some("") {
         let sealed = seal_summary(&BOTH, HANDLE, USER, &contents).expect("it is not so large");
-        assert_eq!(told(&sealed), Some(Told::from(&contents)));
+        assert_eq!(told(&sealed), Some(SummaryContents::from(&contents)));
     }
 }

@@ -2,55 +2,46 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Service, Turn};
+use super::locks::{Locks, Turn};
+use super::storage::Storage;
 use crate::error::{Error, Result};
 use crate::record::Key;
 use crate::store::StoreError;
 
-impl Service {
-    pub(super) fn deadline(&self) -> Deadline<'_> {
-        self.deadline_after(self.config.store_timeout)
-    }
+/// The end of a request's wait for the store. The time begins with the first wait, so that an answer that is there at
+/// once costs no look at a clock.
+pub(super) struct Deadline<'s> {
+    storage: &'s Storage,
+    span: Duration,
+    at: Option<Instant>,
+}
 
-    pub(super) fn deadline_after(&self, span: Duration) -> Deadline<'_> {
-        Deadline {
-            service: self,
+impl<'s> Deadline<'s> {
+    pub(super) fn new(storage: &'s Storage, span: Duration) -> Self {
+        Self {
+            storage,
             span,
             at: None,
         }
     }
 
-    pub(super) fn store_failed(&self, error: &StoreError) {
-        self.counters.store_errors.count();
-        tracing::error!(target: "bsession", %error, "store_failed");
-    }
-}
-
-/// Until when a request waits for the store. The time begins with the first wait: what answers at
-/// once costs no look at a clock.
-pub(super) struct Deadline<'s> {
-    service: &'s Service,
-    span: Duration,
-    at: Option<Instant>,
-}
-
-impl Deadline<'_> {
     fn at(&mut self) -> Instant {
         *self.at.get_or_insert_with(|| Instant::now() + self.span)
     }
 
     /// Waits for the store, but not beyond the deadline.
     ///
-    /// On a runtime: a save whose worker ends is polled once more where there is none, and timers, threads and
-    /// connections panic without.
+    /// When a worker ends, its saves are polled once more without a runtime. Timers, threads and connections would
+    /// panic there, so the wait ends instead.
     ///
-    /// `work` is pinned by the caller: a future that is handed over is kept twice.
+    /// The caller pins `work`: a future that is passed by value takes its room twice.
     pub(super) async fn wait<T>(
         &mut self,
         mut work: Pin<&mut impl Future<Output = Result<T, StoreError>>>,
@@ -75,22 +66,20 @@ impl Deadline<'_> {
                 .map(|()| Err(StoreError::TimedOut))
         });
         let result = result.await;
-        result.inspect_err(|error| self.service.store_failed(error))
+        result.inspect_err(|error| self.storage.failed(error))
     }
 
-    /// Waits for one's turn to save again.
-    pub(super) async fn turn(&mut self, key: Key) -> Result<Turn> {
-        let service = self.service;
-        self.wait(pin!(async { Ok(service.turn_to_save(key).await) }))
-            .await?
+    /// Waits for a turn in a queue of these locks.
+    pub(super) async fn turn(&mut self, locks: &Arc<Locks>, key: Key) -> Result<Turn> {
+        self.wait(pin!(async { Ok(locks.turn(key).await) })).await?
     }
 
-    /// Whether another try may begin.
+    /// Refuses another try after the deadline.
     pub(super) fn check(&mut self) -> Result<()> {
         if Instant::now() < self.at() {
             return Ok(());
         }
-        self.service.store_failed(&StoreError::TimedOut);
+        self.storage.failed(&StoreError::TimedOut);
         Err(Error::Store(StoreError::TimedOut))
     }
 }
@@ -124,12 +113,19 @@ mod tests {
             Ok(())
         });
         let mut waiting: [Waiting<'_>; 3] = [
-            Box::pin(async { Ok(service.deadline().wait(pin!(slow)).await?) }),
+            Box::pin(async { Ok(service.storage.deadline().wait(pin!(slow)).await?) }),
             Box::pin(async {
-                let _turn = service.turn_to_save(key).await?;
+                let _turn = service.savers.turn(key).await?;
                 pending().await
             }),
-            Box::pin(async { service.deadline().turn(key).await.map(drop) }),
+            Box::pin(async {
+                service
+                    .storage
+                    .deadline()
+                    .turn(&service.savers, key)
+                    .await
+                    .map(drop)
+            }),
         ];
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().build().unwrap();

@@ -4,7 +4,7 @@ use std::fs::canonicalize;
 use std::path::Path;
 use std::pin::pin;
 
-use super::Sessions;
+use super::sessions::Sessions;
 use crate::error::Result;
 use crate::store::file::{Durability, OpenFiles};
 use crate::store::{Cursor, Entry, Scanned, Store, StoreError};
@@ -37,7 +37,7 @@ impl Sessions {
     /// sessions open, while those in files open only with the visitors' cookies.
     pub async fn import_files(&self, directory: impl AsRef<Path>) -> Result<usize> {
         let service = &*self.0;
-        if service.ledger.in_process() {
+        if service.storage.ledger.in_process() {
             let text = "sessions in files cannot be moved to `Mode::Memory`: give the builder another mode";
             return Err(StoreError::Other(text.into()).into());
         }
@@ -57,22 +57,26 @@ impl Sessions {
         let mut place = Some(Cursor::default());
         while let Some(from) = place {
             let Scanned { entries, next } = service
+                .storage
                 .deadline()
                 .wait(pin!(files.scan(from, SLICE)))
                 .await?;
             for (key, _) in entries {
-                let Some(Entry::Live(record)) =
-                    service.deadline().wait(pin!(files.load(key))).await?
+                let Some(Entry::Live(record)) = service
+                    .storage
+                    .deadline()
+                    .wait(pin!(files.load(key)))
+                    .await?
                 else {
                     continue;
                 };
-                let now = service.now();
+                let now = service.storage.now();
                 if record.head.is_live(now) {
-                    let created = service.ledger.create(key, record, now);
-                    moved += usize::from(service.deadline().wait(pin!(created)).await?);
+                    let created = service.storage.ledger.create(key, record, now);
+                    moved += usize::from(service.storage.deadline().wait(pin!(created)).await?);
                 }
                 let ended = files.end(key, None, now);
-                service.deadline().wait(pin!(ended)).await?;
+                service.storage.deadline().wait(pin!(ended)).await?;
             }
             place = next;
         }

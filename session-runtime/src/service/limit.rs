@@ -3,7 +3,9 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use super::{Deadline, Live, Service};
+use super::deadline::Deadline;
+use super::service::Service;
+use super::standing::Live;
 use crate::changes::Changes;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -104,7 +106,7 @@ impl Service {
                     Ok(_) => Error::TooManySessions { max: limit.max },
                     Err(error) => error,
                 };
-                let removal = self.ledger.remove(live.key, self.now());
+                let removal = self.storage.ledger.remove(live.key, self.storage.now());
                 deadline.wait(pin!(removal)).await?;
                 Err(refusal)
             }
@@ -119,12 +121,12 @@ impl Service {
         deadline: &mut Deadline<'_>,
     ) -> Result<Vec<(Timestamp, Handle)>> {
         let listed = self.list(user, deadline).await?;
-        let now = self.now();
+        let now = self.storage.now();
         let mut logins: Vec<_> = listed
             .listings
             .iter()
             .map(|listing| {
-                let told = self.told(listing);
+                let told = self.codec.open_summary(listing);
                 let login = told.and_then(|told| told.authenticated);
                 (login.unwrap_or(listing.head.created), listing.head.handle)
             })

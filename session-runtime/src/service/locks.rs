@@ -8,7 +8,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use tokio::sync::Semaphore;
 
-use super::Service;
+use super::service::Service;
 use crate::error::{Error, Result};
 use crate::record::Key;
 use crate::store::Lease;
@@ -35,7 +35,7 @@ struct Queue {
 }
 
 /// Somebody's place in a queue.
-struct Place {
+struct QueuePlace {
     locks: Arc<Locks>,
     key: Key,
 }
@@ -45,7 +45,7 @@ struct Place {
 pub(crate) struct Turn {
     _lease: Lease,
     _permit: Permit,
-    _place: Place,
+    _place: QueuePlace,
 }
 
 /// Gives the turn back to the queue. No guard of tokio's: clippy warns wherever one is kept to the
@@ -79,8 +79,23 @@ impl Locks {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for a turn among the requests of this process.
+    ///
+    /// After a conflict requests save in turns: if all retried at once, one would succeed and the rest would conflict
+    /// again.
+    pub(super) async fn turn(self: &Arc<Self>, key: Key) -> Result<Turn> {
+        let (place, turn) = self.enter(key)?;
+        // Nobody closes the semaphore.
+        let permit = Permit::take(turn).await.ok_or(Error::Locked)?;
+        Ok(Turn {
+            _lease: Lease::default(),
+            _permit: permit,
+            _place: place,
+        })
+    }
+
     /// Takes the last place in the queue of a session.
-    fn enter(self: &Arc<Self>, key: Key) -> Result<(Place, Arc<Semaphore>)> {
+    fn enter(self: &Arc<Self>, key: Key) -> Result<(QueuePlace, Arc<Semaphore>)> {
         let mut queues = self.queues();
         let queue = queues.entry(key).or_insert_with(|| Queue {
             turn: Arc::new(Semaphore::new(1)),
@@ -91,11 +106,11 @@ impl Locks {
         }
         queue.places += 1;
         let locks = Arc::clone(self);
-        Ok((Place { locks, key }, Arc::clone(&queue.turn)))
+        Ok((QueuePlace { locks, key }, Arc::clone(&queue.turn)))
     }
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         let mut queues = self.locks.queues();
         if let Some(queue) = queues.get_mut(&self.key) {
@@ -107,36 +122,17 @@ impl Drop for Place {
     }
 }
 
-async fn take(locks: &Arc<Locks>, key: Key) -> Result<(Place, Permit)> {
-    let (place, turn) = locks.enter(key)?;
-    // Nobody closes it.
-    let permit = Permit::take(turn).await.ok_or(Error::Locked)?;
-    Ok((place, permit))
-}
-
 impl Service {
-    /// Waits until no other request of this process that was in conflict over the session saves it.
-    /// If all tried again at once, one of them would succeed, and all the others once more not.
-    pub(super) async fn turn_to_save(&self, key: Key) -> Result<Turn> {
-        let (place, permit) = take(&self.savers, key).await?;
-        Ok(Turn {
-            _lease: Lease::default(),
-            _permit: permit,
-            _place: place,
-        })
-    }
-
     /// Waits for the turn of a session, for as long as it is polled.
     pub(crate) async fn lock(&self, key: Key) -> Result<Turn> {
-        let (place, permit) = take(&self.locks, key).await?;
+        let turn = self.locks.turn(key).await?;
         let mut pause = FIRST_PAUSE;
         loop {
-            let asked = self.ledger.lock(key, self.now());
-            if let Some(lease) = self.deadline().wait(pin!(asked)).await? {
+            let asked = self.storage.ledger.lock(key, self.storage.now());
+            if let Some(lease) = self.storage.deadline().wait(pin!(asked)).await? {
                 return Ok(Turn {
                     _lease: lease,
-                    _permit: permit,
-                    _place: place,
+                    ..turn
                 });
             }
             tokio::time::sleep(pause).await;

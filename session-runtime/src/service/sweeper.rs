@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{self, Runtime};
 
-use super::Service;
+use super::service::Service;
 use crate::clock::Timestamp;
 use crate::error::{InitError, Result};
 use crate::record::TOMBSTONE;
@@ -32,20 +32,20 @@ pub(super) struct Sweeper {
 }
 
 /// The thread before it runs: it can only be told of the service once there is one.
-pub(super) struct Thread(Receiver<()>);
+pub(super) struct SweeperThread(Receiver<()>);
 
 impl Sweeper {
-    pub(super) fn new() -> (Self, Thread) {
+    pub(super) fn new() -> (Self, SweeperThread) {
         let (alive, ends) = mpsc::channel();
-        (Self { _alive: alive }, Thread(ends))
+        (Self { _alive: alive }, SweeperThread(ends))
     }
 }
 
-impl Thread {
+impl SweeperThread {
     /// A thread and not a task: it belongs to no worker's runtime, and it may block. It holds the
     /// service weakly, so that it keeps nothing alive.
     pub(super) fn start(self, service: &Arc<Service>) -> Result<(), InitError> {
-        let clock = SteadyClock::new(service.now(), Instant::now());
+        let clock = SteadyClock::new(service.storage.now(), Instant::now());
         let runtime = runtime().map_err(InitError::Sweeper)?;
         let service = Arc::downgrade(service);
         std::thread::Builder::new()
@@ -71,7 +71,7 @@ fn sweep_on(
         let Some(service) = service.upgrade() else {
             return;
         };
-        let now = clock.at(service.now(), Instant::now());
+        let now = clock.at(service.storage.now(), Instant::now());
         pause = match runtime.block_on(service.sweep_slice(now)) {
             Ok(swept) => {
                 service.swept(swept.deleted);
@@ -136,12 +136,14 @@ impl SteadyClock {
 
 impl Service {
     async fn sweep_slice(&self, now: Timestamp) -> Result<Swept, StoreError> {
-        let mut deadline = self.deadline_after(self.config.store_timeout * PATIENCE);
-        deadline.wait(pin!(self.ledger.sweep(now, SLICE))).await
+        let mut deadline = self.storage.deadline_after(self.storage.timeout * PATIENCE);
+        deadline
+            .wait(pin!(self.storage.ledger.sweep(now, SLICE)))
+            .await
     }
 
     fn swept(&self, deleted: usize) {
-        self.counters.swept.add(deleted as u64);
+        self.storage.counters.swept.add(deleted as u64);
         if deleted > 0 {
             tracing::debug!(target: "bsession", deleted, "swept");
         }
@@ -152,7 +154,7 @@ impl Service {
         let round = async {
             let (mut deleted, mut ends) = (0, 0);
             while ends < 2 {
-                let swept = self.sweep_slice(self.now()).await?;
+                let swept = self.sweep_slice(self.storage.now()).await?;
                 deleted += swept.deleted;
                 ends += usize::from(swept.next.is_none());
             }
@@ -248,9 +250,9 @@ mod tests {
         let made = runtime.block_on(sessions.cookie_for(|session| session.login("joe")));
         made.unwrap();
         let begin = Instant::now();
-        let mut steady = SteadyClock::new(service.now(), begin);
+        let mut steady = SteadyClock::new(service.storage.now(), begin);
         let mut round = |passed: Duration| {
-            let now = steady.at(service.now(), begin + passed);
+            let now = steady.at(service.storage.now(), begin + passed);
             let mut deleted = 0;
             loop {
                 let swept = runtime.block_on(service.sweep_slice(now)).unwrap();

@@ -8,12 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::{Deadline, Service, Sessions};
+use super::deadline::Deadline;
+use super::service::Service;
+use super::sessions::Sessions;
 use crate::background::Lasting;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::record::{Handle, Head, Inner, Key, UserKey};
-use crate::seal::{self, Told};
+use crate::record::{Handle, Key, UserKey};
+use crate::seal::SummaryContents;
 use crate::session::Session;
 use crate::store::{AT_ONCE, Cursor, Listing, StoreError, UserSessions, Which, Whose};
 
@@ -36,7 +38,7 @@ pub struct SessionInfo {
 }
 
 impl SessionInfo {
-    fn new(listing: &Listing, told: Told) -> Self {
+    fn new(listing: &Listing, told: SummaryContents) -> Self {
         Self {
             handle: listing.head.handle,
             created: listing.head.created.into(),
@@ -98,8 +100,13 @@ impl Sessions {
     /// The store fails.
     pub async fn of_user(&self, user: &str) -> Result<Vec<SessionInfo>> {
         let service = &*self.0;
-        let listed = service.list(user, &mut service.deadline()).await?;
-        let info = |listing| SessionInfo::new(listing, service.told(listing).unwrap_or_default());
+        let listed = service.list(user, &mut service.storage.deadline()).await?;
+        let info = |listing| {
+            SessionInfo::new(
+                listing,
+                service.codec.open_summary(listing).unwrap_or_default(),
+            )
+        };
         let mut sessions: Vec<_> = listed.listings.iter().map(info).collect();
         sessions.sort_by_key(|session| (session.created, session.handle));
         Ok(sessions)
@@ -134,7 +141,7 @@ impl Sessions {
     pub async fn revoke_user(&self, user: &str, except: Option<&Session>) -> Result<usize> {
         let facts = except.map(Session::facts).unwrap_or_default();
         let which = facts.handle.map_or(Which::All, Which::AllBut);
-        let is_theirs = |key: &UserKey| self.0.user_keys(user).contains(key);
+        let is_theirs = |key: &UserKey| self.0.codec.user_keys(user).contains(key);
         let own = facts
             .handle
             .filter(|_| facts.user.as_ref().is_some_and(is_theirs));
@@ -187,20 +194,17 @@ impl Repairs {
 }
 
 impl Service {
-    /// The keys under which a user's sessions are: one for each secret.
-    fn user_keys(&self, user: &str) -> Vec<UserKey> {
-        self.ring.user_keys(user).collect()
-    }
-
     /// The sessions of a user, each once.
     pub(super) async fn list(
         &self,
         user: &str,
         deadline: &mut Deadline<'_>,
     ) -> Result<UserSessions> {
-        let users = self.user_keys(user);
+        let users = self.codec.user_keys(user);
         let listed = deadline
-            .wait(pin!(self.ledger.sessions_of(&users, self.now())))
+            .wait(pin!(
+                self.storage.ledger.sessions_of(&users, self.storage.now())
+            ))
             .await?;
         if !listed.whole {
             self.incomplete();
@@ -220,13 +224,17 @@ impl Service {
         which: Which,
         own: Option<Handle>,
     ) -> Result<usize> {
-        let users = self.user_keys(user);
+        let users = self.codec.user_keys(user);
         let whose = Whose {
             users: &users,
             which,
         };
-        let mut patient = self.deadline_after(self.config.store_timeout * LIST_PATIENCE);
-        let listed = patient.wait(pin!(self.ledger.on_list(whose))).await?;
+        let mut patient = self
+            .storage
+            .deadline_after(self.storage.timeout * LIST_PATIENCE);
+        let listed = patient
+            .wait(pin!(self.storage.ledger.on_list(whose)))
+            .await?;
         let is_whole = listed.whole && own.is_none_or(|handle| listed.handles.contains(&handle));
         let mut ended = 0;
         let mut result = self.end_in_slices(&listed.keys, whose, &mut ended).await;
@@ -235,7 +243,7 @@ impl Service {
             let found = self.end_unlisted(whose, &mut ended).await;
             result = result.and(found);
         }
-        self.counters.removals.add(ended as u64);
+        self.storage.counters.removals.add(ended as u64);
         if ended > 0 {
             tracing::debug!(target: "bsession", ended, "revoked");
         }
@@ -245,9 +253,12 @@ impl Service {
     async fn end_in_slices(&self, keys: &[Key], whose: Whose<'_>, ended: &mut usize) -> Result<()> {
         let mut result = Ok(());
         for slice in keys.chunks(AT_ONCE) {
-            let mut deadline = self.deadline();
+            let mut deadline = self.storage.deadline();
             let mut here = 0;
-            let ends = self.ledger.end_all(slice, whose, self.now(), &mut here);
+            let ends = self
+                .storage
+                .ledger
+                .end_all(slice, whose, self.storage.now(), &mut here);
             let ends = deadline.wait(pin!(ends)).await;
             *ended += here;
             let is_over = matches!(&ends, Err(StoreError::TimedOut | StoreError::Stopped));
@@ -268,12 +279,12 @@ impl Service {
         let Some(&user) = whose.users.first() else {
             return Ok(());
         };
-        let end = Instant::now() + self.config.store_timeout;
+        let end = Instant::now() + self.storage.timeout;
         let mut place = self.repairs.take(user, whose.which);
         loop {
-            let scan = self.ledger.scan_for(whose, place.clone(), LOOKS);
+            let scan = self.storage.ledger.scan_for(whose, place.clone(), LOOKS);
             let step = async {
-                let (keys, next) = self.deadline().wait(pin!(scan)).await?;
+                let (keys, next) = self.storage.deadline().wait(pin!(scan)).await?;
                 self.end_in_slices(&keys, whose, ended).await?;
                 Ok::<_, Error>(next)
             };
@@ -288,24 +299,14 @@ impl Service {
             if Instant::now() >= end {
                 self.repairs.keep(user, whose.which, place);
                 let error = StoreError::Incomplete { ended: *ended };
-                self.store_failed(&error);
+                self.storage.failed(&error);
                 return Err(error.into());
             }
         }
     }
 
-    /// What the summary of a session tells; nothing if it does not open.
-    pub(super) fn told(&self, listing: &Listing) -> Option<Told> {
-        let Head { handle, user, .. } = listing.head;
-        match &listing.summary.as_ref()?.0 {
-            Inner::Plain(contents) => Some(Told::from(&**contents)),
-            Inner::Sealed(bytes) => seal::open_summary(&self.ring, handle, user?, bytes),
-            Inner::Absent => None,
-        }
-    }
-
     fn incomplete(&self) {
-        let now = self.now();
+        let now = self.storage.now();
         let last = self.repairs.told.load(Ordering::Relaxed);
         if now.apart(Timestamp::from_millis(last)) < TOLD_EVERY {
             return;
@@ -323,7 +324,7 @@ impl Service {
 #[allow(clippy::unwrap_used, reason = "a test that panics says where")]
 mod tests {
     use super::*;
-    use crate::record::{Body, Record, Revision};
+    use crate::record::{Body, Head, Record, Revision};
     use crate::store::file::FileStore;
     use crate::store::memory::OpenMemory;
     use crate::store::{Answer, Entry, Expected, Listed, Scanned, Store, Swap};
@@ -366,11 +367,13 @@ mod tests {
         let service = &sessions.0;
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_all().build().unwrap().block_on(async {
-            let (now, user) = (service.now(), service.user_keys("joe")[0]);
+            let (now, user) = (service.storage.now(), service.codec.user_keys("joe")[0]);
             for number in 0..MANY {
-                let made = service
-                    .ledger
-                    .create(key(number), record(number, user, now), now);
+                let made =
+                    service
+                        .storage
+                        .ledger
+                        .create(key(number), record(number, user, now), now);
                 assert!(made.await.unwrap());
             }
             let begin = Instant::now();
@@ -434,11 +437,13 @@ mod tests {
         let service = &sessions.0;
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_all().build().unwrap().block_on(async {
-            let (now, user) = (service.now(), service.user_keys("joe")[0]);
+            let (now, user) = (service.storage.now(), service.codec.user_keys("joe")[0]);
             for number in 0..5 {
-                let made = service
-                    .ledger
-                    .create(key(number), record(number, user, now), now);
+                let made =
+                    service
+                        .storage
+                        .ledger
+                        .create(key(number), record(number, user, now), now);
                 assert!(made.await.unwrap());
             }
             for _ in 0..2 {

@@ -8,7 +8,7 @@ use serde::ser::Serialize;
 use serde_json::Value;
 use smallvec::smallvec;
 
-use super::Session;
+use super::session::Session;
 use crate::changes::{Start, Step, Update};
 use crate::data::Data;
 use crate::error::{Error, Result};

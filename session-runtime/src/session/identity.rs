@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Session, cut};
+use super::session::{Session, cut};
 use crate::changes::Changes;
 use crate::clock;
 use crate::contents;

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Commit, Lease, Ledger, Listing, Loaded, Store, StoreError, Which, Whose};
+use super::answer::{Answer, StoreError};
+use super::contract::Store;
+use super::entry::{Which, Whose};
+use super::lease::Lease;
+use super::ledger::{Commit, Ledger, Listing, Loaded};
 use crate::clock::Timestamp;
 use crate::record::{Handle, Head, Key, Record, Revision, UserKey};
 

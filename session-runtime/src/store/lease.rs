@@ -15,7 +15,9 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Entry, Expected, Store, StoreError, Swap};
+use super::answer::StoreError;
+use super::contract::Store;
+use super::entry::{Entry, Expected, Swap};
 use crate::clock::Timestamp;
 use crate::record::{Body, Handle, Head, Key, Record, Revision};
 

@@ -16,11 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use super::answer::{Answer, StoreError};
+use super::contract::{Store, is_renewed_to};
 use super::entry::is_retired;
-use super::{
-    Answer, Cursor, Ending, Entry, Expected, Lease, Scanned, Store, StoreError, Swap, Swept, Which,
-    Whose, is_renewed_to, lease,
-};
+use super::entry::{Cursor, Ending, Entry, Expected, Scanned, Swap, Swept, Which, Whose};
+use super::lease::{self, Lease};
 use crate::clock::Timestamp;
 use crate::record::{Handle, Head, Key, Record, Revision, Summary, UserKey};
 

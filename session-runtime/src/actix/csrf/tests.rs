@@ -37,7 +37,7 @@ fn request(method: &str, lines: &str) -> TestRequest {
     )
 }
 
-async fn slot(req: &HttpRequest) -> std::sync::Arc<Slot> {
+async fn visit(req: &HttpRequest) -> std::sync::Arc<Visit> {
     let connection = Connection::from_request(req, &mut Payload::None).await;
     connection.expect("a connection").close()
 }
@@ -45,7 +45,7 @@ async fn slot(req: &HttpRequest) -> std::sync::Arc<Slot> {
 async fn checked(request: TestRequest) -> Checked {
     let (req, mut payload) = request.app_data(sessions()).to_http_parts();
     let csrf = Csrf::from_request(&req, &mut payload).await.expect("ready");
-    ours(&req, &*slot(&req).await, csrf).await
+    ours(&req, &*visit(&req).await, csrf).await
 }
 
 #[actix_web::test]
@@ -190,7 +190,7 @@ async fn only_another_sites_get_is_refused_by_a_purge() {
             let req = request(method, lines)
                 .app_data(sessions())
                 .to_http_request();
-            let checked = not_foreign(&req, &*slot(&req).await);
+            let checked = not_foreign(&req, &*visit(&req).await);
             assert_eq!(checked, expected, "{method} {lines:?}");
         }
     }
@@ -234,7 +234,7 @@ async fn posted(lines: &str, pieces: Vec<Bytes>, read: Read) -> (Checked, Option
         }
         Read::After | Read::Never => None,
     };
-    let checked = ours(&req, &*slot(&req).await, csrf).await;
+    let checked = ours(&req, &*visit(&req).await, csrf).await;
     if let Read::After = read {
         length = Some(read_all(&mut payload).await);
     }
@@ -320,7 +320,7 @@ async fn a_form_in_many_pieces_is_read_as_one() {
         let csrf = Csrf::from_request(&req, &mut payload).await.expect("ready");
         let form = Form::<Vec<(String, String)>>::from_request(&req, &mut payload).await;
         assert_eq!(form.expect("a form").len(), 3);
-        assert_eq!(ours(&req, &*slot(&req).await, csrf).await, OK, "{size}");
+        assert_eq!(ours(&req, &*visit(&req).await, csrf).await, OK, "{size}");
     }
 }
 

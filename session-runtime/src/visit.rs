@@ -1,4 +1,4 @@
-//! The slot: what the connections of one request share. They load once, each keeps its own
+//! The visit: the part of one request that all its connections share. They load once, each keeps its own
 //! changes, and one save commits them all.
 
 use std::future::Future;
@@ -15,11 +15,11 @@ use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::secret;
-use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Stored, Turn};
+use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Turn};
 use crate::session::{Backing, Facts, Session};
 
 /// One for each service that a request connects to.
-pub(crate) struct Slot {
+pub(crate) struct Visit {
     pub(crate) sessions: Sessions,
     presented: Presented,
     /// Loads, saves and claims of one request go one after the other: each begins where the last
@@ -27,7 +27,7 @@ pub(crate) struct Slot {
     turn: Mutex<()>,
     /// The session's lock, if some connection has it: a request does not wait for itself.
     lock: Mutex<Weak<Turn>>,
-    state: sync::Mutex<State>,
+    state: sync::Mutex<VisitState>,
 }
 
 /// A connection's hold on the session's lock. The connections of one request share it.
@@ -36,10 +36,10 @@ pub(crate) struct Held {
     _turn: Arc<Turn>,
 }
 
-struct State {
+struct VisitState {
     loaded: bool,
-    /// What is stored, as far as this request knows.
-    stored: Stored,
+    /// The session as it is stored, as far as this request knows.
+    standing: Standing,
     /// What connections have changed and nobody has saved.
     pending: Vec<Changes>,
     /// What is stored with what is pending on it, if anything is: what the next connection begins
@@ -61,16 +61,16 @@ struct State {
 
 /// What a connection knew of the others when it began.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Opened {
+pub(crate) struct Baseline {
     purges: u32,
     logins: u32,
 }
 
-impl Slot {
+impl Visit {
     pub(crate) fn new(sessions: Sessions, presented: Presented) -> Self {
-        let state = State {
+        let state = VisitState {
             loaded: false,
-            stored: Stored::default(),
+            standing: Standing::default(),
             pending: Vec::new(),
             view: None,
             held: None,
@@ -90,7 +90,7 @@ impl Slot {
     }
 
     /// A poisoned lock guards a whole state: nothing that can panic comes between two changes of it.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, VisitState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,15 +100,15 @@ impl Slot {
             return Some(Ok(()));
         }
         let loaded = self.sessions.0.load_now(&self.presented)?;
-        Some(loaded.map(|stored| self.state().begin(stored)))
+        Some(loaded.map(|standing| self.state().begin(standing)))
     }
 
     /// Loads the session, once however many ask for it.
     pub(crate) async fn load(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
         if !self.state().loaded {
-            let stored = self.sessions.0.load(&self.presented).await?;
-            self.state().begin(stored);
+            let standing = self.sessions.0.load(&self.presented).await?;
+            self.state().begin(standing);
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Slot {
             if let Some(turn) = lock.upgrade() {
                 return Ok(Some(Held { _turn: turn }));
             }
-            let key = match &self.state().stored.standing {
+            let key = match &self.state().standing {
                 Standing::Live(live) => live.key,
                 _ => return Ok(None),
             };
@@ -139,12 +139,12 @@ impl Slot {
     /// Loads the session as it is by now; answers whether it is there.
     async fn reload(&self) -> Result<bool> {
         let _turn = self.turn.lock().await;
-        let Standing::Live(live) = self.state().stored.standing.clone() else {
+        let Standing::Live(live) = self.state().standing.clone() else {
             return Ok(false);
         };
-        let stored = self.sessions.0.reload(&live).await?;
-        let is_there = matches!(stored.standing, Standing::Live(_));
-        self.go_on(Outcome::of(stored));
+        let standing = self.sessions.0.reload(&live).await?;
+        let is_there = standing.live().is_some();
+        self.go_on(Outcome::of(standing));
         Ok(is_there)
     }
 
@@ -153,9 +153,9 @@ impl Slot {
         let mut state = self.state();
         state.view = match &state.pending[..] {
             [] => None,
-            pending => Some(self.put(pending, Arc::clone(&outcome.stored.contents))),
+            pending => Some(self.put(pending, outcome.standing.contents())),
         };
-        state.stored = outcome.stored;
+        state.standing = outcome.standing;
         outcome.cookie
     }
 
@@ -165,7 +165,7 @@ impl Slot {
         // Nothing but a login asks for the time.
         let login = changes.iter().any(|changes| changes.login);
         let now = if login {
-            service.now()
+            service.storage.now()
         } else {
             Timestamp::default()
         };
@@ -173,37 +173,35 @@ impl Slot {
     }
 
     /// A session that begins where the others left off.
-    pub(crate) fn open(self: &Arc<Self>) -> (Session, Opened) {
+    pub(crate) fn open(self: &Arc<Self>) -> (Session, Baseline) {
         let state = self.state();
-        let opened = Opened {
+        let baseline = Baseline {
             purges: state.purges,
             logins: state.logins,
         };
         let backing: Arc<dyn Backing> = Arc::clone(self) as _;
-        (
-            Session::connected(Arc::clone(state.view()), Some(backing)),
-            opened,
-        )
+        (Session::connected(state.view(), Some(backing)), baseline)
     }
 
     /// Takes over what a connection changed, as another request's changes would be taken over:
     /// what was begun before a purge or as another user comes too late after it. The lock goes with
     /// them.
-    pub(crate) fn add(&self, changes: Changes, opened: Opened, held: Option<Held>) {
+    pub(crate) fn add(&self, changes: Changes, baseline: Baseline, held: Option<Held>) {
         if changes.is_empty() {
             return;
         }
         let mut state = self.state();
         let before = &changes.before.user;
         let of_another = before.is_some() && *before != state.view().user && !changes.login;
-        if !changes.purge && (opened.purges != state.purges || of_another) {
+        if !changes.purge && (baseline.purges != state.purges || of_another) {
             self.sessions.0.late();
             return;
         }
         // A closure of the application may run here, and panic: the fields come after it.
-        let view = self.put(std::slice::from_ref(&changes), Arc::clone(state.view()));
+        let view = self.put(std::slice::from_ref(&changes), state.view());
         if changes.login {
-            state.clash |= opened.logins != state.logins && state.view().user != changes.after.user;
+            state.clash |=
+                baseline.logins != state.logins && state.view().user != changes.after.user;
             state.logins += 1;
         }
         if changes.purge {
@@ -219,20 +217,20 @@ impl Slot {
     /// Whether a save would write nothing and tell nothing.
     pub(crate) fn is_settled(&self) -> bool {
         let state = self.state();
-        let is_due = matches!(&state.stored.standing, Standing::Live(live) if live.due);
+        let is_due = matches!(&state.standing, Standing::Live(live) if live.due);
         state.pending.is_empty() && !state.clash && !is_due && !self.owes_an_id(&state)
     }
 
     /// Whether a CSRF token was made for a visitor who has no session, and no id to show with it.
-    fn owes_an_id(&self, state: &State) -> bool {
+    fn owes_an_id(&self, state: &VisitState) -> bool {
         let has_none = self.presented.tokens.is_empty() || state.purges > 0;
-        state.next.is_some() && has_none && matches!(state.stored.standing, Standing::Nothing)
+        state.next.is_some() && has_none && matches!(state.standing, Standing::Nothing)
     }
 
     /// The id that a CSRF token has to stand for: the session's, else the one that was shown first,
     /// which need not be good for anything else.
-    fn shown_id<'s>(&'s self, state: &'s State) -> Option<&'s Id> {
-        match &state.stored.standing {
+    fn shown_id<'s>(&'s self, state: &'s VisitState) -> Option<&'s Id> {
+        match &state.standing {
             Standing::Live(live) => Some(&live.id),
             _ => self.presented.tokens.first().map(|token| &token.id),
         }
@@ -242,7 +240,7 @@ impl Slot {
     pub(crate) fn fits_csrf(&self, token: &[u8]) -> bool {
         let state = self.state();
         let id = self.shown_id(&state);
-        id.is_some_and(|id| self.sessions.0.fits_csrf(token, id))
+        id.is_some_and(|id| self.sessions.0.cookies.fits_csrf(token, id))
     }
 
     /// Saves what is pending, and says what the response has to tell. Of a request that failed,
@@ -271,7 +269,7 @@ impl Slot {
         };
         if let Some(status) = failed {
             if pending.iter().any(Changes::edits) {
-                service.counters.dropped.count();
+                service.storage.counters.dropped.count();
                 tracing::warn!(
                     target: "bsession",
                     status,
@@ -304,14 +302,14 @@ impl Slot {
         let mut state = self.state();
         state.next = next.or(state.next.take());
         let id = state.next.as_ref().filter(|_| self.owes_an_id(&state))?;
-        Some(self.sessions.0.cookie_without_session(id))
+        Some(self.sessions.0.cookies.without_session(id))
     }
 }
 
-impl Backing for Slot {
+impl Backing for Visit {
     fn facts(&self) -> Facts {
         let state = self.state();
-        match &state.stored.standing {
+        match &state.standing {
             Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
                 handle: Some(live.head.handle),
                 user: live.head.user,
@@ -330,7 +328,7 @@ impl Backing for Slot {
         };
         state.next = Some(next.clone());
         let now = self.shown_id(&state).unwrap_or(&next);
-        self.sessions.0.csrf_token(now, &next)
+        self.sessions.0.cookies.csrf_token(now, &next)
     }
 
     fn claim<'a>(
@@ -341,10 +339,10 @@ impl Backing for Slot {
             let _turn = self.turn.lock().await;
             let mut outcome = {
                 let mut state = self.state();
-                let stored = &state.stored.contents;
+                let stored = state.standing.contents();
                 let mut pending = state.pending.clone();
                 take_updates(&mut pending, key);
-                let rest = self.put(&pending, Arc::clone(stored));
+                let rest = self.put(&pending, Arc::clone(&stored));
                 let is_set =
                     |changes: &Changes| changes.before.data.get(key) != changes.after.data.get(key);
                 if pending.iter().any(is_set) || rest.data.get(key) != stored.data.get(key) {
@@ -370,26 +368,28 @@ fn take_updates(pending: &mut [Changes], key: &str) -> Vec<Update> {
     pending.iter_mut().filter_map(take).collect()
 }
 
-impl State {
+impl VisitState {
     /// What was loaded, unless somebody else who loaded too was faster.
-    fn begin(&mut self, stored: Stored) {
+    fn begin(&mut self, standing: Standing) {
         if !self.loaded {
-            self.stored = stored;
+            self.standing = standing;
             self.loaded = true;
         }
     }
 
     /// Where a save or a claim starts from.
     fn start(&self) -> Outcome {
-        Outcome::of(self.stored.clone())
+        Outcome::of(self.standing.clone())
     }
 
-    fn view(&self) -> &Arc<Contents> {
-        self.view.as_ref().unwrap_or(&self.stored.contents)
+    fn view(&self) -> Arc<Contents> {
+        self.view
+            .as_ref()
+            .map_or_else(|| self.standing.contents(), Arc::clone)
     }
 
     fn take_pending(&mut self, key: &str) -> Option<Value> {
-        let before = Arc::clone(self.view());
+        let before = self.view();
         let mut after = Arc::clone(&before);
         let value = Arc::make_mut(&mut after).data.remove(key)?;
         self.pending
@@ -401,12 +401,12 @@ impl State {
 
 /// The request is over. What nobody saved is lost, but for a purge: a logout is one whatever
 /// became of its handler.
-impl Drop for Slot {
+impl Drop for Visit {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let pending = std::mem::take(&mut state.pending);
         if pending.iter().any(Changes::edits) {
-            self.sessions.0.counters.dropped.count();
+            self.sessions.0.storage.counters.dropped.count();
             tracing::warn!(
                 target: "bsession",
                 hint = "unless the client hung up: return `connection.save(&req, response).await`, or wrap the app in `bsession::Hooks`",
@@ -435,9 +435,9 @@ impl std::fmt::Debug for Held {
     }
 }
 
-impl std::fmt::Debug for Slot {
+impl std::fmt::Debug for Visit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Slot")
+        f.debug_struct("Visit")
             .field("sessions", &self.sessions)
             .finish_non_exhaustive()
     }

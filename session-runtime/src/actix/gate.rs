@@ -1,4 +1,4 @@
-//! What a handler asks for before its body runs.
+//! The gate: what a request must have before the body of its handler runs.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,9 +11,9 @@ use super::saved::{Saved, Saving};
 use crate::error::{Error, Result};
 use crate::local_path::{LocalPath, with_next};
 
-/// The words of a `#[session(..)]` that are seen to before the body, each by a method of its name.
+/// The requirements of a handler, checked before its body runs. Each word of the attribute has a method.
 #[derive(Debug)]
-pub struct Words {
+pub struct Gate {
     csrf: Option<Csrf>,
     lock: bool,
     require: Option<Require>,
@@ -30,7 +30,7 @@ enum Require {
     Key(&'static str),
 }
 
-impl Words {
+impl Gate {
     /// None of them.
     pub const NONE: Self = Self {
         csrf: None,
@@ -114,65 +114,65 @@ impl Words {
 
 impl Call {
     /// Lets the body run, or gives the response of a request that is refused.
-    pub async fn admit<R>(&mut self, mut words: Words) -> Option<Saved<R>> {
+    pub async fn admit<R>(&mut self, mut gate: Gate) -> Option<Saved<R>> {
         // What another site sends is no visit: not even the expiry slides.
-        if let Err(error) = self.check_origin(&mut words).await {
+        if let Err(error) = self.check_origin(&mut gate).await {
             return Some(Saved::failed(error));
         }
-        if words.lock
+        if gate.lock
             && let Err(error) = self.connection.lock().await
         {
             return Some(Saved::failed(error));
         }
-        let response = self.refusal(&words)?;
-        let slot = self.connection.close();
-        Some(Saving::new(slot, self.request.clone(), response).await)
+        let response = self.refusal(&gate)?;
+        let visit = self.connection.close();
+        Some(Saving::new(visit, self.request.clone(), response).await)
     }
 
-    async fn check_origin(&self, words: &mut Words) -> Result<()> {
-        let (request, slot) = (&self.request, &self.connection.slot);
-        if words.purge {
-            csrf::check_purge(request, slot)?;
+    async fn check_origin(&self, gate: &mut Gate) -> Result<()> {
+        let (request, visit) = (&self.request, &self.connection.visit);
+        if gate.purge {
+            csrf::check_purge(request, visit)?;
         }
-        match words.csrf.take() {
-            Some(csrf) => csrf::check_csrf(request, slot, csrf).await,
+        match gate.csrf.take() {
+            Some(csrf) => csrf::check_csrf(request, visit, csrf).await,
             None => Ok(()),
         }
     }
 
-    fn refusal(&mut self, words: &Words) -> Option<HttpResponse> {
-        if let Err(error) = self.check(words) {
-            return Some(match words.redirect {
+    fn refusal(&mut self, gate: &Gate) -> Option<HttpResponse> {
+        if let Err(error) = self.check(gate) {
+            return Some(match gate.redirect {
                 Some(path) if is_navigation(&self.request) && !is_at(path, &self.request) => {
                     see_other(path, &self.request)
                 }
                 _ => HttpResponse::from_error(error),
             });
         }
-        if words.renew {
+        if gate.renew {
             self.session().renew();
         }
-        if words.purge {
+        if gate.purge {
             self.connection.purge_at_end();
         }
         None
     }
 
-    fn check(&mut self, words: &Words) -> Result<()> {
-        let now = SystemTime::from(self.connection.slot.sessions.0.now());
+    fn check(&mut self, gate: &Gate) -> Result<()> {
+        let now = SystemTime::from(self.connection.visit.sessions.0.storage.now());
         let session = self.connection.session();
-        if let Some(Require::Key(key)) = words.require
+        if let Some(Require::Key(key)) = gate.require
             && session[key].is_null()
         {
             return Err(Error::KeyRequired {
                 key: key.to_owned(),
             });
         }
-        let wants_user = matches!(words.require, Some(Require::User)) || words.fresh.is_some();
+        let wants_user = matches!(gate.require, Some(Require::User)) || gate.fresh.is_some();
         if wants_user && session.user().is_none() {
             return Err(Error::LoginRequired);
         }
-        let Some(fresh) = words.fresh else {
+        let Some(fresh) = gate.fresh else {
             return Ok(());
         };
         // A login from the future is of a clock that was set back, and must not be fresh for ever.

@@ -1,0 +1,175 @@
+//! The codec: from a session to the record that a store keeps, and back.
+
+use std::sync::Arc;
+
+use super::standing::Live;
+use crate::clock::Timestamp;
+use crate::contents::Contents;
+use crate::error::Result;
+use crate::id::Id;
+use crate::lifetime::Lifetime;
+use crate::record::{Body, Head, Inner, Key, Record, Summary, UserKey};
+use crate::seal::{self, SummaryContents};
+use crate::secret::KeyRing;
+use crate::stats::Counters;
+use crate::store::Listing;
+
+/// Seals and opens records. For a store in this process it passes the contents on as they are.
+pub(super) struct Codec {
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) lifetime: Lifetime,
+    pub(super) in_process: bool,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Codec {
+    /// The key under which a session is stored.
+    pub(super) fn key(&self, id: &Id) -> Key {
+        self.ring.store_key(id)
+    }
+
+    /// The name of a session's user in the store.
+    pub(super) fn user_key(&self, contents: &Contents) -> Option<UserKey> {
+        let user = contents.user.as_deref()?;
+        Some(self.ring.current().user_key(user))
+    }
+
+    /// The names of a user in the store: one for each secret.
+    pub(super) fn user_keys(&self, user: &str) -> Vec<UserKey> {
+        self.ring.user_keys(user).collect()
+    }
+
+    /// The session `live` with new contents, as it is written now; under a new id if it is renewed.
+    pub(super) fn rewritten(
+        &self,
+        live: &Live,
+        contents: Arc<Contents>,
+        renewal: Option<&Id>,
+        now: Timestamp,
+    ) -> Result<Live> {
+        let base = &*live.contents;
+        let expires = self.lifetime.expiry(&contents, now);
+        // Under another secret the session is on another list.
+        let user = if contents.user == base.user && !live.previous {
+            live.head.user
+        } else {
+            self.user_key(&contents)
+        };
+        let head = Head {
+            revision: live.head.revision.next(),
+            expires,
+            seen: now,
+            user,
+            ..live.head
+        };
+        let keeps_summary = live.summary.is_some()
+            // The summary of another secret is sealed otherwise.
+            && live.head.user == user
+            && (base.authenticated, &base.note) == (contents.authenticated, &contents.note);
+        let summary = if keeps_summary && user.is_some() {
+            live.summary.clone()
+        } else {
+            self.summary(&head, &contents)?
+        };
+        let (id, key) = match renewal {
+            Some(id) => (id.clone(), self.key(id)),
+            None => (live.id.clone(), live.key),
+        };
+        Ok(Live {
+            id,
+            key,
+            head,
+            contents,
+            ends: expires,
+            summary,
+            previous: live.previous,
+            due: live.due,
+        })
+    }
+
+    /// The summary of a user's session, for lists.
+    pub(super) fn summary(&self, head: &Head, contents: &Contents) -> Result<Option<Summary>> {
+        // In this process the record has the contents in its place.
+        let Some(user) = head.user.filter(|_| !self.in_process) else {
+            return Ok(None);
+        };
+        let sealed = seal::seal_summary(&self.ring, head.handle, user, contents)?;
+        Ok(Some(Summary(Inner::Sealed(sealed))))
+    }
+
+    /// The record of a session.
+    pub(super) fn record(&self, live: &Live) -> Result<Record> {
+        let Live { head, contents, .. } = live;
+        let (body, summary) = if self.in_process {
+            let plain = || Inner::Plain(Arc::clone(contents));
+            (plain(), head.user.map(|_| Summary(plain())))
+        } else {
+            let sealed = seal::seal(&self.ring, &live.id, live.key, head, contents)?;
+            (Inner::Sealed(sealed), live.summary.clone())
+        };
+        Ok(Record {
+            head: *head,
+            summary,
+            body: Body(body),
+        })
+    }
+
+    /// Opens a record. A record that does not open is logged and counted.
+    pub(super) fn open(&self, id: &Id, key: Key, record: Record) -> Option<Live> {
+        let Record {
+            head,
+            summary,
+            body,
+        } = record;
+        let (contents, previous) = match body.0 {
+            Inner::Plain(contents) => (contents, false),
+            Inner::Sealed(bytes) => {
+                let Some((contents, previous)) = seal::open(&self.ring, id, key, &head, &bytes)
+                else {
+                    if seal::is_of_newer_format(&bytes) {
+                        self.of_newer_version(&head);
+                    } else {
+                        self.counters.unreadable.count();
+                        tracing::warn!(target: "bsession", handle = %head.handle, "record_unreadable");
+                    }
+                    return None;
+                };
+                (Arc::new(contents), previous)
+            }
+            Inner::Absent => {
+                self.of_newer_version(&head);
+                return None;
+            }
+        };
+        Some(Live {
+            id: id.clone(),
+            key,
+            head,
+            contents,
+            ends: head.expires,
+            summary: summary.filter(Summary::is_sealed),
+            previous,
+            due: false,
+        })
+    }
+
+    /// Opens the summary of a listed session.
+    pub(super) fn open_summary(&self, listing: &Listing) -> Option<SummaryContents> {
+        let Head { handle, user, .. } = listing.head;
+        match &listing.summary.as_ref()?.0 {
+            Inner::Plain(contents) => Some(SummaryContents::from(&**contents)),
+            Inner::Sealed(bytes) => seal::open_summary(&self.ring, handle, user?, bytes),
+            Inner::Absent => None,
+        }
+    }
+
+    fn of_newer_version(&self, head: &Head) {
+        self.counters.unreadable.count();
+        tracing::warn!(
+            target: "bsession",
+            handle = %head.handle,
+            hint = "its visitor has no session here, and it stays as it is; bring this process up to the newer version",
+            "record_of_newer_version"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! The cookies of the service: tokens in requests, and what a response tells the browser.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::cookie::Cookie;
+
+use super::standing::Live;
+use crate::clock::Timestamp;
+use crate::cookie::{self, Settings};
+use crate::csrf;
+use crate::error::Result;
+use crate::few::Few;
+use crate::id::Id;
+use crate::lifetime::Lifetime;
+use crate::secret::KeyRing;
+use crate::stats::Counters;
+use crate::token::{self, Token};
+
+/// Reads and makes the session's cookie, and CSRF tokens, which stand for the same ids.
+pub(crate) struct Cookies {
+    pub(super) settings: Settings,
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) lifetime: Lifetime,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// The cookies under our name in a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Presented {
+    /// Each valid token once.
+    pub(crate) tokens: Few<Token>,
+    /// True if there was any cookie of our name, good or bad.
+    pub(crate) any: bool,
+}
+
+/// The change of the browser's cookie that a response has to tell.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum CookieChange {
+    Set {
+        token: String,
+        max_age: Option<Duration>,
+    },
+    Remove,
+}
+
+/// The token is never shown: it is enough to take over the session.
+impl fmt::Debug for CookieChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Set { .. } => "Set { .. }",
+            Self::Remove => "Remove",
+        })
+    }
+}
+
+impl Cookies {
+    /// The name of the cookie.
+    pub(crate) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Reads the tokens among the cookies of a request.
+    pub(crate) fn presented<'h>(&self, headers: impl Iterator<Item = &'h [u8]>) -> Presented {
+        let mut presented = Presented::default();
+        for value in cookie::values(headers, self.settings.name.as_bytes()) {
+            presented.any = true;
+            match token::decode(&self.ring, value) {
+                Some(token) => match presented
+                    .tokens
+                    .iter_mut()
+                    .find(|other| other.id == token.id)
+                {
+                    // An id under two secrets has moved to the current one already.
+                    Some(other) => other.previous &= token.previous,
+                    None => presented.tokens.push(token),
+                },
+                None => {
+                    self.counters.bad_cookies.count();
+                    // The reason is looked for inside of the macro, and so only if somebody reads it.
+                    tracing::debug!(target: "bsession", why = token::fault(&self.ring, value), "bad_cookie");
+                }
+            }
+        }
+        presented
+    }
+
+    /// The `Set-Cookie` of a change.
+    pub(crate) fn cookie(&self, change: CookieChange, is_plain_loopback: bool) -> Cookie<'static> {
+        let secure = self.settings.is_secure(is_plain_loopback);
+        match change {
+            CookieChange::Set { token, max_age } => self.settings.cookie(token, max_age, secure),
+            CookieChange::Remove => self.settings.removal(secure),
+        }
+    }
+
+    /// The cookie of a session, to be sent now.
+    pub(super) fn of_session(&self, live: &Live, now: Timestamp) -> CookieChange {
+        CookieChange::Set {
+            token: token::encode(&self.ring, &live.id),
+            max_age: self.lifetime.max_age(&live.contents, now),
+        }
+    }
+
+    /// The cookie of an id under which nothing is stored. It ends with the browser.
+    pub(crate) fn without_session(&self, id: &Id) -> CookieChange {
+        CookieChange::Set {
+            token: token::encode(&self.ring, id),
+            max_age: None,
+        }
+    }
+
+    /// A CSRF token for the visitor who shows either id.
+    pub(crate) fn csrf_token(&self, now: &Id, next: &Id) -> Result<String> {
+        csrf::encode(&self.ring, now, next)
+    }
+
+    /// True if this is a CSRF token for the visitor who shows that id.
+    pub(crate) fn fits_csrf(&self, token: &[u8], id: &Id) -> bool {
+        csrf::fits(&self.ring, token, id)
+    }
+}

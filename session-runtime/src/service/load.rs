@@ -1,0 +1,98 @@
+//! Loading: from the tokens of a request to its session.
+
+use std::pin::pin;
+
+use super::cookies::Presented;
+use super::deadline::Deadline;
+use super::service::Service;
+use super::standing::{Live, Standing};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::record::Key;
+use crate::store::Loaded;
+use crate::token::Token;
+
+impl Service {
+    /// Loads what can be loaded without waiting; `None` if it takes [`load`](Self::load).
+    pub(crate) fn load_now(&self, presented: &Presented) -> Option<Result<Standing>> {
+        let token = match &*presented.tokens {
+            [] => return Some(Ok(Standing::Nothing)),
+            [token] => token,
+            _ => return None,
+        };
+        let storage = &self.storage;
+        if storage.ledger.waits() {
+            return None;
+        }
+        let now = storage.now();
+        let key = self.codec.key(&token.id);
+        let answer = storage.ledger.load_now(key, now)?;
+        storage.counters.loads.count();
+        Some(match answer {
+            Ok(loaded) => Ok(self.loaded(token, key, loaded, now)),
+            Err(error) => {
+                storage.failed(&error);
+                Err(error.into())
+            }
+        })
+    }
+
+    /// Loads the session of a request: of several tokens the one whose session is live.
+    pub(crate) async fn load(&self, presented: &Presented) -> Result<Standing> {
+        let mut deadline = self.storage.deadline();
+        let mut found = Standing::Nothing;
+        for token in &presented.tokens {
+            found = match (self.load_one(token, &mut deadline).await?, found) {
+                (Standing::Live(_), Standing::Live(_)) => return Ok(Standing::Ambiguous),
+                (Standing::Nothing, before) => before,
+                (_, before @ Standing::Live(_)) => before,
+                (standing, _) => standing,
+            };
+        }
+        Ok(found)
+    }
+
+    /// Loads the session of a request once more, as it is by now.
+    pub(crate) async fn reload(&self, live: &Live) -> Result<Standing> {
+        let token = Token {
+            id: live.id.clone(),
+            previous: live.previous,
+        };
+        self.load_one(&token, &mut self.storage.deadline()).await
+    }
+
+    async fn load_one(&self, token: &Token, deadline: &mut Deadline<'_>) -> Result<Standing> {
+        let storage = &self.storage;
+        let now = storage.now();
+        let key = self.codec.key(&token.id);
+        storage.counters.loads.count();
+        let loaded = deadline.wait(pin!(storage.ledger.load(key, now))).await?;
+        Ok(self.loaded(token, key, loaded, now))
+    }
+
+    fn loaded(&self, token: &Token, key: Key, loaded: Loaded, now: Timestamp) -> Standing {
+        let record = match loaded {
+            Loaded::Live(record) => record,
+            Loaded::Retired => return Standing::Unkept,
+            Loaded::Nothing => {
+                tracing::debug!(
+                    target: "bsession",
+                    hint = "it is over; or another process made it, or a service that was built in the closure of \
+                            `HttpServer::new`, and they share no store",
+                    "unknown_session"
+                );
+                return Standing::Nothing;
+            }
+        };
+        let Some(mut live) = self.codec.open(&token.id, key, record) else {
+            return Standing::Nothing;
+        };
+        live.ends = self.lifetime.end(live.head.expires, &live.contents, now);
+        if live.ends <= now {
+            return Standing::Nothing;
+        }
+        live.previous |= token.previous;
+        live.due = self.is_keeping_due(&live, now);
+        Standing::Live(live)
+    }
+}

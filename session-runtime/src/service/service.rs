@@ -1,0 +1,104 @@
+//! The service: its parts, each of which is named after what it does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::codec::Codec;
+use super::cookies::Cookies;
+use super::limit::Limit;
+use super::locks::{self, Locks};
+use super::sessions::Sessions;
+use super::storage::Storage;
+use super::sweeper::Sweeper;
+use super::users::Repairs;
+use crate::clock::Clock;
+use crate::cookie::Settings;
+use crate::error::InitError;
+use crate::lifetime::Lifetime;
+use crate::origin::Origin;
+use crate::secret::KeyRing;
+use crate::stats::Counters;
+use crate::store::{Ledger, Store};
+
+/// Turns the tokens of a request into a session, and changes into a record.
+///
+/// Loading is in `load`, saving in `save`, `write` and `keep`, the sessions of a user in `users`.
+pub(crate) struct Service {
+    pub(crate) storage: Storage,
+    pub(super) codec: Codec,
+    pub(crate) cookies: Cookies,
+    pub(super) lifetime: Lifetime,
+    pub(crate) config: Config,
+    /// The requests that lock their session.
+    pub(super) locks: Arc<Locks>,
+    /// The requests that save again after a conflict.
+    pub(super) savers: Arc<Locks>,
+    pub(super) repairs: Repairs,
+    /// Stops the sweeper's thread when it is dropped.
+    _sweeper: Sweeper,
+}
+
+/// The settings that are looked at while requests are served.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The directory of the files, in file mode.
+    pub(crate) sessions_dir: Option<PathBuf>,
+    pub(crate) trusted_origins: Vec<Origin>,
+    pub(crate) max_size: usize,
+    pub(crate) max_per_user: Option<Limit>,
+    pub(crate) lock_timeout: Duration,
+}
+
+/// The parts of a service that its builder makes.
+pub(crate) struct ServiceParts {
+    pub(crate) ring: KeyRing,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store_timeout: Duration,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) cookie: Settings,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) config: Config,
+}
+
+impl ServiceParts {
+    /// Starts the service and its sweeper.
+    pub(crate) fn start(self) -> Result<Sessions, InitError> {
+        let Self {
+            counters, lifetime, ..
+        } = self;
+        let ring = Arc::new(self.ring);
+        let ledger = Ledger::new(self.store);
+        let (sweeper, thread) = Sweeper::new();
+        let service = Arc::new(Service {
+            codec: Codec {
+                ring: Arc::clone(&ring),
+                lifetime,
+                in_process: ledger.in_process(),
+                counters: Arc::clone(&counters),
+            },
+            cookies: Cookies {
+                settings: self.cookie,
+                ring,
+                lifetime,
+                counters: Arc::clone(&counters),
+            },
+            storage: Storage {
+                ledger,
+                clock: self.clock,
+                counters,
+                timeout: self.store_timeout,
+            },
+            lifetime,
+            config: self.config,
+            locks: Locks::new(locks::LONGEST_QUEUE),
+            // A request waits here no longer than for the store.
+            savers: Locks::new(usize::MAX),
+            repairs: Repairs::default(),
+            _sweeper: sweeper,
+        });
+        thread.start(&service)?;
+        Ok(Sessions(service))
+    }
+}

@@ -1,0 +1,64 @@
+//! The standing of a request: the session that it has, if any.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::contents::{self, Contents};
+use crate::id::Id;
+use crate::record::{Head, Key, Summary};
+
+/// The relation of a request to what is stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Standing {
+    /// A visitor without a session. A change creates one.
+    #[default]
+    Nothing,
+    /// The id was removed or renewed less than a minute ago. Changes are not kept, because the new cookie would
+    /// overwrite a better one.
+    Unkept,
+    /// Two live sessions were shown. Changes are not kept, because it is unknown to which one they belong.
+    Ambiguous,
+    /// A session.
+    Live(Live),
+}
+
+impl Standing {
+    /// The session.
+    pub(crate) fn live(&self) -> Option<&Live> {
+        match self {
+            Self::Live(live) => Some(live),
+            _ => None,
+        }
+    }
+
+    /// The contents of the session, or empty ones.
+    pub(crate) fn contents(&self) -> Arc<Contents> {
+        self.live()
+            .map_or_else(contents::empty, |live| Arc::clone(&live.contents))
+    }
+}
+
+/// A session as it is stored, as far as this request knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: Id,
+    pub(crate) key: Key,
+    /// The head as the store has it.
+    pub(crate) head: Head,
+    pub(crate) contents: Arc<Contents>,
+    /// The end of the session by the settings of today: never later than `head.expires`.
+    pub(crate) ends: Timestamp,
+    /// The summary as it is in the record; absent in a store of this process.
+    pub(crate) summary: Option<Summary>,
+    /// True if a previous secret signed the token or sealed the record.
+    pub(crate) previous: bool,
+    /// True if a visit that changes nothing still has something to write.
+    pub(crate) due: bool,
+}
+
+impl Live {
+    /// Notes that the record has just been written under the current secret, and its cookie is up to date.
+    pub(super) fn was_kept(&mut self) {
+        (self.previous, self.due) = (false, false);
+    }
+}

@@ -1,0 +1,105 @@
+//! The conflict loop: a change of a session, put on top of what other requests write meanwhile.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use super::deadline::Deadline;
+use super::locks::Turn;
+use super::service::Service;
+use super::standing::Live;
+use crate::clock::Timestamp;
+use crate::contents::Contents;
+use crate::error::Result;
+use crate::id::Id;
+use crate::record::{Key, Record};
+use crate::store::Commit;
+
+/// The result of [`Service::write`].
+pub(super) enum WriteResult {
+    /// The change is stored.
+    Saved,
+    /// There was nothing to change.
+    Unchanged,
+    /// The session has ended.
+    Gone,
+}
+
+impl Service {
+    /// Writes a change of a session, under the new id of `renewal` if there is one. Afterwards `live` is the session
+    /// as it is stored.
+    ///
+    /// `change` makes the new contents from the session as it is. After a conflict it is called again, with what the
+    /// other request has written. It returns `None` if there is nothing to change.
+    ///
+    /// # Errors
+    /// The store fails, or conflicts go on until the deadline.
+    pub(super) async fn write(
+        &self,
+        live: &mut Live,
+        renewal: Option<&Id>,
+        now: Timestamp,
+        deadline: &mut Deadline<'_>,
+        mut change: impl FnMut(&Live) -> Result<Option<Arc<Contents>>>,
+    ) -> Result<WriteResult> {
+        let (ledger, counters) = (&self.storage.ledger, &self.storage.counters);
+        let mut turn = None;
+        loop {
+            let Some(contents) = change(live)? else {
+                return Ok(WriteResult::Unchanged);
+            };
+            let next = self.codec.rewritten(live, contents, renewal, now)?;
+            let record = self.codec.record(&next)?;
+            let (key, over) = (live.key, live.head.revision);
+            let commit = if renewal.is_some() {
+                let renewed = ledger.renew(key, over, next.key, record, now);
+                deadline.wait(pin!(renewed)).await?
+            } else {
+                let committed = ledger.commit(key, over, record, now);
+                deadline.wait(pin!(committed)).await?
+            };
+            match commit {
+                Commit::Saved => {
+                    counters.commits.count();
+                    if renewal.is_some() {
+                        counters.renewals.count();
+                        tracing::debug!(target: "bsession", handle = %next.head.handle, "renewed");
+                    }
+                    *live = next;
+                    return Ok(WriteResult::Saved);
+                }
+                Commit::Conflict(latest) => {
+                    counters.conflicts.count();
+                    self.take_turn(&mut turn, key, deadline).await?;
+                    match self.reopened(live, latest) {
+                        Some(latest) => *live = latest,
+                        None => return Ok(WriteResult::Gone),
+                    }
+                }
+                Commit::Gone => return Ok(WriteResult::Gone),
+            }
+            deadline.check()?;
+        }
+    }
+
+    /// Waits, at the first conflict, for a turn among the requests of this process that have had one. A store in this
+    /// process answers at once and needs no turns.
+    async fn take_turn(
+        &self,
+        turn: &mut Option<Turn>,
+        key: Key,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<()> {
+        if turn.is_none() && !self.storage.ledger.in_process() {
+            *turn = Some(deadline.turn(&self.savers, key).await?);
+        }
+        Ok(())
+    }
+
+    /// The session as another request committed it; nothing if it does not open.
+    fn reopened(&self, live: &Live, latest: Record) -> Option<Live> {
+        let mut latest = self.codec.open(&live.id, live.key, latest)?;
+        latest.previous |= live.previous;
+        latest.due = self.is_keeping_due(&latest, self.storage.now());
+        Some(latest)
+    }
+}
