@@ -1,4 +1,4 @@
-//! What must come to its end though nobody waits for it any more.
+//! Work that must be finished although nobody waits for it any more.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::Handle;
 
-/// Runs a save or a purge whose request is gone as far as it goes at once, and the rest as a task.
+/// Finishes a save or a purge whose request is gone. It runs here until it first has to wait; the rest runs as a
+/// task.
 pub(crate) fn finish(mut work: Pin<Box<dyn Future<Output = ()> + Send>>) {
     let mut nobody = Context::from_waker(Waker::noop());
     if let Poll::Ready(()) = work.as_mut().poll(&mut nobody) {
@@ -18,8 +19,8 @@ pub(crate) fn finish(mut work: Pin<Box<dyn Future<Output = ()> + Send>>) {
     }
 }
 
-/// A future that goes on as a task when it is dropped before its end, but not by a panic, which leaves
-/// nothing that could be relied upon.
+/// A future that continues as a task if it is dropped before its end. It does not continue if a panic drops it,
+/// because nothing can be relied on after a panic.
 pub(crate) struct Lasting<T: 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
 
 impl<T> Lasting<T> {

@@ -14,37 +14,37 @@ use crate::origin::Origin;
 use crate::secret::{KeyRing, Secret};
 use crate::service::{AtLimit, Config, Limit, ServiceParts, Sessions};
 
-/// Longer than any client waits, and short enough to be added to any clock.
+/// The longest timeout: longer than any client waits, and short enough to be added to any clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// Sets up the global session service: once, before the server starts.
+/// Sets up the global session service. Call it once, before the server starts.
 ///
 /// It does no network I/O. [`Sessions::builder`] has the other settings. Call it outside the closure
-/// that `HttpServer::new` is given, which every worker runs for itself.
+/// that `HttpServer::new` is given: every worker runs that closure for itself.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use bsession::{Mode, Secret};
 ///
-/// bsession::init(Secret::random()?, Mode::Memory)?; // with one from the environment in production
+/// bsession::init(Secret::random()?, Mode::Memory)?; // in production, with a secret from the environment
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Errors
-/// As [`Builder::init`].
+/// The errors of [`Builder::init`].
 pub fn init(secret: impl Into<Secret>, mode: impl Into<Mode>) -> Result<(), InitError> {
     Sessions::builder(secret).mode(mode).init()
 }
 
 impl Sessions {
-    /// A service with settings of its own.
+    /// Returns a builder for a service with its own settings.
     pub fn builder(secret: impl Into<Secret>) -> Builder {
         Builder::new(secret.into())
     }
 }
 
-/// Every setting of a service, with its default.
+/// The settings of a service, each with its default.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -96,10 +96,10 @@ impl Builder {
         }
     }
 
-    /// The place where sessions are kept. Default: [`Mode::Memory`].
+    /// Sets the place where sessions are kept. Default: [`Mode::Memory`].
     ///
-    /// It takes a [`Mode`], a [`MemoryStore`](crate::MemoryStore), a [`FileStore`](crate::FileStore), a `RedisStore` (with the
-    /// feature `redis`), or any [`Store`](crate::Store):
+    /// It takes a [`Mode`], a [`MemoryStore`](crate::MemoryStore), a [`FileStore`](crate::FileStore), a `RedisStore`
+    /// (with the feature `redis`), or any [`Store`](crate::Store):
     ///
     /// ```
     /// # use bsession::{FileStore, Secret, Sessions};
@@ -113,11 +113,11 @@ impl Builder {
         self
     }
 
-    /// The name of the cookie. A service has one, and reads no cookie of another name.
+    /// Sets the name of the cookie. A service has one name, and ignores cookies with any other name.
     ///
-    /// The default is `bsession`, in a release build with the strongest prefix that the other settings permit. A
-    /// prefix makes browsers refuse a cookie that a sibling domain, a page without https or a script planted
-    /// (RFC 6265bis §4.1.3; OWASP ASVS 5.0, 3.3.1 and 3.3.3).
+    /// The default is `bsession`. In a release build it gets the strongest prefix that the other settings permit. A
+    /// prefix makes browsers refuse a cookie that was planted by a sibling domain, by a page without https or by a
+    /// script (RFC 6265bis §4.1.3; OWASP ASVS 5.0, 3.3.1 and 3.3.3).
     ///
     /// | build and settings | default name |
     /// |---|---|
@@ -126,36 +126,36 @@ impl Builder {
     /// | debug, or with [`Secure::Never`] | `bsession` |
     ///
     /// Browsers that do not know `__Host-Http-` treat it as `__Host-`. [`Sessions::cookie_name`] returns the name
-    /// of a service. Under a new name, visitors log in once more: give the name here before you change `domain` or
-    /// `path` of a site that is in use.
+    /// of a service. Under a new name, visitors must log in again: before you change `domain` or `path` of a site
+    /// that is in use, give its current name here.
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.cookie_name = Some(name.into());
         self
     }
 
-    /// How many days a session lasts without a visit, 1 to 400. Default: 30.
+    /// Sets the idle timeout in days, 1 to 400: a session ends after this time without a visit. Default: 30.
     ///
-    /// The same as [`idle`](Self::idle) of as many times 24 hours.
+    /// The same as [`idle`](Self::idle) with `count` times 24 hours.
     pub fn days(mut self, count: u32) -> Self {
         self.lifetime.idle = days(count);
         self
     }
 
-    /// How long a session lasts without a visit, a second to 400 days. Default: 30 days.
+    /// Sets the idle timeout, 1 second to 400 days: a session ends after this time without a visit. Default: 30 days.
     ///
-    /// It is counted from the last visit. The cookie's `Max-Age` follows, a tenth longer, so that it
-    /// need not be sent with every visit.
+    /// It is counted from the last visit. The cookie's `Max-Age` follows it and is a tenth longer, so that the
+    /// cookie need not be sent with every visit.
     pub fn idle(mut self, idle: Duration) -> Self {
         self.lifetime.idle = idle;
         self
     }
 
-    /// The span without a visit after which a session ends in which nobody is logged in, a second to 400 days.
+    /// Sets the idle timeout of sessions in which nobody is logged in, 1 second to 400 days.
     /// Default: the same as [`idle`](Self::idle).
     ///
-    /// Crawlers and visitors that never come back leave anonymous sessions behind; a short span removes them
-    /// early. A login gives the session [`idle`](Self::idle) at once. A session with an expiry that
-    /// [`Session::set_days`](crate::Session::set_days) gave it keeps that one.
+    /// Crawlers and visitors that never come back leave anonymous sessions behind. A short timeout removes them
+    /// early. A login gives the session [`idle`](Self::idle) at once. A session whose expiry was set with
+    /// [`Session::set_days`](crate::Session::set_days) keeps that expiry.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -173,9 +173,9 @@ impl Builder {
         self
     }
 
-    /// How long a session lasts at most, however often it is visited. Default: no limit.
+    /// Sets the absolute timeout: the longest life of a session, however often it is visited. Default: no limit.
     ///
-    /// It is counted from the creation or the last login, and nothing else moves it.
+    /// It is counted from the creation or the last login. Nothing else moves it.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime.absolute = Some(lifetime);
         self
@@ -183,18 +183,18 @@ impl Builder {
 
     /// Sends the cookie without `Max-Age`, so that it ends with the browser. Default: false.
     ///
-    /// A session with an expiry of its own ([`Session::set_days`](crate::Session::set_days)) has a
-    /// `Max-Age` all the same. In the store every session lasts [`days`](Self::days).
+    /// A session whose expiry was set with [`Session::set_days`](crate::Session::set_days) still has a `Max-Age`.
+    /// In the store every session lasts [`days`](Self::days).
     pub fn browser_session(mut self, yes: bool) -> Self {
         self.lifetime.browser_session = yes;
         self
     }
 
-    /// A secret that was in use before: what it signed and sealed stays valid, and moves to
-    /// the current one at the next visit.
+    /// Adds a secret that was in use before. Cookies and sessions that it signed or sealed stay valid, and move to
+    /// the current secret at the next visit.
     ///
-    /// With several processes a rotation is two roll-outs: the new secret first everywhere as a
-    /// previous one, then as the first.
+    /// With several processes, a rotation takes two roll-outs: first add the new secret everywhere as a
+    /// previous one, then make it the first.
     ///
     /// ```
     /// # use bsession::{Secret, Sessions};
@@ -211,13 +211,13 @@ impl Builder {
         self
     }
 
-    /// Whether the cookie is for https alone. Default: [`Secure::Auto`].
+    /// Restricts the cookie to https, or not. Default: [`Secure::Auto`].
     pub fn secure(mut self, secure: Secure) -> Self {
         self.cookie.secure = secure;
         self
     }
 
-    /// On which requests from other sites the cookie is sent. Default: `SameSite::Lax`.
+    /// Sets the requests from other sites with which the cookie is sent. Default: `SameSite::Lax`.
     ///
     /// # Warning
     /// With `SameSite::None` any site can send requests with your visitors' sessions.
@@ -226,8 +226,8 @@ impl Builder {
         self
     }
 
-    /// The domain to which the cookie is sent, with all its subdomains. Default: none, which means
-    /// only the host that set it.
+    /// Sets the domain to which the cookie is sent, with all its subdomains. Default: no domain, so that
+    /// only the host that set the cookie gets it.
     ///
     /// # Warning
     /// Every host below the domain gets the cookie.
@@ -236,24 +236,24 @@ impl Builder {
         self
     }
 
-    /// The path below which the cookie is sent. Default: `/`.
+    /// Sets the path below which the cookie is sent. Default: `/`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.cookie.path = path.into();
         self
     }
 
-    /// The name that tokens are valid for, beside the secret. Default: the cookie's name without a prefix such as
-    /// `__Host-`.
+    /// Sets the realm: tokens are valid only for the same secret and the same realm. Default: the cookie's name
+    /// without a prefix such as `__Host-`.
     ///
-    /// A token of one realm is worth nothing in another. Give two services the same realm to share
-    /// sessions between two cookie names on purpose.
+    /// A token of one realm is invalid in another. To share sessions between two cookie names on purpose, give two
+    /// services the same realm.
     ///
     /// ```
     /// # use bsession::{Secret, Sessions};
     /// # fn main() -> Result<(), bsession::InitError> {
     /// # let secret = Secret::random()?;
     /// let visitors = Sessions::builder(secret.clone()).cookie_name("shop").build()?;
-    /// let staff = Sessions::builder(secret.clone()).cookie_name("staff").build()?; // a token of one is none of the other
+    /// let staff = Sessions::builder(secret.clone()).cookie_name("staff").build()?; // not valid for `visitors`
     /// let visitors_too = Sessions::builder(secret).cookie_name("old_shop").realm("shop").build()?;
     /// # Ok(())
     /// # }
@@ -263,12 +263,12 @@ impl Builder {
         self
     }
 
-    /// Another origin whose pages may send requests to handlers with `#[session(csrf)]`, as if they
-    /// were the service's own. Default: none. Call it once for each.
+    /// Adds another origin whose pages may send requests to handlers with `#[session(csrf)]`, like the service's own
+    /// pages. Default: no other origin. Call it once for each.
     ///
-    /// It is written as browsers name it in `Origin`: `https://sso.example`, with a port if it is not
-    /// the usual one, and no path. A proxy that rewrites `Host` makes the service's own origin another
-    /// one: name that here, for `X-Forwarded-Host` is not believed, which anybody may send.
+    /// Write it as browsers write it in `Origin`: `https://sso.example`, with a port if it is not the usual
+    /// one, and without a path. Behind a proxy that rewrites `Host`, the service's own origin looks like
+    /// another one: add it here. `X-Forwarded-Host` is not trusted, because anybody can send it.
     ///
     /// ```
     /// # use bsession::{Secret, Sessions};
@@ -282,32 +282,31 @@ impl Builder {
     /// ```
     ///
     /// # Warning
-    /// Whoever can put a page or a script there acts with your visitors' sessions.
+    /// Anybody who can put a page or a script there can act with your visitors' sessions.
     pub fn trusted_origin(mut self, origin: impl Into<String>) -> Self {
         self.trusted_origins.push(origin.into());
         self
     }
 
-    /// How many bytes the dictionary of a session, as JSON, and the user's name may take. Default:
-    /// 65,536.
+    /// Sets the largest size of a session in bytes: the dictionary as JSON plus the user's name. Default: 65,536.
     pub fn max_size(mut self, bytes: usize) -> Self {
         self.config.max_size = bytes;
         self
     }
 
-    /// How many sessions a user may have at once, and what becomes of a login beyond that. Default: no
+    /// Limits how many sessions a user may have at once, and sets the handling of a login beyond that. Default: no
     /// limit.
     ///
-    /// The limit is checked when a login is saved, in every mode; sessions that have expired do not count, nor does
-    /// the one that logs in again. A login then asks the store twice for the user's sessions.
+    /// The limit is checked when a login is saved, in every mode. Expired sessions do not count. The session that
+    /// logs in again does not count either. Each login then asks the store up to twice for the user's sessions.
     ///
     /// With [`EndOldest`](AtLimit::EndOldest), parallel logins may exceed `count` for a moment, but not after
-    /// their responses have left. The hosts' clocks, which have to agree to a minute, tell which login is the
-    /// older one.
+    /// their responses have left. The clocks of the hosts decide which login is the older one. They have to agree
+    /// to a minute.
     ///
-    /// With [`RefuseNewest`](AtLimit::RefuseNewest) no response sets a cookie for a session beyond `count`. If two
-    /// logins race for the last place, both may be refused, and a login that is refused so late loses what
-    /// its anonymous session held.
+    /// With [`RefuseNewest`](AtLimit::RefuseNewest), no response sets a cookie for a session beyond `count`. If two
+    /// logins race for the last place, both may be refused. A login that loses such a race also loses the contents
+    /// of its anonymous session.
     ///
     /// ```
     /// # use bsession::{AtLimit, Mode, Secret, Sessions};
@@ -324,14 +323,14 @@ impl Builder {
         self
     }
 
-    /// How long a request waits for the store; then it is answered with 503. Default: 2 seconds.
+    /// Sets how long a request waits for the store. After that it is answered with 503. Default: 2 seconds.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store_timeout = timeout;
         self
     }
 
-    /// How long a request that locks its session waits for those before it; then it is answered with
-    /// 503. Default: 10 seconds.
+    /// Sets how long a request that locks its session waits for the requests before it. After that it is answered
+    /// with 503. Default: 10 seconds.
     ///
     /// See [`Connection::lock`](crate::Connection::lock).
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
@@ -339,7 +338,7 @@ impl Builder {
         self
     }
 
-    /// The clock, for tests that turn it. Default: the system's.
+    /// Sets the clock, for tests that move it. Default: the system's clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -348,15 +347,15 @@ impl Builder {
     /// Builds the service and makes it the global one.
     ///
     /// # Errors
-    /// As [`build`](Self::build), and [`InitError::Twice`] if there is a global one.
+    /// The errors of [`build`](Self::build), and [`InitError::Twice`] if there is a global service already.
     pub fn init(self) -> Result<(), InitError> {
         Sessions::set_global(|| self.build())
     }
 
-    /// Builds the service as a value: for tests, and for a second one beside the global one.
+    /// Builds the service as a value: for tests, and for a second service beside the global one.
     ///
-    /// Hand it to the application with `App::app_data(sessions.clone())`, built once outside the
-    /// factory that `HttpServer::new` is given.
+    /// Build it once, outside the factory that `HttpServer::new` is given. Hand it to the application with
+    /// `App::app_data(sessions.clone())`.
     ///
     /// # Errors
     /// An unusable secret, an impossible setting, settings that contradict each other, or a
@@ -389,7 +388,7 @@ impl Builder {
         parts.start()
     }
 
-    /// Fixes the name of the cookie, which depends on the other settings.
+    /// Sets the name of the cookie. The default depends on the other settings, so they must be complete.
     fn name_cookie(&mut self, is_debug_build: bool) {
         self.cookie.name = match &self.cookie_name {
             Some(name) => name.clone(),
@@ -397,7 +396,7 @@ impl Builder {
         };
     }
 
-    /// Refuses every setting that cannot be.
+    /// Refuses impossible settings.
     fn check(&self) -> Result<(), InitError> {
         for secret in &self.secrets {
             secret.check()?;

@@ -1,4 +1,4 @@
-//! What a request changed, told so that it can be put on any state of the session.
+//! The changes of a request, in a form that can be applied to any state of the session.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use crate::error::Result;
 use crate::few::Few;
 use crate::lifetime::Lifetime;
 
-/// The changes of one connection, between what it started from and what it came to.
+/// The changes of one connection: the contents at its start, the contents at its end, and what happened between.
 #[derive(Clone)]
 pub(crate) struct Changes {
     pub(crate) before: Arc<Contents>,
     pub(crate) after: Arc<Contents>,
     pub(crate) updates: Vec<Update>,
-    /// The session that was there goes; what follows starts from nothing.
+    /// True if the old session is removed. The other changes start from empty contents.
     pub(crate) purge: bool,
-    /// The session gets a new id.
+    /// True if the session gets a new id.
     pub(crate) renew: bool,
-    /// Somebody logged in: `after` names them. Brings a new id, too.
+    /// True if a user logged in: `after` names the user. A login brings a new id, too.
     pub(crate) login: bool,
-    /// A login took away what was another user's: it does so again on whatever is stored.
+    /// True if a login removed the data of another user. Applying the changes removes the stored data again.
     pub(crate) emptied: bool,
 }
 
@@ -36,7 +36,7 @@ impl Changes {
         }
     }
 
-    /// From one state to another.
+    /// The changes from one state to another.
     pub(crate) fn between(before: Arc<Contents>, after: Arc<Contents>) -> Self {
         Self {
             before,
@@ -49,13 +49,13 @@ impl Changes {
         }
     }
 
-    /// Without what is none: a key that is Null as it was before, and an update that was set over.
+    /// Drops changes that do not count: a new key that was left Null, and an update whose result was overwritten.
     pub(crate) fn tidied(mut self) -> Self {
         let before = &self.before;
         if Arc::ptr_eq(before, &self.after) {
             return self;
         }
-        // Asking `session["key"]` mutably makes a Null; that alone is no change.
+        // Using `session["key"]` mutably creates a Null. That alone is not a change.
         let left_null =
             |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
         let has_left = |data: &Data| data.iter().any(|(key, value)| left_null(key, value));
@@ -66,7 +66,7 @@ impl Changes {
         if self.after == *before {
             self.after = Arc::clone(before);
         }
-        // It may be kept for as long as the session lasts.
+        // A store in this process keeps these contents for as long as the session lasts.
         if let Some(after) = Arc::get_mut(&mut self.after) {
             after.data.shrink_to_fit();
         }
@@ -76,17 +76,17 @@ impl Changes {
         self
     }
 
-    /// Whether what the session holds is different: else the two states are one.
+    /// True if a user logged in or the contents differ. If they do not differ, the two states are the same `Arc`.
     pub(crate) fn edits(&self) -> bool {
         self.login || !Arc::ptr_eq(&self.before, &self.after)
     }
 
-    /// Whether there is nothing to do for them.
+    /// True if there is nothing to save.
     pub(crate) fn is_empty(&self) -> bool {
         !self.purge && !self.renew && !self.edits()
     }
 
-    /// What remains of them when the request failed: the id is dead or new all the same.
+    /// Keeps only the changes that count after a failed request: a purge and a renewal. A login remains as a renewal.
     pub(crate) fn without_edits(mut self) -> Self {
         self.renew |= self.login;
         self.login = false;
@@ -95,8 +95,8 @@ impl Changes {
         self
     }
 
-    /// Takes out what `update` made of a key, if that starts from whatever is stored: the rest of
-    /// the changes is as if it had never been.
+    /// Takes out the update of `key` if it starts from the stored value. The remaining changes are as if it had never
+    /// happened.
     pub(crate) fn take_update(&mut self, key: &str) -> Option<Update> {
         let is_it = |update: &Update| update.is_of(key);
         let update = self
@@ -113,7 +113,7 @@ impl Changes {
         Some(update)
     }
 
-    /// Puts the changes on the latest state of the session.
+    /// Applies the changes to the latest state of the session.
     pub(crate) fn apply(
         &self,
         latest: &Arc<Contents>,
@@ -173,37 +173,37 @@ impl Changes {
     }
 }
 
-/// A Null in the place of nothing is no change.
+/// Sets a key. A Null for a missing key is not a change.
 fn set(contents: &mut Contents, key: &str, value: Value) {
     if !value.is_null() || contents.data.contains_key(key) {
         contents.data.insert(key, value);
     }
 }
 
-/// A step of an [`Update`], from the value before to the value after.
+/// A step of an [`Update`]: makes the new value from the old one.
 pub(crate) type Step = Arc<dyn Fn(Option<&Value>) -> Result<Value> + Send + Sync>;
 
-/// The closures that `update` was given for one key, kept to be run again on a later value.
+/// The closures that `update` was given for one key. They are kept so that they can run again on a later value.
 #[derive(Clone)]
 pub(crate) struct Update {
     pub(crate) key: Arc<str>,
     pub(crate) start: Start,
     pub(crate) steps: Few<Step>,
-    /// What they made in this request. If the key has another value in the end, it was set since.
+    /// Their result in this request. If the key has another value at the end, it was set afterwards.
     pub(crate) result: Value,
 }
 
-/// What a replay starts from.
+/// The value from which a replay starts.
 #[derive(Clone)]
 pub(crate) enum Start {
-    /// The value that the session has by then.
+    /// The value that the session has at the time of the replay.
     Latest,
-    /// What this request had set the key to, if not removed it, before the first closure.
+    /// The value that this request had set before the first closure; `None` if it had removed the key.
     Own(Option<Value>),
 }
 
 impl Update {
-    /// Whether it is of this key, and starts from whatever is stored.
+    /// True if it updates this key and starts from the stored value.
     pub(crate) fn is_of(&self, key: &str) -> bool {
         &*self.key == key && matches!(self.start, Start::Latest)
     }

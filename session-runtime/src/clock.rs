@@ -1,4 +1,4 @@
-//! Time as the sessions see it: milliseconds, and a clock that tests can turn.
+//! Time as the sessions see it: milliseconds, and a clock that tests can move.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 
 /// A moment, in milliseconds since the Unix epoch.
 ///
-/// Arithmetic saturates, so that no clock, however wrong, overflows.
+/// Arithmetic saturates, so that even a very wrong clock causes no overflow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The end of time: later than every other moment.
+    /// The latest possible moment.
     pub const MAX: Self = Self(u64::MAX);
 
     /// The moment `millis` milliseconds after the Unix epoch.
@@ -26,13 +26,13 @@ impl Timestamp {
         self.0
     }
 
-    /// How long ago `earlier` was; zero if it is later than this moment.
+    /// The time from `earlier` to this moment; zero if `earlier` is the later one.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// How far apart the two moments are, whichever is the later one.
+    /// The time between two moments, in either order.
     #[must_use]
     pub const fn apart(self, other: Self) -> Duration {
         Duration::from_millis(self.0.abs_diff(other.0))
@@ -56,15 +56,14 @@ impl From<Timestamp> for SystemTime {
     }
 }
 
-/// So many days of 24 hours.
+/// A number of days of 24 hours each.
 pub(crate) const fn days(count: u32) -> Duration {
     Duration::from_secs(count as u64 * 24 * 60 * 60)
 }
 
-/// The clock that decides what has expired: the system's, which tests can turn.
+/// The clock that decides what has expired. It is the system's clock, and tests can move it.
 ///
-/// Clones are the same clock, so a test keeps one and hands the other to
-/// [`Builder::clock`](crate::Builder::clock).
+/// Clones share one offset: a test keeps one clone and passes the other to [`Builder::clock`](crate::Builder::clock).
 ///
 /// ```
 /// # use std::time::Duration;

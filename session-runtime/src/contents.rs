@@ -1,4 +1,4 @@
-//! What a session holds, and how it is written before it is sealed.
+//! The contents of a session, and their encoding before they are sealed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::data::Data;
 
-/// What a session holds: the dictionary, the user, and what its expiry is counted from.
+/// The contents of a session: the dictionary, the user, and the times from which its expiry is computed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Contents {
     pub(crate) data: Data,
     pub(crate) user: Option<Box<str>>,
-    /// What the application wants to see in a list of sessions; never an empty text.
+    /// The application's note for lists of sessions. It is never an empty text.
     pub(crate) note: Option<Box<str>>,
     pub(crate) created: Timestamp,
-    /// When the user logged in.
+    /// The time of the login.
     pub(crate) authenticated: Option<Timestamp>,
-    /// This session's own idle expiry, instead of the service's.
+    /// The idle timeout that was set for this session. It replaces the service's.
     pub(crate) idle: Option<Duration>,
     /// The end of its absolute lifetime.
     pub(crate) deadline: Option<Timestamp>,
-    /// When its cookie was last sent, to know when its `Max-Age` must move.
+    /// The time when its cookie was last sent. It decides when the cookie is sent again with a new `Max-Age`.
     pub(crate) cookie_sent: Timestamp,
 }
 
@@ -28,18 +28,20 @@ thread_local! {
     static EMPTY: Arc<Contents> = Arc::default();
 }
 
-/// Contents that hold nothing: one for each thread, so that a visitor without a session costs no
-/// allocation, and no two threads count its holders together.
+/// Returns empty contents. Each thread has one shared value: a visitor without a session needs no allocation, and
+/// threads do not contend for one reference counter.
 pub(crate) fn empty() -> Arc<Contents> {
     EMPTY.with(Arc::clone)
 }
 
-/// Moments that are not there are written as zero: nothing happened in 1970.
+/// An absent time is written as zero: nothing happened in 1970.
 const NEVER: u64 = 0;
 
 impl Contents {
-    /// Five little-endian words; of the user's name and of the note each the length plus one, or
-    /// zero, and the text; and the dictionary as JSON.
+    /// Writes five little-endian words, then the user's name, the note, and the dictionary as JSON.
+    ///
+    /// The name and the note are each written as the length plus one, followed by the text. An absent one is written
+    /// as a zero.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         let moment = |at: Option<Timestamp>| at.map_or(NEVER, Timestamp::as_millis);
         let idle = self.idle.map_or(NEVER, |span| {
@@ -59,11 +61,11 @@ impl Contents {
             bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend_from_slice(text.unwrap_or_default().as_bytes());
         }
-        // Neither a `Vec` nor a `Value` can fail.
+        // This cannot fail: a `Vec` takes all bytes, and a `Value` can always be serialised.
         let _ = serde_json::to_writer(bytes, &self.data);
     }
 
-    /// Reads what [`encode`](Self::encode) wrote; nothing if it is anything else.
+    /// Reads the output of [`encode`](Self::encode); `None` if the bytes are anything else.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (words, rest) = bytes.split_at_checked(40)?;
         let (words, _) = words.as_chunks::<8>();
@@ -85,7 +87,7 @@ impl Contents {
     }
 }
 
-/// A text that may be there, and the rest of the bytes.
+/// Reads a text that may be absent. Returns it and the rest of the bytes.
 fn text(bytes: &[u8]) -> Option<(Option<Box<str>>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;

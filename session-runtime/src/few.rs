@@ -1,4 +1,4 @@
-//! A list that is mostly of one.
+//! A list that usually has one element.
 
-/// Of one it costs no allocation.
+/// A list of one element needs no heap allocation.
 pub(crate) type Few<T> = smallvec::SmallVec<[T; 1]>;

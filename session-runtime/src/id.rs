@@ -4,7 +4,7 @@ use std::fmt;
 
 /// 24 bytes from the operating system: 192 bits, where OWASP ASVS 5.0 §7.2.3 asks for 128.
 ///
-/// Not wiped from memory: the request's headers hold it, too, and they are not.
+/// It is not wiped from memory, because the request's headers hold it too and are not wiped.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Id([u8; Id::LEN]);
 
@@ -20,7 +20,7 @@ impl Id {
     }
 }
 
-/// Whoever has the id has the session, so it is never shown.
+/// Never shows the id: anyone who has it can take over the session.
 impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Id(..)")

@@ -1,4 +1,4 @@
-//! The jar: cookies as a browser keeps them, for tests.
+//! The cookie jar: keeps cookies as a browser does, for tests.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::clock::Timestamp;
 
 /// The cookies of one site, the oldest first.
 ///
-/// `Secure` is left out, for within a process there is neither http nor https: the site is taken for
-/// one that a browser keeps such cookies of, as it does over https and on `localhost`. `Domain` is
-/// left out, for there is one host, and `SameSite` is the business of who sends the cookies.
+/// `Secure` is ignored, because there is neither http nor https within a process. The jar keeps such cookies, as a
+/// browser does over https and on `localhost`. `Domain` is ignored, because there is only one host. `SameSite` is left
+/// to the code that sends the cookies.
 #[derive(Debug, Default)]
 pub(crate) struct Jar(Vec<Kept>);
 
@@ -19,14 +19,14 @@ struct Kept {
     name: String,
     value: String,
     path: String,
-    /// `None` is the end of the browser.
+    /// `None` if the cookie ends with the browser.
     ends: Option<Timestamp>,
 }
 
 impl Jar {
-    /// Takes in a `Set-Cookie` header of the answer to a request for `path` (RFC 6265bis §5.7).
+    /// Stores the cookie of a `Set-Cookie` header in the answer to a request for `path` (RFC 6265bis §5.7).
     pub(crate) fn set(&mut self, header: &str, path: &str, now: Timestamp) {
-        // The pair as it stands, for the parser takes quotes off the value.
+        // Not the parser's name and value, because it removes quotes from the value.
         let pair = header
             .split(';')
             .next()
@@ -57,7 +57,7 @@ impl Jar {
         }
     }
 
-    /// The `Cookie` header of a request for `path`: cookies of longer paths first.
+    /// The `Cookie` header of a request for `path`. Cookies with longer paths come first.
     pub(crate) fn header(&self, path: &str, now: Timestamp) -> Option<String> {
         let mut sent: Vec<_> = self.live(now).filter(|kept| kept.is_for(path)).collect();
         sent.sort_by_key(|kept| std::cmp::Reverse(kept.path.len()));
@@ -65,7 +65,7 @@ impl Jar {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    /// A header with all of them, whatever their paths.
+    /// A `Cookie` header with all cookies, whatever their paths.
     pub(crate) fn everything(&self, now: Timestamp) -> String {
         self.live(now)
             .map(Kept::pair)
@@ -79,7 +79,7 @@ impl Jar {
         Some(&kept.value)
     }
 
-    /// The browser ends, and with it the cookies that have no end of their own.
+    /// Closes the browser: removes the cookies that have no expiry.
     pub(crate) fn end_browser(&mut self) {
         self.0.retain(|kept| kept.ends.is_some());
     }
@@ -94,7 +94,7 @@ impl Kept {
         self.ends.is_some_and(|end| end <= now)
     }
 
-    /// RFC 6265bis §5.1.4: `/a` is for `/a` and `/a/b`, and not for `/ab`.
+    /// True if the cookie is sent to `path` (RFC 6265bis §5.1.4): `/a` matches `/a` and `/a/b`, but not `/ab`.
     fn is_for(&self, path: &str) -> bool {
         let rest = path.strip_prefix(&*self.path);
         rest.is_some_and(|rest| {
@@ -107,7 +107,7 @@ impl Kept {
     }
 }
 
-/// `Max-Age` goes before `Expires`.
+/// The end of a cookie. `Max-Age` wins over `Expires`.
 fn end(cookie: &Cookie<'_>, now: Timestamp) -> Option<Timestamp> {
     let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     let age = cookie
@@ -119,7 +119,7 @@ fn end(cookie: &Cookie<'_>, now: Timestamp) -> Option<Timestamp> {
     })
 }
 
-/// The path of a cookie that names none.
+/// The path of a cookie without a `Path`.
 fn directory(path: &str) -> &str {
     match path.rfind('/') {
         None | Some(0) => "/",

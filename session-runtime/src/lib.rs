@@ -1,4 +1,4 @@
-//! What runs behind [bsession](https://docs.rs/bsession): sessions, tokens and stores.
+//! The runtime of [bsession](https://docs.rs/bsession): sessions, tokens and stores.
 //!
 //! Use it through the `bsession` crate, which adds the `#[session]` attribute and the guide.
 
@@ -6,6 +6,7 @@
 
 mod actix;
 mod background;
+mod backoff;
 mod builder;
 mod changes;
 mod clock;

@@ -1,4 +1,4 @@
-//! The lifetime of a session and of its cookie: functions of the settings, the contents and the time.
+//! The lifetime of a session and of its cookie, computed from the settings, the contents and the time.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use crate::clock::{Timestamp, days};
 use crate::contents::Contents;
 use crate::error::InitError;
 
-/// The longest idle expiry: browsers keep a cookie for 400 days at most (RFC 6265bis §5.5).
+/// The longest idle timeout: browsers keep a cookie for 400 days at most (RFC 6265bis §5.5).
 pub(crate) const MAX_IDLE: Duration = days(400);
-/// The shortest idle expiry: a cookie counts its `Max-Age` in seconds.
+/// The shortest idle timeout: a cookie counts its `Max-Age` in seconds.
 pub(crate) const MIN_IDLE: Duration = Duration::from_secs(1);
 
-/// The last visit is written at most this often.
+/// The shortest time between two writes of the last visit, unless a tenth of the idle timeout is shorter.
 const TOUCH_LAG: Duration = Duration::from_secs(60);
 
 /// The settings that decide when a session and its cookie end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifetime {
     pub(crate) idle: Duration,
-    /// The idle expiry of sessions without a user, if it is another one.
+    /// The idle timeout of sessions without a user, if it is not the same as `idle`.
     pub(crate) anonymous_idle: Option<Duration>,
-    /// The longest life from the creation or the last login on, whatever the visits.
+    /// The absolute timeout, counted from the creation or the last login. Visits do not move it.
     pub(crate) absolute: Option<Duration>,
     /// True if the cookie ends with the browser.
     pub(crate) browser_session: bool,
@@ -38,7 +38,7 @@ impl Default for Lifetime {
 }
 
 impl Lifetime {
-    /// The idle expiry of a session: the one that it was given, else the one of the service.
+    /// The idle timeout of a session: its own one, or else the service's.
     pub(crate) fn idle(&self, contents: &Contents) -> Duration {
         let of_service = || match contents.user {
             Some(_) => self.idle,
@@ -53,28 +53,27 @@ impl Lifetime {
         self.deadline(contents).map_or(idle, |end| end.min(idle))
     }
 
-    /// The end of a session as things stand. It is never later than that of a session visited now, so that a
-    /// clock that was wrong makes no session immortal.
+    /// The current end of a session. It is never later than the end of a session visited now, so that a clock that
+    /// was wrong cannot make a session immortal.
     pub(crate) fn end(&self, stored: Timestamp, contents: &Contents, now: Timestamp) -> Timestamp {
         stored.min(self.expiry(contents, now))
     }
 
-    /// The end of the absolute lifetime that begins now.
+    /// The end of the absolute timeout if it begins now.
     pub(crate) fn deadline_from(&self, now: Timestamp) -> Option<Timestamp> {
         self.absolute.map(|span| now + span)
     }
 
-    /// The end of a session's absolute lifetime: the one that it was given, or an earlier one by the
-    /// settings of today.
+    /// The end of a session's absolute timeout: the end stored with it, or an earlier one by the current settings.
     fn deadline(&self, contents: &Contents) -> Option<Timestamp> {
         let begun = contents.authenticated.unwrap_or(contents.created);
         let by_settings = self.deadline_from(begun);
         contents.deadline.into_iter().chain(by_settings).min()
     }
 
-    /// The `Max-Age` of a cookie that is sent now; nothing if it ends with the browser.
+    /// The `Max-Age` of a cookie that is sent now; `None` if the cookie ends with the browser.
     ///
-    /// The cookie outlasts the session by a tenth of the idle span: for as long it is not sent again.
+    /// The cookie outlasts the session by a tenth of the idle timeout. For that long it need not be sent again.
     pub(crate) fn max_age(&self, contents: &Contents, now: Timestamp) -> Option<Duration> {
         if !self.outlasts_browser(contents) {
             return None;
@@ -85,9 +84,9 @@ impl Lifetime {
         Some(deadline.map_or(age, |end| age.min(end.since(now))))
     }
 
-    /// True if the cookie's `Max-Age` must move.
+    /// True if the cookie must be sent again with a new `Max-Age`.
     pub(crate) fn is_cookie_due(&self, contents: &Contents, now: Timestamp) -> bool {
-        // A cookie sent by a clock that was ahead is due, too: else it would not be sent again in time.
+        // `apart`, not `since`: a cookie sent by a clock that was ahead is due, too, or it would be sent too late.
         self.outlasts_browser(contents)
             && now.apart(contents.cookie_sent) >= self.idle(contents) / 10
     }
@@ -99,7 +98,7 @@ impl Lifetime {
         contents: &Contents,
         now: Timestamp,
     ) -> bool {
-        // A visit in the future counts, too: a clock that was wrong makes no session immortal.
+        // `apart`, not `since`: a visit in the future is due, too. A wrong clock must not make a session immortal.
         now.apart(seen) >= TOUCH_LAG.min(self.idle(contents) / 10)
     }
 
@@ -107,7 +106,7 @@ impl Lifetime {
         !self.browser_session || contents.idle.is_some()
     }
 
-    /// Refuses a span that no session can have.
+    /// Refuses impossible spans.
     pub(crate) fn check(&self) -> Result<(), InitError> {
         let spans = MIN_IDLE..=MAX_IDLE;
         let text = if !spans.contains(&self.idle) {

@@ -12,10 +12,10 @@ use crate::store::memory::MemoryStore;
 #[cfg(feature = "redis")]
 use crate::store::redis::RedisStore;
 
-/// The place where sessions are kept: in memory, in files, in Redis, or in a store that you write.
+/// The place where sessions are kept: in memory, in files, in Redis, or in your own store.
 ///
-/// [`Builder::mode`](crate::Builder::mode) and [`init`](crate::init) take one of these two words, the settings of a
-/// store that comes with the library, or any [`Store`]:
+/// [`Builder::mode`](crate::Builder::mode) and [`init`](crate::init) take one of these two constants, the settings of
+/// a store that comes with the library, or any [`Store`]:
 ///
 /// ```
 /// # use bsession_runtime as bsession;
@@ -34,14 +34,14 @@ use crate::store::redis::RedisStore;
 /// ```
 ///
 /// The settings of a store are plain values: nothing is opened before [`build`](crate::Builder::build).
-/// A store of yours that two services share goes in as `Arc::clone(&store)`.
+/// To share your own store between two services, pass `Arc::clone(&store)`.
 #[derive(Clone)]
 pub struct Mode(Kind);
 
 #[derive(Clone)]
 enum Kind {
     Memory(MemoryStore),
-    /// Without settings it is `./sessions`.
+    /// `./sessions` if there are no settings.
     File(Option<FileStore>),
     #[cfg(feature = "redis")]
     Redis(RedisStore),
@@ -53,19 +53,18 @@ enum Kind {
     reason = "they read as the variants of an enum, and stand for settings"
 )]
 impl Mode {
-    /// In the memory of this process: fastest, and gone when the process ends. The default.
+    /// In the memory of this process: the fastest, and lost when the process ends. The default.
     ///
     /// The same as [`MemoryStore::new()`](MemoryStore::new).
     pub const Memory: Self = Self(Kind::Memory(MemoryStore::new()));
 
-    /// In sealed files below `./sessions`: they outlive the process, and several processes may share
-    /// them.
+    /// In sealed files below `./sessions`. They outlive the process, and several processes may share them.
     ///
     /// The same as [`FileStore::at("sessions")`](FileStore::at).
     pub const File: Self = Self(Kind::File(None));
 }
 
-/// What a store is told of its service when it is opened.
+/// The settings of the service that a store needs when it is opened.
 pub(crate) struct Opening<'s> {
     #[cfg_attr(
         not(feature = "redis"),
@@ -126,7 +125,7 @@ impl From<RedisStore> for Mode {
     }
 }
 
-/// A store of yours; an `Arc<dyn Store>` is one, too.
+/// Takes your own store. An `Arc<dyn Store>` is a store, too.
 impl<S: Store> From<S> for Mode {
     fn from(store: S) -> Self {
         Self(Kind::Own(Arc::new(store)))

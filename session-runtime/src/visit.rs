@@ -1,5 +1,5 @@
-//! The visit: the part of one request that all its connections share. They load once, each keeps its own
-//! changes, and one save commits them all.
+//! The visit: the part of one request that all its connections share. They load the session once. Each keeps its
+//! own changes, and one save commits them all.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,14 +18,15 @@ use crate::secret;
 use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Turn};
 use crate::session::{Backing, Facts, Session};
 
-/// One for each service that a request connects to.
+/// The shared state of a request's connections. There is one for each service that the request connects to.
 pub(crate) struct Visit {
     pub(crate) sessions: Sessions,
     presented: Presented,
-    /// Loads, saves and claims of one request go one after the other: each begins where the last
-    /// one led.
+    /// Held during a load, save or claim. Those of one request run one after the other, because each starts from
+    /// the result of the one before.
     turn: Mutex<()>,
-    /// The session's lock, if some connection has it: a request does not wait for itself.
+    /// The session's lock while a connection has it. The connections share it, so that a request does not wait for
+    /// itself.
     lock: Mutex<Weak<Turn>>,
     state: sync::Mutex<VisitState>,
 }
@@ -40,26 +41,27 @@ struct VisitState {
     loaded: bool,
     /// The session as it is stored, as far as this request knows.
     standing: Standing,
-    /// What connections have changed and nobody has saved.
+    /// The changes that connections have handed over and that are not saved yet.
     pending: Vec<Changes>,
-    /// What is stored with what is pending on it, if anything is: what the next connection begins
-    /// with.
+    /// The stored contents with the pending changes applied; `None` if nothing is pending. The next connection
+    /// starts from this.
     view: Option<Arc<Contents>>,
-    /// The lock under which they changed it: kept until that is saved or dropped.
+    /// The lock under which the pending changes were made. It is kept until they are saved or dropped.
     held: Option<Held>,
-    /// How many purges and logins there were, to tell a connection that began before one.
+    /// The number of purges so far. A connection whose baseline has another number began before the last one.
     purges: u32,
+    /// The number of logins so far, for the same comparison.
     logins: u32,
-    /// Two connections logged in two users, neither knowing of the other.
+    /// True if two connections logged in two different users, and neither knew of the other's login.
     clash: bool,
-    /// The id that a session has if this request creates or renews it: CSRF tokens stand for it
-    /// beside the one that was shown, from the first token on.
+    /// The id that the session gets if this request creates or renews it. It is made together with the first CSRF
+    /// token: each token is valid for this id and for the presented one.
     next: Option<Id>,
-    /// What a response was given to tell last: another one may take its place.
+    /// The cookie change that a response was given last. A response that replaces it has to send the same one.
     told: Option<CookieChange>,
 }
 
-/// What a connection knew of the others when it began.
+/// The purges and logins by other connections that had happened when a connection began.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Baseline {
     purges: u32,
@@ -89,12 +91,13 @@ impl Visit {
         }
     }
 
-    /// A poisoned lock guards a whole state: nothing that can panic comes between two changes of it.
+    /// Locks the state. A poisoned lock may be used, because nothing that can panic runs between two changes of the
+    /// state.
     fn state(&self) -> MutexGuard<'_, VisitState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Loads what can be loaded without waiting; `None` if it takes [`load`](Self::load).
+    /// Loads the session if that needs no waiting; `None` if it needs [`load`](Self::load).
     pub(crate) fn load_now(&self) -> Option<Result<()>> {
         if self.state().loaded {
             return Some(Ok(()));
@@ -103,7 +106,7 @@ impl Visit {
         Some(loaded.map(|standing| self.state().begin(standing)))
     }
 
-    /// Loads the session, once however many ask for it.
+    /// Loads the session. Later calls do not load it again.
     pub(crate) async fn load(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
         if !self.state().loaded {
@@ -113,9 +116,11 @@ impl Visit {
         Ok(())
     }
 
-    /// Waits until no other request has the session's lock, and loads the session anew, with what is
-    /// pending on it. Nothing is held where there is no session: nobody else can know of one that
-    /// begins here.
+    /// Waits until no other request has the session's lock. Then loads the session again and applies the pending
+    /// changes to it.
+    ///
+    /// Returns `None`, and holds no lock, if there is no session. A session that begins in this request needs no
+    /// lock, because no other request can know of it.
     pub(crate) async fn lock(&self) -> Result<Option<Held>> {
         let service = &self.sessions.0;
         let held = tokio::time::timeout(service.config.lock_timeout, async {
@@ -136,7 +141,7 @@ impl Visit {
         Ok(held.filter(|_| is_there))
     }
 
-    /// Loads the session as it is by now; answers whether it is there.
+    /// Loads the session as it is now; true if it still exists.
     async fn reload(&self) -> Result<bool> {
         let _turn = self.turn.lock().await;
         let Standing::Live(live) = self.state().standing.clone() else {
@@ -148,7 +153,7 @@ impl Visit {
         Ok(is_there)
     }
 
-    /// Goes on from where a save, a claim or another load has led.
+    /// Takes the result of a save, a claim or another load as the new state. Returns its cookie change.
     fn go_on(&self, outcome: Outcome) -> Option<CookieChange> {
         let mut state = self.state();
         state.view = match &state.pending[..] {
@@ -159,10 +164,10 @@ impl Visit {
         outcome.cookie
     }
 
-    /// Puts changes on what the session holds.
+    /// Applies changes to the contents of the session.
     fn put(&self, changes: &[Changes], contents: Arc<Contents>) -> Arc<Contents> {
         let service = &self.sessions.0;
-        // Nothing but a login asks for the time.
+        // Only a login needs the time.
         let login = changes.iter().any(|changes| changes.login);
         let now = if login {
             service.storage.now()
@@ -172,7 +177,7 @@ impl Visit {
         service.apply(changes, contents, now)
     }
 
-    /// A session that begins where the others left off.
+    /// Opens a session that includes the changes of earlier connections.
     pub(crate) fn open(self: &Arc<Self>) -> (Session, Baseline) {
         let state = self.state();
         let baseline = Baseline {
@@ -183,9 +188,8 @@ impl Visit {
         (Session::connected(state.view(), Some(backing)), baseline)
     }
 
-    /// Takes over what a connection changed, as another request's changes would be taken over:
-    /// what was begun before a purge or as another user comes too late after it. The lock goes with
-    /// them.
+    /// Merges a connection's changes by the rules for two requests: changes begun before a purge, or as another
+    /// user, are dropped. The lock is kept together with the changes.
     pub(crate) fn add(&self, changes: Changes, baseline: Baseline, held: Option<Held>) {
         if changes.is_empty() {
             return;
@@ -197,7 +201,7 @@ impl Visit {
             self.sessions.0.late();
             return;
         }
-        // A closure of the application may run here, and panic: the fields come after it.
+        // This may run a closure of the application, and that may panic. Change the fields only after it.
         let view = self.put(std::slice::from_ref(&changes), state.view());
         if changes.login {
             state.clash |=
@@ -210,25 +214,25 @@ impl Visit {
         }
         state.view = Some(view);
         state.pending.push(changes);
-        // Of one request all are one.
+        // All connections of a request share one lock, so either value is right.
         state.held = held.or(state.held.take());
     }
 
-    /// Whether a save would write nothing and tell nothing.
+    /// True if a save would write nothing and send no cookie.
     pub(crate) fn is_settled(&self) -> bool {
         let state = self.state();
         let is_due = matches!(&state.standing, Standing::Live(live) if live.due);
         state.pending.is_empty() && !state.clash && !is_due && !self.owes_an_id(&state)
     }
 
-    /// Whether a CSRF token was made for a visitor who has no session, and no id to show with it.
+    /// True if a CSRF token was made for a visitor who has no session and no id to present with the token.
     fn owes_an_id(&self, state: &VisitState) -> bool {
         let has_none = self.presented.tokens.is_empty() || state.purges > 0;
         state.next.is_some() && has_none && matches!(state.standing, Standing::Nothing)
     }
 
-    /// The id that a CSRF token has to stand for: the session's, else the one that was shown first,
-    /// which need not be good for anything else.
+    /// The id that a CSRF token must fit: the id of the session, else the first presented one. The presented id need
+    /// not belong to a session.
     fn shown_id<'s>(&'s self, state: &'s VisitState) -> Option<&'s Id> {
         match &state.standing {
             Standing::Live(live) => Some(&live.id),
@@ -236,16 +240,19 @@ impl Visit {
         }
     }
 
-    /// Whether this CSRF token was made for the visitor who sent the request.
+    /// True if this CSRF token was made for the visitor who sent the request.
     pub(crate) fn fits_csrf(&self, token: &[u8]) -> bool {
         let state = self.state();
         let id = self.shown_id(&state);
         id.is_some_and(|id| self.sessions.0.cookies.fits_csrf(token, id))
     }
 
-    /// Saves what is pending, and says what the response has to tell. Of a request that failed,
-    /// with this status, only a purge and a renewal remain. What is being saved is not seen by a
-    /// connection that begins meanwhile, and is lost if the save fails.
+    /// Saves the pending changes, and returns the cookie change that the response has to send.
+    ///
+    /// `failed` is the status of a request that failed. Then only a purge or a renewal is saved.
+    ///
+    /// A connection that begins during the save does not see the changes that are being saved. They are lost if the
+    /// save fails.
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;
@@ -256,14 +263,14 @@ impl Visit {
             state.view = None;
             if std::mem::take(&mut state.clash) && failed.is_none() {
                 if pending.iter().any(|changes| changes.purge) {
-                    // A logout is one all the same, when the request is over.
+                    // The logout still counts: dropping the visit at the end of the request does the purge.
                     state.pending.push(Changes::purge());
                     state.view = Some(contents::empty());
                 }
                 return Err(Error::TwoLogins);
             }
             let mut outcome = state.start();
-            // Taken, and not brought back by a save that fails: it may be used by then.
+            // A save that fails does not put the id back, because it may have stored something under it.
             outcome.next = state.next.take();
             (outcome, pending, held)
         };
@@ -291,13 +298,13 @@ impl Visit {
         Ok(change)
     }
 
-    /// What a response was given to tell last, for the one that leaves in its place.
+    /// The cookie change that a response was given last, for a response that is sent in its place.
     pub(crate) fn told(&self) -> Option<CookieChange> {
         self.state().told.clone()
     }
 
-    /// Gives a visitor for whom a CSRF token was made an id to show with it, if there is none: no
-    /// record, a cookie alone. It takes the place of a removal.
+    /// If a CSRF token was made and the visitor has no id to present with it, returns the cookie of such an id. No
+    /// record is stored. This cookie change replaces a removal.
     fn tell_an_id(&self, next: Option<Id>) -> Option<CookieChange> {
         let mut state = self.state();
         state.next = next.or(state.next.take());
@@ -346,14 +353,14 @@ impl Backing for Visit {
                 let is_set =
                     |changes: &Changes| changes.before.data.get(key) != changes.after.data.get(key);
                 if pending.iter().any(is_set) || rest.data.get(key) != stored.data.get(key) {
-                    // Set or taken away by another connection of this request, be it back to what is stored:
-                    // nobody else can have it.
+                    // Another connection of this request has set or removed the key, perhaps back to the stored
+                    // value. No other request can claim this value, so no commit is needed.
                     return Ok(state.take_pending(key));
                 }
                 state.start()
             };
             let value = self.sessions.0.claim(&mut outcome, key).await?;
-            // What others of this request made of it by `update` is made of what is claimed.
+            // Pending `update`s of other connections are applied to the claimed value.
             let updates = take_updates(&mut self.state().pending, key);
             self.go_on(outcome);
             let replay =
@@ -369,7 +376,7 @@ fn take_updates(pending: &mut [Changes], key: &str) -> Vec<Update> {
 }
 
 impl VisitState {
-    /// What was loaded, unless somebody else who loaded too was faster.
+    /// Takes the loaded session as the state, unless another load of this request was faster.
     fn begin(&mut self, standing: Standing) {
         if !self.loaded {
             self.standing = standing;
@@ -377,7 +384,7 @@ impl VisitState {
         }
     }
 
-    /// Where a save or a claim starts from.
+    /// The state from which a save or a claim starts.
     fn start(&self) -> Outcome {
         Outcome::of(self.standing.clone())
     }
@@ -399,8 +406,8 @@ impl VisitState {
     }
 }
 
-/// The request is over. What nobody saved is lost, but for a purge: a logout is one whatever
-/// became of its handler.
+/// The request is over. Unsaved changes are lost, except for a purge: a logout counts, whatever happened to its
+/// handler.
 impl Drop for Visit {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -255,8 +255,8 @@ fn files(path: &Path) -> Vec<PathBuf> {
     let entries = all.flat_map(|path| fs::read_dir(path).expect("a directory"));
     let paths = entries.map(|entry| entry.expect("an entry").path());
     let mut files: Vec<_> = paths.filter(|path| path.is_file()).collect();
-    // The mark that the lists of users are whole is no session's.
-    files.retain(|path| !path.ends_with("users/.whole"));
+    // The mark that the lists of users are whole is no session's, nor is the file that git reads.
+    files.retain(|path| !path.ends_with("users/.whole") && !path.ends_with(".gitignore"));
     files.sort();
     files
 }

@@ -1,4 +1,4 @@
-//! The codec: from a session to the record that a store keeps, and back.
+//! The codec: turns a session into the record that a store keeps, and back.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::secret::KeyRing;
 use crate::stats::Counters;
 use crate::store::Listing;
 
-/// Seals and opens records. For a store in this process it passes the contents on as they are.
+/// Seals and opens records. For a store in this process it passes the contents on unsealed.
 pub(super) struct Codec {
     pub(super) ring: Arc<KeyRing>,
     pub(super) lifetime: Lifetime,
@@ -28,18 +28,18 @@ impl Codec {
         self.ring.store_key(id)
     }
 
-    /// The name of a session's user in the store.
+    /// The key of a session's user in the store.
     pub(super) fn user_key(&self, contents: &Contents) -> Option<UserKey> {
         let user = contents.user.as_deref()?;
         Some(self.ring.current().user_key(user))
     }
 
-    /// The names of a user in the store: one for each secret.
+    /// The keys of a user in the store: one for each secret.
     pub(super) fn user_keys(&self, user: &str) -> Vec<UserKey> {
         self.ring.user_keys(user).collect()
     }
 
-    /// The session `live` with new contents, as it is written now; under a new id if it is renewed.
+    /// The session `live` with new contents, as it is written now. A renewed session gets the new id.
     pub(super) fn rewritten(
         &self,
         live: &Live,
@@ -49,7 +49,7 @@ impl Codec {
     ) -> Result<Live> {
         let base = &*live.contents;
         let expires = self.lifetime.expiry(&contents, now);
-        // Under another secret the session is on another list.
+        // A user's key depends on the secret. Under a new secret the session moves to another list.
         let user = if contents.user == base.user && !live.previous {
             live.head.user
         } else {
@@ -63,7 +63,7 @@ impl Codec {
             ..live.head
         };
         let keeps_summary = live.summary.is_some()
-            // The summary of another secret is sealed otherwise.
+            // Under another secret the summary has to be sealed again.
             && live.head.user == user
             && (base.authenticated, &base.note) == (contents.authenticated, &contents.note);
         let summary = if keeps_summary && user.is_some() {
@@ -89,7 +89,7 @@ impl Codec {
 
     /// The summary of a user's session, for lists.
     pub(super) fn summary(&self, head: &Head, contents: &Contents) -> Result<Option<Summary>> {
-        // In this process the record has the contents in its place.
+        // In this process, `record` puts the contents themselves in its place.
         let Some(user) = head.user.filter(|_| !self.in_process) else {
             return Ok(None);
         };

@@ -1,4 +1,4 @@
-//! The cookies of the service: tokens in requests, and what a response tells the browser.
+//! The cookies of the service: the tokens in requests, and the cookie that a response sets or removes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::secret::KeyRing;
 use crate::stats::Counters;
 use crate::token::{self, Token};
 
-/// Reads and makes the session's cookie, and CSRF tokens, which stand for the same ids.
+/// Reads and makes the session's cookie and the CSRF tokens, which belong to the same ids.
 pub(crate) struct Cookies {
     pub(super) settings: Settings,
     pub(super) ring: Arc<KeyRing>,
@@ -26,16 +26,16 @@ pub(crate) struct Cookies {
     pub(super) counters: Arc<Counters>,
 }
 
-/// The cookies under our name in a request.
+/// The cookies with our name in a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Presented {
-    /// Each valid token once.
+    /// The valid tokens, each of them once.
     pub(crate) tokens: Few<Token>,
-    /// True if there was any cookie of our name, good or bad.
+    /// True if there was any cookie with our name, valid or not.
     pub(crate) any: bool,
 }
 
-/// The change of the browser's cookie that a response has to tell.
+/// The change of the browser's cookie that a response has to send.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum CookieChange {
     Set {
@@ -45,7 +45,7 @@ pub(crate) enum CookieChange {
     Remove,
 }
 
-/// The token is never shown: it is enough to take over the session.
+/// Hides the token, which is enough to take over the session.
 impl fmt::Debug for CookieChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -72,13 +72,13 @@ impl Cookies {
                     .iter_mut()
                     .find(|other| other.id == token.id)
                 {
-                    // An id under two secrets has moved to the current one already.
+                    // The same id under two secrets: its cookie has already moved to the current one.
                     Some(other) => other.previous &= token.previous,
                     None => presented.tokens.push(token),
                 },
                 None => {
                     self.counters.bad_cookies.count();
-                    // The reason is looked for inside of the macro, and so only if somebody reads it.
+                    // `fault` is called inside the macro, so that it runs only if somebody reads this event.
                     tracing::debug!(target: "bsession", why = token::fault(&self.ring, value), "bad_cookie");
                 }
             }
@@ -86,7 +86,7 @@ impl Cookies {
         presented
     }
 
-    /// The `Set-Cookie` of a change.
+    /// The `Set-Cookie` for a change.
     pub(crate) fn cookie(&self, change: CookieChange, is_plain_loopback: bool) -> Cookie<'static> {
         let secure = self.settings.is_secure(is_plain_loopback);
         match change {
@@ -95,7 +95,7 @@ impl Cookies {
         }
     }
 
-    /// The cookie of a session, to be sent now.
+    /// The cookie of a session, as it is sent now.
     pub(super) fn of_session(&self, live: &Live, now: Timestamp) -> CookieChange {
         CookieChange::Set {
             token: token::encode(&self.ring, &live.id),
@@ -116,7 +116,7 @@ impl Cookies {
         csrf::encode(&self.ring, now, next)
     }
 
-    /// True if this is a CSRF token for the visitor who shows that id.
+    /// True if this is a CSRF token for the visitor who shows `id`.
     pub(crate) fn fits_csrf(&self, token: &[u8], id: &Id) -> bool {
         csrf::fits(&self.ring, token, id)
     }

@@ -1,4 +1,4 @@
-//! The deadline: how long a request waits for the store.
+//! The deadline: the limit of a request's wait for the store.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::record::Key;
 use crate::store::StoreError;
 
-/// The end of a request's wait for the store. The time begins with the first wait, so that an answer that is there at
-/// once costs no look at a clock.
+/// The end of a request's wait for the store. The time starts with the first wait, so that an answer that is ready
+/// at once does not read the clock.
 pub(super) struct Deadline<'s> {
     storage: &'s Storage,
     span: Duration,
@@ -41,12 +41,12 @@ impl<'s> Deadline<'s> {
     /// When a worker ends, its saves are polled once more without a runtime. Timers, threads and connections would
     /// panic there, so the wait ends instead.
     ///
-    /// The caller pins `work`: a future that is passed by value takes its room twice.
+    /// The caller pins `work`: a future that is passed by value takes its space twice.
     pub(super) async fn wait<T>(
         &mut self,
         mut work: Pin<&mut impl Future<Output = Result<T, StoreError>>>,
     ) -> Result<T, StoreError> {
-        // Boxed, or every future that waits would have room for a timer.
+        // Boxed: otherwise every future that waits would reserve space for a timer.
         let mut timer: Option<Pin<Box<Sleep>>> = None;
         let result = poll_fn(|context| {
             let begun = timer.is_some();
@@ -69,12 +69,12 @@ impl<'s> Deadline<'s> {
         result.inspect_err(|error| self.storage.failed(error))
     }
 
-    /// Waits for a turn in a queue of these locks.
+    /// Waits for a turn in one of these locks' queues.
     pub(super) async fn turn(&mut self, locks: &Arc<Locks>, key: Key) -> Result<Turn> {
         self.wait(pin!(async { Ok(locks.turn(key).await) })).await?
     }
 
-    /// Refuses another try after the deadline.
+    /// Refuses another attempt after the deadline.
     pub(super) fn check(&mut self) -> Result<()> {
         if Instant::now() < self.at() {
             return Ok(());
@@ -101,7 +101,7 @@ mod tests {
         waiting.as_mut().poll(&mut nobody)
     }
 
-    /// A worker that ends polls once more what it drops, with nothing left to wait on.
+    /// A worker that ends polls the futures that it drops once more, with no runtime left to wait on.
     #[test]
     fn what_outlives_its_runtime_is_an_error_and_no_panic() {
         let builder = Sessions::builder("0123456789abcdef0123456789abcdef");

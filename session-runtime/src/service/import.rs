@@ -6,19 +6,19 @@ use std::pin::pin;
 
 use super::sessions::Sessions;
 use crate::error::Result;
-use crate::store::file::{Durability, OpenFiles};
+use crate::store::file::FileStore;
 use crate::store::{Cursor, Entry, Scanned, Store, StoreError};
 
-/// About how many sessions are read at once.
+/// The approximate number of sessions that are read at once.
 const SLICE: usize = 1000;
 
 impl Sessions {
     /// Moves the sessions that [`Mode::File`](crate::Mode::File) kept in a directory to this
-    /// service's store; returns how many. Nobody is logged out by it.
+    /// service's store. Returns the number of sessions moved. Nobody is logged out.
     ///
-    /// The service needs the secret and the realm (the cookie's name, if none was given) with which they
-    /// were made. Call it before the server starts, once the servers that wrote the files have
-    /// stopped. What is moved is removed from the directory; if it was interrupted, call it again.
+    /// The service needs the secret and the realm with which the sessions were made. (The default realm is the
+    /// cookie's name without its prefix.) Call it before the server starts, after the servers that wrote the files
+    /// have stopped. Sessions that are moved are removed from the directory. After an interruption, call it again.
     ///
     /// ```no_run
     /// # use bsession::{Mode, Secret, Sessions};
@@ -33,8 +33,9 @@ impl Sessions {
     /// ```
     ///
     /// # Errors
-    /// The directory or the store fails; it is this service's own directory; or the mode is [`Mode::Memory`](crate::Mode::Memory), which keeps
-    /// sessions open, while those in files open only with the visitors' cookies.
+    /// The directory or the store fails; the directory is the service's own; or the mode is
+    /// [`Mode::Memory`](crate::Mode::Memory). That mode keeps sessions unsealed, but sessions in files open only with
+    /// the visitors' cookies.
     pub async fn import_files(&self, directory: impl AsRef<Path>) -> Result<usize> {
         let service = &*self.0;
         if service.storage.ledger.in_process() {
@@ -46,13 +47,14 @@ impl Sessions {
         if let Some(own) = &service.config.sessions_dir
             && is_own(own).map_err(StoreError::from)?
         {
-            // All that is moved from there is gone from there.
+            // The import removes from the directory what it has moved, and so would remove the sessions themselves.
             let text = "the sessions are in that directory already: leave out `import_files`";
             return Err(StoreError::Other(text.into()).into());
         }
-        // A store makes what is missing.
+        // Opening a store would create a missing directory. Here a missing one is an error.
         std::fs::metadata(directory).map_err(StoreError::from)?;
-        let files = OpenFiles::open(directory, Durability::Process).map_err(StoreError::from)?;
+        let files = FileStore::at(directory).open();
+        let files = files.map_err(|error| StoreError::Io(error.into()))?;
         let mut moved = 0;
         let mut place = Some(Cursor::default());
         while let Some(from) = place {

@@ -1,4 +1,4 @@
-//! A visit that changed nothing: the session's expiry moves, and its cookie with it.
+//! A visit that changed nothing: it still moves the session's expiry and the cookie.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::record::Head;
 
 impl Service {
-    /// True if a visit that changes nothing has anything to write.
+    /// True if a visit that changes nothing still has something to write.
     pub(super) fn is_keeping_due(&self, live: &Live, now: Timestamp) -> bool {
         self.is_move_due(live, now) || self.is_touch_due(live, now)
     }
@@ -52,8 +52,8 @@ impl Service {
         }
     }
 
-    /// Writes the record again, under the current secret, and sends the cookie. Another request that saved
-    /// meanwhile has done both already.
+    /// Writes the record again under the current secret, and sends the cookie. If another request has saved
+    /// meanwhile, both are already done.
     async fn move_on(&self, outcome: &mut Outcome, now: Timestamp) -> Result<()> {
         let Standing::Live(live) = &mut outcome.standing else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How many sessions a user may have.
+//! The limit on the number of sessions of one user.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::error::{Error, Result};
 use crate::record::Handle;
 use crate::store::Which;
 
-/// How far the clocks of several hosts may be apart for the order of logins to be kept.
+/// The largest difference between the clocks of several hosts at which the order of logins is kept.
 const APART: Duration = Duration::from_secs(60);
 
-/// What becomes of a login when its user has as many sessions as
+/// The handling of a login when its user already has as many sessions as
 /// [`max_per_user`](crate::Builder::max_per_user) allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AtLimit {
-    /// It is saved, and the sessions whose logins are the oldest end, as many as are too many.
+    /// The login is saved. The sessions with the oldest logins end, until the limit holds again.
     EndOldest,
-    /// It is refused with [`Error::TooManySessions`], and the session stays as it was.
+    /// The login is refused with [`Error::TooManySessions`], and the session stays as it was.
     RefuseNewest,
 }
 
-/// A limit, and what happens at it.
+/// A limit, and the handling of a login that exceeds it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
     pub(crate) max: usize,
@@ -37,18 +37,18 @@ pub(crate) struct Limit {
 pub(super) struct Login<'c> {
     limit: Limit,
     user: &'c str,
-    /// When it is: later than every login before it, as long as clocks are not too far apart, so
-    /// that of two in one millisecond, or on two hosts, the second is the newer one.
+    /// The time of the login. If the clocks are not too far apart, it is later than every earlier login. So the
+    /// second of two logins is the newer one, even in the same millisecond or on two hosts.
     pub(super) at: Timestamp,
-    /// Whether it adds a session to those that the user has.
+    /// True if it adds a session to the user's sessions.
     is_new: bool,
 }
 
 impl Service {
-    /// Looks at the login among these changes, if there is one and logins are limited.
+    /// Checks the limit for the login among these changes, if there is a login and a limit.
     ///
     /// # Errors
-    /// There is no place for it, or the store fails.
+    /// The user has too many sessions, or the store fails.
     pub(super) async fn admit<'c>(
         &self,
         changes: &'c [Changes],
@@ -61,7 +61,7 @@ impl Service {
         let (Some(limit), Some(user)) = (self.config.max_per_user, user) else {
             return Ok(None);
         };
-        // Boxed, or every save would have room for it.
+        // Boxed: otherwise every save would reserve space for it.
         let logins = Box::pin(self.logins(user, deadline)).await?;
         let is_new = !logins.iter().any(|&(_, handle)| Some(handle) == own);
         if limit.at == AtLimit::RefuseNewest && is_new && logins.len() >= limit.max {
@@ -78,11 +78,11 @@ impl Service {
         }))
     }
 
-    /// Sees to it that the limit holds, now that a login is saved, and others may be, too.
+    /// Enforces the limit after a login is saved, because other logins may have been saved meanwhile.
     ///
     /// # Errors
-    /// There was no place for it after all, or it cannot be seen whether there was, and it is
-    /// taken back; or the store fails.
+    /// The user has too many sessions after all, or `RefuseNewest` cannot list them: then the login is taken back.
+    /// Or the store fails.
     pub(super) async fn settle(
         &self,
         login: &Login<'_>,
@@ -94,7 +94,7 @@ impl Service {
             AtLimit::EndOldest => {
                 let logins = self.logins(user, deadline).await?;
                 let over = logins.len().saturating_sub(limit.max);
-                // Whoever else looks now finds the same ones.
+                // Every other request that looks now chooses the same sessions.
                 for &(_, handle) in &logins[..over] {
                     self.end_of(user, Which::One(handle), None).await?;
                 }
@@ -114,7 +114,7 @@ impl Service {
         }
     }
 
-    /// A user's sessions by their logins, the oldest first: in one order for whoever asks.
+    /// The sessions of a user by login, the oldest first. Every request sees them in the same order.
     async fn logins(
         &self,
         user: &str,
@@ -131,7 +131,8 @@ impl Service {
                 (login.unwrap_or(listing.head.created), listing.head.handle)
             })
             .collect();
-        // One from the future is of a clock that was set back: as the newest it would end all that come.
+        // A login in the future was made before a clock was set back. It counts as the oldest: as the newest one, it
+        // would end every later login.
         logins.sort_unstable_by_key(|&(login, handle)| {
             let is_past = login.since(now) <= APART;
             (is_past, login, handle)

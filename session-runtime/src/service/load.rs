@@ -13,7 +13,7 @@ use crate::store::Loaded;
 use crate::token::Token;
 
 impl Service {
-    /// Loads what can be loaded without waiting; `None` if it takes [`load`](Self::load).
+    /// Loads the session if that is possible without waiting; `None` if it takes [`load`](Self::load).
     pub(crate) fn load_now(&self, presented: &Presented) -> Option<Result<Standing>> {
         let token = match &*presented.tokens {
             [] => return Some(Ok(Standing::Nothing)),
@@ -37,7 +37,7 @@ impl Service {
         })
     }
 
-    /// Loads the session of a request: of several tokens the one whose session is live.
+    /// Loads the session of a request. If it has several tokens, the one with a live session counts.
     pub(crate) async fn load(&self, presented: &Presented) -> Result<Standing> {
         let mut deadline = self.storage.deadline();
         let mut found = Standing::Nothing;
@@ -52,7 +52,7 @@ impl Service {
         Ok(found)
     }
 
-    /// Loads the session of a request once more, as it is by now.
+    /// Loads the session of a request again, in its present state.
     pub(crate) async fn reload(&self, live: &Live) -> Result<Standing> {
         let token = Token {
             id: live.id.clone(),

@@ -1,4 +1,4 @@
-//! Locks: who has the session's turn, and the queue of those who wait for it.
+//! Locks: the requests that use a session one after the other, and the queue in which they wait.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -9,16 +9,17 @@ use foldhash::fast::RandomState;
 use tokio::sync::Semaphore;
 
 use super::service::Service;
+use crate::backoff::Backoff;
 use crate::error::{Error, Result};
 use crate::record::Key;
 use crate::store::Lease;
 
-/// How many requests wait for one session at most: ten times what a browser sends at once.
+/// The longest queue for one session: ten times the number of requests that a browser sends at once.
 pub(super) const LONGEST_QUEUE: usize = 64;
 
-/// The first wait for another process: what a timer can measure.
+/// The first wait for another process: the shortest time that a timer can measure.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// The longest one, so that whoever waits asks often enough not to starve.
+/// The longest wait for another process. A waiting request must ask often enough not to starve.
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// The queues of this process, one for each session that is locked.
@@ -28,28 +29,28 @@ pub(super) struct Locks {
 }
 
 struct Queue {
-    /// It goes to those who wait in the order in which they came.
+    /// A permit that goes to the waiting requests in the order in which they came.
     turn: Arc<Semaphore>,
-    /// How many have or wait for it; with the last of them the queue goes.
+    /// The number of requests that have the turn or wait for it. The queue is removed with the last of them.
     places: usize,
 }
 
-/// Somebody's place in a queue.
+/// A request's place in a queue.
 struct QueuePlace {
     locks: Arc<Locks>,
     key: Key,
 }
 
-/// A request's turn: while it lives, no other one has the lock of the session. Given back in the
-/// order of its parts: to other processes, to the next one here, and then the place.
+/// A request's turn. While it exists, no other request has the lock of the session. The order of the fields
+/// matters: the lock is given back first to other processes, then to the next request here, then the place goes.
 pub(crate) struct Turn {
     _lease: Lease,
     _permit: Permit,
     _place: QueuePlace,
 }
 
-/// Gives the turn back to the queue. No guard of tokio's: clippy warns wherever one is kept to the
-/// end, and a handler's connection has this in it.
+/// Gives the turn back to the queue when it is dropped. Not a guard from tokio: clippy warns about a guard that is
+/// kept to the end of a function, and a handler's connection contains this.
 struct Permit(Arc<Semaphore>);
 
 impl Permit {
@@ -66,7 +67,7 @@ impl Drop for Permit {
 }
 
 impl Locks {
-    /// Queues in which as many may wait.
+    /// Makes queues in which at most `longest` requests wait.
     pub(super) fn new(longest: usize) -> Arc<Self> {
         Arc::new(Self {
             longest,
@@ -74,14 +75,15 @@ impl Locks {
         })
     }
 
-    /// A poisoned lock guards a whole map: nothing that can panic comes between two changes of it.
+    /// The map of queues. A poisoned lock still guards a consistent map: nothing that can panic runs between two
+    /// related changes of it.
     fn queues(&self) -> MutexGuard<'_, HashMap<Key, Queue, RandomState>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a turn among the requests of this process.
     ///
-    /// After a conflict requests save in turns: if all retried at once, one would succeed and the rest would conflict
+    /// After a conflict, requests save in turns: if all retried at once, one would succeed and the rest would conflict
     /// again.
     pub(super) async fn turn(self: &Arc<Self>, key: Key) -> Result<Turn> {
         let (place, turn) = self.enter(key)?;
@@ -123,10 +125,10 @@ impl Drop for QueuePlace {
 }
 
 impl Service {
-    /// Waits for the turn of a session, for as long as it is polled.
+    /// Waits for the lock of a session. It has no time limit: the caller stops the wait by dropping it.
     pub(crate) async fn lock(&self, key: Key) -> Result<Turn> {
         let turn = self.locks.turn(key).await?;
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let asked = self.storage.ledger.lock(key, self.storage.now());
             if let Some(lease) = self.storage.deadline().wait(pin!(asked)).await? {
@@ -135,8 +137,7 @@ impl Service {
                     ..turn
                 });
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            backoff.wait().await;
         }
     }
 }

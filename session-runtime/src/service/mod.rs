@@ -1,4 +1,4 @@
-//! The session service: from the tokens of a request to a session, and from changes to a record.
+//! The session service: turns the tokens of a request into a session, and changes into a record.
 
 mod codec;
 mod cookies;

@@ -1,4 +1,4 @@
-//! Saving: from the changes of a request to a record that is created, written, renewed or removed.
+//! Saving: turns the changes of a request into a record that is created, written, renewed or removed.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use crate::record::{Handle, Head, Key, Revision};
 use crate::secret;
 use crate::store::StoreError;
 
-/// The number of ids that a new session tries: a second one is needed only if the generator is broken.
+/// The number of ids that a new session tries. A second one is needed only if the random generator is broken.
 const TRIES: usize = 4;
 
-/// The state in which a save leaves the request.
+/// The state of the request after a save.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) standing: Standing,
     pub(crate) cookie: Option<CookieChange>,
-    /// The id for a session that is created or renewed, if one was made before. It was never shown to anybody, and
-    /// is used once.
+    /// The id for a session that is created or renewed, if an id was made before. Only this visitor may have seen
+    /// it. It is used once.
     pub(crate) next: Option<Id>,
 }
 
@@ -48,7 +48,7 @@ impl Outcome {
 }
 
 impl Service {
-    /// Saves the changes of a request, each put on the one before.
+    /// Saves the changes of a request, applied one after the other.
     pub(crate) async fn save(
         &self,
         presented: &Presented,
@@ -65,7 +65,7 @@ impl Service {
         match &outcome.standing {
             Standing::Nothing if edits => self.create(outcome, changes).await,
             Standing::Unkept if login => self.create(outcome, changes).await,
-            // Both sessions go: else the next request would show two again.
+            // Both sessions are removed: otherwise the next request would show two again.
             Standing::Ambiguous if login => {
                 self.purge(presented, outcome).await?;
                 self.create(outcome, changes).await
@@ -74,7 +74,7 @@ impl Service {
                 if self.commit(outcome, changes, renew).await? {
                     return Ok(());
                 }
-                // The session has ended. A login begins another one; everything else is too late.
+                // The session has ended. A login begins another one. All other changes come too late.
                 outcome.standing = Standing::Unkept;
                 if login {
                     return self.create(outcome, changes).await;
@@ -122,7 +122,7 @@ impl Service {
         Ok(())
     }
 
-    /// Creates a session, under an id that nobody had before.
+    /// Creates a session under an id that was never used before.
     pub(crate) async fn create(&self, outcome: &mut Outcome, changes: &[Changes]) -> Result<()> {
         let storage = &self.storage;
         let mut deadline = storage.deadline();
@@ -177,7 +177,7 @@ impl Service {
         Err(StoreError::Other(text.into()).into())
     }
 
-    /// Saves the changes of a session that is there; false if it has ended meanwhile.
+    /// Saves the changes of an existing session; false if it has ended meanwhile.
     async fn commit(
         &self,
         outcome: &mut Outcome,
@@ -208,7 +208,7 @@ impl Service {
         };
         let written = self.write(live, new_id.as_ref(), now, &mut deadline, change);
         if !matches!(written.await?, WriteResult::Saved) {
-            // A login begins another session under this id, for which a page may have CSRF tokens.
+            // A login then begins another session under this id, because a page may have CSRF tokens for it.
             outcome.next = new_id.or(outcome.next.take());
             return Ok(false);
         }
@@ -220,7 +220,7 @@ impl Service {
         Ok(true)
     }
 
-    /// Removes a key at once, and returns its value to the one request whose removal is committed.
+    /// Removes a key at once. Returns its value to one request only: the one whose removal is committed.
     pub(crate) async fn claim(&self, outcome: &mut Outcome, key: &str) -> Result<Option<Value>> {
         let mut deadline = self.storage.deadline();
         let now = self.storage.now();
@@ -242,7 +242,7 @@ impl Service {
         }
     }
 
-    /// Puts changes on contents, one after the other.
+    /// Applies changes to contents, one after the other.
     pub(crate) fn apply(
         &self,
         changes: &[Changes],
@@ -261,7 +261,7 @@ impl Service {
         }
         let user = contents.user.as_deref().map_or(0, str::len);
         let max = self.config.max_size;
-        // To measure the exact size, the contents are written down: only where the bound is not enough.
+        // The exact size costs a serialization, so it is measured only if the bound is too large.
         if contents.data.size_bound() + user <= max {
             return Ok(());
         }
@@ -276,7 +276,7 @@ impl Service {
     /// Counts and logs changes that came after the session had ended.
     pub(crate) fn late(&self) {
         self.storage.counters.late.count();
-        // This is no fault: a page was open, or on its way, when its session ended.
+        // Not an error: a page was open, or a request on its way, when the session ended.
         tracing::info!(target: "bsession", "late_save_dropped");
     }
 }

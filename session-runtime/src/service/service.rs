@@ -1,4 +1,4 @@
-//! The service: its parts, each of which is named after what it does.
+//! The service and its parts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,16 +30,16 @@ pub(crate) struct Service {
     pub(crate) cookies: Cookies,
     pub(super) lifetime: Lifetime,
     pub(crate) config: Config,
-    /// The requests that lock their session.
+    /// The locks for requests that lock their session.
     pub(super) locks: Arc<Locks>,
-    /// The requests that save again after a conflict.
+    /// The locks for requests that save again after a conflict.
     pub(super) savers: Arc<Locks>,
     pub(super) repairs: Repairs,
     /// Stops the sweeper's thread when it is dropped.
     _sweeper: Sweeper,
 }
 
-/// The settings that are looked at while requests are served.
+/// The settings that are used while requests are served.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// The directory of the files, in file mode.
@@ -93,7 +93,7 @@ impl ServiceParts {
             lifetime,
             config: self.config,
             locks: Locks::new(locks::LONGEST_QUEUE),
-            // A request waits here no longer than for the store.
+            // Unbounded: a request waits here no longer than for the store.
             savers: Locks::new(usize::MAX),
             repairs: Repairs::default(),
             _sweeper: sweeper,

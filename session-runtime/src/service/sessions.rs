@@ -1,4 +1,4 @@
-//! The session service as an application holds it.
+//! The session service as applications use it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ static GLOBAL: OnceCell<Sessions> = OnceCell::new();
 
 /// A session service: the secret, the store and the settings. Clones are the same service.
 ///
-/// Most applications have one, made by [`init`](crate::init). As an extractor it is the service that the handler's
-/// session comes from: the innermost one that `app_data` gave to the application or a scope, else the global one.
-/// A handler that names another service with `sessions = …` asks that service for its users.
+/// Most applications have one, made by [`init`](crate::init). As an extractor it gives the service that the
+/// handler's session comes from: the innermost one that `app_data` gave to the application or a scope, or else the
+/// global one. A handler that names another service with `sessions = …` asks that service for its users.
 #[derive(Clone)]
 pub struct Sessions(pub(crate) Arc<Service>);
 
@@ -30,7 +30,7 @@ impl Sessions {
         GLOBAL.get().cloned()
     }
 
-    /// Builds the global service, unless there is one. A second `init` opens no directory and starts no
+    /// Builds the global service, unless there is one already. A second `init` opens no directory and starts no
     /// thread.
     pub(crate) fn set_global(
         build: impl FnOnce() -> Result<Self, InitError>,
@@ -66,7 +66,7 @@ impl Sessions {
         self.0.storage.counters.read()
     }
 
-    /// Makes a session and returns its cookie, for tests of applications that begin logged in.
+    /// Makes a session and returns its cookie, for tests of applications that start with a logged-in user.
     ///
     /// ```
     /// # use bsession::{Mode, Secret, Sessions};
@@ -91,10 +91,10 @@ impl Sessions {
         Ok(self.0.cookies.cookie(change, false))
     }
 
-    /// Removes everything that has expired; returns the number of records and tombstones removed.
+    /// Removes everything that has expired. Returns the number of records and tombstones removed.
     ///
-    /// A thread of the service does this all the time, in slices. What it removes meanwhile is not counted. This
-    /// method is for tests. It blocks.
+    /// A thread of the service does this all the time, in slices. The sessions that the thread removes meanwhile are
+    /// not counted. This method is for tests. It blocks.
     ///
     /// # Errors
     /// The store fails.

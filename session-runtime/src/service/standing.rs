@@ -7,16 +7,16 @@ use crate::contents::{self, Contents};
 use crate::id::Id;
 use crate::record::{Head, Key, Summary};
 
-/// The relation of a request to what is stored.
+/// The relation of a request to the stored sessions.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Standing {
     /// A visitor without a session. A change creates one.
     #[default]
     Nothing,
-    /// The id was removed or renewed less than a minute ago. Changes are not kept, because the new cookie would
+    /// The id was removed or renewed less than a minute ago. Changes are not saved, because the new cookie would
     /// overwrite a better one.
     Unkept,
-    /// Two live sessions were shown. Changes are not kept, because it is unknown to which one they belong.
+    /// Two live sessions were shown. Changes are not saved, because it is unknown to which session they belong.
     Ambiguous,
     /// A session.
     Live(Live),
@@ -43,12 +43,12 @@ impl Standing {
 pub(crate) struct Live {
     pub(crate) id: Id,
     pub(crate) key: Key,
-    /// The head as the store has it.
+    /// The head as it is in the store.
     pub(crate) head: Head,
     pub(crate) contents: Arc<Contents>,
-    /// The end of the session by the settings of today: never later than `head.expires`.
+    /// The end of the session by the current settings: never later than `head.expires`.
     pub(crate) ends: Timestamp,
-    /// The summary as it is in the record; absent in a store of this process.
+    /// The summary as it is in the record; `None` for a store in this process.
     pub(crate) summary: Option<Summary>,
     /// True if a previous secret signed the token or sealed the record.
     pub(crate) previous: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Notes that the record has just been written under the current secret, and its cookie is up to date.
+    /// Notes that the record was just written under the current secret, and that its cookie is up to date.
     pub(super) fn was_kept(&mut self) {
         (self.previous, self.due) = (false, false);
     }

@@ -1,4 +1,4 @@
-//! The store as the service asks it: by the clock, with a deadline, and counted.
+//! The store as the service uses it: with a clock, a deadline and counters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::stats::Counters;
 use crate::store::{Ledger, StoreError};
 
-/// The rules of sessions over a store, with the time and the patience of the service.
+/// The ledger over the store, with the service's clock, counters and timeout.
 pub(crate) struct Storage {
     pub(super) ledger: Ledger,
     pub(super) clock: Clock,
@@ -22,7 +22,7 @@ impl Storage {
         self.clock.now()
     }
 
-    /// The deadline of a request that begins to wait.
+    /// The deadline of a request that starts to wait now.
     pub(super) fn deadline(&self) -> Deadline<'_> {
         self.deadline_after(self.timeout)
     }

@@ -1,4 +1,4 @@
-//! The sweeper: a thread that deletes what is over, a slice at a time.
+//! The sweeper: a thread that deletes expired sessions and tombstones, a slice at a time.
 
 use std::pin::pin;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -13,25 +13,26 @@ use crate::error::{InitError, Result};
 use crate::record::TOMBSTONE;
 use crate::store::{StoreError, Swept};
 
-/// How many records a slice looks at: some 3 ms of a disk, at 6 µs each, and less of memory.
+/// The number of records in a slice: about 3 ms on a disk, at 6 µs each, and less in memory.
 const SLICE: usize = 500;
-/// How many times `store_timeout` a slice may take: nobody waits for it.
+/// The time for a slice, as a multiple of `store_timeout`. It may be long, because no request waits for it.
 const PATIENCE: u32 = 10;
 /// The pause between two slices of one round.
 const BREATH: Duration = Duration::from_millis(50);
 /// The pause between two rounds.
 const REST: Duration = Duration::from_secs(60);
-/// The pause before the first round: a machine whose clock is wrong when it starts corrects it meanwhile.
+/// The pause before the first round. A machine whose clock is wrong at its start corrects it meanwhile.
 const FIRST_REST: Duration = Duration::from_secs(120);
-/// How long a clock that has jumped must go on from there to be believed, as after a machine has slept.
+/// The time for which a clock that has jumped must run steadily before it is trusted. A clock also jumps when a
+/// machine has slept.
 const PROBATION: Duration = Duration::from_secs(60 * 60);
 
-/// Held by the service; when it goes, so does the thread.
+/// The service's hold on the thread. The thread ends when this is dropped.
 pub(super) struct Sweeper {
     _alive: Sender<()>,
 }
 
-/// The thread before it runs: it can only be told of the service once there is one.
+/// The thread before it runs. It starts later because it needs the finished service.
 pub(super) struct SweeperThread(Receiver<()>);
 
 impl Sweeper {
@@ -42,8 +43,8 @@ impl Sweeper {
 }
 
 impl SweeperThread {
-    /// A thread and not a task: it belongs to no worker's runtime, and it may block. It holds the
-    /// service weakly, so that it keeps nothing alive.
+    /// Starts the thread. It is a thread and not a task, because it may block and belongs to no worker's runtime. It
+    /// holds the service weakly, so that it does not keep the service alive.
     pub(super) fn start(self, service: &Arc<Service>) -> Result<(), InitError> {
         let clock = SteadyClock::new(service.storage.now(), Instant::now());
         let runtime = runtime().map_err(InitError::Sweeper)?;
@@ -77,19 +78,19 @@ fn sweep_on(
                 service.swept(swept.deleted);
                 if swept.next.is_some() { BREATH } else { REST }
             }
-            // It is logged and counted; the next round may fare better.
+            // The error is logged and counted. The next round may succeed.
             Err(_) => REST,
         };
     }
 }
 
-/// The time by which sessions are deleted. A wall clock that jumps ahead, of one process among many, must not
-/// delete what all the others still use: so this one goes on at the pace of the monotonic clock until the
-/// jump has lasted for [`PROBATION`].
+/// The clock by which sessions are deleted. If the wall clock of one process jumps ahead, that process must not
+/// delete sessions that all the others still use. So this clock continues at the pace of the monotonic clock until
+/// the jump has lasted for [`PROBATION`].
 struct SteadyClock {
-    /// A moment by both clocks at which they agreed.
+    /// A moment by both clocks, at which they agreed.
     anchor: (Timestamp, Instant),
-    /// When the jump was noticed, if there was one, and how far it led.
+    /// The jump, if there was one: the monotonic time at which it was noticed, and the wall clock's time then.
     jumped: Option<(Instant, Timestamp)>,
 }
 
@@ -101,12 +102,12 @@ impl SteadyClock {
         }
     }
 
-    /// The time at this moment, by the wall clock if that can be believed.
+    /// The time at this moment: the wall clock's, if it can be trusted.
     fn at(&mut self, wall: Timestamp, monotonic: Instant) -> Timestamp {
         let (then, begin) = self.anchor;
         let steady = then + (monotonic - begin);
         if steady.apart(wall) < TOMBSTONE {
-            // In agreement, or slowly apart, as clocks are that are being adjusted.
+            // They agree, or drift slowly apart, as the clock does while it is being adjusted.
             *self = Self::new(wall, monotonic);
             return wall;
         }
@@ -149,7 +150,7 @@ impl Service {
         }
     }
 
-    /// A whole round. A store that was in the middle of one is finished first, hence two ends.
+    /// Sweeps a whole round. The store may be in the middle of a round, so this one ends with the second end.
     pub(super) fn sweep_all(&self) -> Result<usize> {
         let round = async {
             let (mut deleted, mut ends) = (0, 0);
@@ -160,7 +161,7 @@ impl Service {
             }
             Ok(deleted)
         };
-        // On a thread of its own: the caller may be on a runtime, which must not be blocked by another one.
+        // On a separate thread: the caller may be inside a runtime, and `block_on` panics there.
         let swept = std::thread::scope(|scope| {
             let thread = scope.spawn(|| runtime().map_err(StoreError::Io)?.block_on(round));
             thread.join().unwrap_or(Err(StoreError::Stopped))
@@ -185,7 +186,7 @@ mod tests {
         let begin = Instant::now();
         let mut clock = SteadyClock::new(NOW, begin);
         for minutes in 0..100_u32 {
-            // One that gains a second a minute is adjusted, and not wrong.
+            // A clock that gains a second a minute is being adjusted, and is not wrong.
             let passed = MINUTE * minutes;
             let wall = NOW + passed + Duration::from_secs(minutes.into());
             assert_eq!(clock.at(wall, begin + passed), wall);
@@ -233,7 +234,7 @@ mod tests {
         assert_eq!(clock.at(NOW + MINUTE, begin + MINUTE), NOW + MINUTE);
     }
 
-    /// One of several processes on a directory. All the others have the right time.
+    /// One of several processes that share a directory has a wrong clock. All the others have the right time.
     #[test]
     fn a_process_whose_clock_jumps_ahead_deletes_nobodys_files() {
         use crate::clock::Clock;
@@ -269,7 +270,7 @@ mod tests {
         clock.rewind(2 * MONTH);
         let listed = runtime.block_on(sessions.of_user("joe")).unwrap();
         assert_eq!(listed.len(), 1, "and to the others not");
-        // A machine that has slept for as long says the same an hour later.
+        // A machine that has slept this long shows the same time an hour later.
         clock.advance(2 * MONTH);
         assert_eq!(round(2 * MINUTE), 0);
         clock.advance(61 * MINUTE);

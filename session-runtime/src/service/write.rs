@@ -1,4 +1,4 @@
-//! The conflict loop: a change of a session, put on top of what other requests write meanwhile.
+//! The conflict loop: applies the change of a session on top of the changes that other requests write meanwhile.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,11 +25,11 @@ pub(super) enum WriteResult {
 }
 
 impl Service {
-    /// Writes a change of a session, under the new id of `renewal` if there is one. Afterwards `live` is the session
-    /// as it is stored.
+    /// Writes a change of a session; a renewal puts it under the new id `renewal`. Afterwards `live` is the session as
+    /// it is stored.
     ///
-    /// `change` makes the new contents from the session as it is. After a conflict it is called again, with what the
-    /// other request has written. It returns `None` if there is nothing to change.
+    /// `change` makes the new contents from the present session. After a conflict it is called again, with the session
+    /// that the other request has written. It returns `None` if there is nothing to change.
     ///
     /// # Errors
     /// The store fails, or conflicts go on until the deadline.
@@ -81,8 +81,8 @@ impl Service {
         }
     }
 
-    /// Waits, at the first conflict, for a turn among the requests of this process that have had one. A store in this
-    /// process answers at once and needs no turns.
+    /// Waits, at the first conflict, for a turn among the requests of this process that had a conflict, too. A store in
+    /// this process answers at once and needs no turns.
     async fn take_turn(
         &self,
         turn: &mut Option<Turn>,
@@ -95,7 +95,7 @@ impl Service {
         Ok(())
     }
 
-    /// The session as another request committed it; nothing if it does not open.
+    /// The session as another request committed it; `None` if it does not open.
     fn reopened(&self, live: &Live, latest: Record) -> Option<Live> {
         let mut latest = self.codec.open(&live.id, live.key, latest)?;
         latest.previous |= live.previous;

@@ -1,4 +1,4 @@
-//! The answer of a store: there already, or still to be waited for; and its errors.
+//! The answer of a store: a result that is ready, or one to wait for. And the errors of a store.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,32 +6,32 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::runtime;
 
-/// A store's answer: a future that may be over already.
+/// A store's answer: a future that may be ready from the start.
 ///
 /// A store that never waits costs its callers no allocation and no task.
 #[must_use = "a store does nothing more than its answer says"]
 pub enum Answer<'a, T> {
-    /// The operation is over.
+    /// The operation is over, with this result.
     Now(Result<T, StoreError>),
-    /// The operation goes on while this is polled, which happens on a tokio runtime.
+    /// The operation goes on while this future is polled. It is polled on a tokio runtime.
     Later(Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>),
 }
 
 impl<'a, T> Answer<'a, T> {
-    /// Does `work` at once.
+    /// Does `work` at once, and returns its result as the answer.
     pub fn ready(work: impl FnOnce() -> Result<T, StoreError>) -> Self {
         Self::Now(work())
     }
 
-    /// An answer to be waited for.
+    /// Makes an answer of a future that the caller waits for.
     pub fn later(future: impl Future<Output = Result<T, StoreError>> + Send + 'a) -> Self {
         Self::Later(Box::pin(future))
     }
 
-    /// The answer of an operation that is made of others: over already, if they are.
+    /// Makes an answer of an operation that calls other operations. It is ready at once if all of them are.
     pub(crate) fn polled(future: impl Future<Output = Result<T, StoreError>> + Send + 'a) -> Self {
         let mut future = Box::pin(future);
-        // Whoever waits for it polls it again, with a waker of theirs.
+        // A waker that does nothing is enough here: the caller that waits polls again, with its own waker.
         match future
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -48,8 +48,8 @@ impl<T: Unpin> Future for Answer<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
             Self::Now(result) => Poll::Ready(std::mem::replace(result, Err(StoreError::Stopped))),
-            // A worker that ends polls once more what it drops, with no runtime left: timers, threads and
-            // connections would panic there.
+            // A worker that ends polls its futures once more before it drops them, and then there is no runtime.
+            // Timers, threads and connections would panic, so the future is not polled.
             Self::Later(_) if runtime::Handle::try_current().is_err() => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -69,39 +69,39 @@ impl<T> std::fmt::Debug for Answer<'_, T> {
     }
 }
 
-/// Why a store could not do what it was asked.
+/// The reason why a store could not do an operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// It holds as many sessions as it may, and none that may be thrown out.
+    /// The store holds the maximum number of sessions, and may throw out no session.
     #[error(
         "the store holds as many sessions as `max_sessions` allows, all of them of logged-in users"
     )]
     Full,
-    /// Something else is under the new key of a renewal.
+    /// Another entry is under the new key of a renewal.
     #[error("the store has something under a key that was made a moment ago")]
     Taken,
-    /// A session was followed from key to key without coming to an end.
+    /// A session was followed from key to key, and no end was found.
     #[error("the session was renewed more than {0} times, or its tombstones lead in a circle")]
     Endless(usize),
-    /// The list of a user's sessions was incomplete, and what it lacks was not all found in time.
+    /// The list of a user's sessions was incomplete, and not all missing sessions were found in time.
     #[error(
         "the list of the user's sessions is being repaired: {ended} ended, and some may go on; try again"
     )]
     Incomplete {
-        /// How many sessions were ended.
+        /// The number of sessions that were ended.
         ended: usize,
     },
     /// The operation did not end within the time-out.
     #[error("the store did not answer within `store_timeout`")]
     TimedOut,
-    /// The operation was stopped before its end, or its answer was asked for twice.
+    /// The operation was stopped before its end, or its answer was polled again after it was ready.
     #[error("the store stopped before it answered")]
     Stopped,
-    /// The disk, or what stands for it.
+    /// An I/O error of the disk, or of the system that the store uses in place of a disk.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// Whatever else a store meets.
+    /// Any other error of a store.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }

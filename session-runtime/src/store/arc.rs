@@ -1,4 +1,4 @@
-//! A store behind an [`Arc`], which several services may share.
+//! A store behind an [`Arc`], so that several services can share it.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use super::lease::Lease;
 use crate::clock::Timestamp;
 use crate::record::{Head, Key, Record, Revision, UserKey};
 
-/// Every method calls the same one of the store behind the pointer: a provided method would hide an override.
+/// Every method calls the same method of the store behind the pointer. A provided method that is left out here would
+/// hide the override of that store.
 #[deny(clippy::missing_trait_methods)]
 impl<S: Store + ?Sized> Store for Arc<S> {
     fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {

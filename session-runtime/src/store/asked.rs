@@ -1,5 +1,5 @@
-//! A store as tests ask it: through the ledger, whose rules it is to keep; and answered as a store answers, so
-//! that it shows what waits.
+//! A store as tests use it: through the ledger, because the rules of sessions are tested, too. The methods return an
+//! [`Answer`], so a test sees which operations wait.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) struct Asked {
     store: Arc<dyn Store>,
 }
 
-/// A slice of a sweep.
+/// The result of one slice of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slice {
     pub(crate) deleted: usize,
@@ -53,7 +53,7 @@ impl Asked {
         Answer::polled(self.ledger.commit(key, over, record, now))
     }
 
-    /// A touch that puts nothing on a list.
+    /// Touches a session without a user, so no list changes.
     pub(crate) fn touch(
         &self,
         key: Key,
@@ -96,7 +96,7 @@ impl Asked {
     }
 
     #[cfg(test)]
-    /// The keys on the list of a user whose sessions are live and theirs: as the store has it.
+    /// The keys on the list of a user, as the store has it, whose sessions are live and belong to that user.
     pub(crate) fn entries_of(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Key>> {
         Answer::polled(async move {
             let listed = self.store.list(&[user]).await?;
@@ -126,7 +126,7 @@ impl Asked {
     }
 
     pub(crate) fn lock(&self, key: Key) -> Answer<'_, Option<Lease>> {
-        // What is locked lasts as long by every clock.
+        // A lock lasts equally long by every clock, so any time will do.
         Answer::polled(self.ledger.lock(key, Timestamp::default()))
     }
 
@@ -142,7 +142,7 @@ impl Asked {
         })
     }
 
-    /// The same for a store that does not wait.
+    /// Sweeps one slice of a store that never waits.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn sweep(&self, now: Timestamp, budget: usize) -> Result<Slice, StoreError> {
         match Answer::polled(self.sweep_slice(now, budget)) {

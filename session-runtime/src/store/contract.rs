@@ -1,4 +1,4 @@
-//! The contract of a store: what it does, and what it must keep to.
+//! The contract of a store: its operations, and the rules that every store must keep.
 
 use super::answer::{Answer, StoreError};
 use super::entry::{Cursor, Ending, Entry, Expected, Listed, Scanned, Swap, Swept, Whose};
@@ -8,31 +8,34 @@ use crate::record::{Head, Key, Record, Revision, UserKey};
 
 /// Keeps entries under keys.
 ///
-/// A store compares and writes, and no more: all rules of sessions, such as how long a removed one is
-/// remembered, are in the library. It sees hashed keys, the [`Head`] of a session in clear and sealed bytes, and
-/// nothing of ids, cookies or HTTP. It has no clock and no time-outs: every call that needs the time is
-/// told it, and the service stops waiting after [`store_timeout`](crate::Builder::store_timeout) and drops the answer.
+/// A store only compares and writes (compare-and-swap). All rules of sessions are in the library: for example, how
+/// long a removed session is remembered. A store sees hashed keys, the [`Head`] of a session in clear, and sealed
+/// bytes. It sees no ids, no cookies and no HTTP.
+///
+/// A store has no clock: every call that needs the time gets it as an argument. A store has no time-outs: the service
+/// stops waiting after [`store_timeout`](crate::Builder::store_timeout) and drops the answer.
 ///
 /// # The contract
 ///
 /// - **Every call is atomic for its key**, across all threads, processes and hosts that share the
 ///   store.
-/// - **A call that starts after another one was answered sees what that one did.**
-/// - **An error means** the old state, or the new one, now or at any later time; never a mixture.
-/// - Keys are random and belong to one session. Only a renewal that was taken back, and is tried again,
-///   uses a key once more whose entry was deleted: so a key must not come off a list later than in the call that deletes
-///   its entry.
+/// - **A call that starts after another call was answered sees the effect of that call.**
+/// - **After an error** the old state or the new state holds, never a mixture. The new state may also come at any later
+///   time.
+/// - Keys are random and belong to one session. After a renewal was taken back, its new key, whose entry was deleted,
+///   may be used again: by a retry of the renewal, or by the session that a login then begins. So a key must be off the
+///   lists, at the latest, in the call that deletes its entry.
 ///
-/// The four required operations are enough. The provided ones are made of them; override those that
+/// The four required operations are enough. The provided operations are made of them. Override those that
 /// your database can do in one step. The suite [`testing::contract`](https://docs.rs/bsession/latest/bsession/testing/fn.contract.html)
 /// checks every sentence.
 ///
-/// An operation that can finish at once answers with [`Answer::ready`], any other one with
-/// [`Answer::later`], for it must not block the thread.
+/// An operation that can finish at once answers with [`Answer::ready`]. Every other operation answers with
+/// [`Answer::later`], because it must not block the thread.
 ///
 /// # Example
 ///
-/// A store in a map, which is enough for a test:
+/// A store in a map. It is enough for a test:
 ///
 /// ```
 /// # use std::collections::BTreeMap;
@@ -94,19 +97,21 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the entry under `key`, expired or not.
     fn load(&self, key: Key) -> Answer<'_, Option<Entry>>;
 
-    /// Puts `entry` under `key`, or deletes what is there (`None`), if `expected`
-    /// [is met](Expected::is_met_by); else returns what it found.
+    /// Puts `entry` under `key` if `expected` [is met](Expected::is_met_by); `None` deletes the entry there.
     ///
-    /// The key is on the list of the entry's user before the entry is there, or in the same step.
+    /// If `expected` is not met, the swap changes nothing and returns the entry that it found.
+    ///
+    /// The key comes on the list of the entry's user before the entry is written, or in the same step.
     ///
     /// [`Swap::Found`] proves that this call changed nothing. A driver that may have sent a call twice, and
-    /// cannot prove that, answers with an error. (Of the revisions that follow [`Expected::At`] only one has its
-    /// number plus one: if the one found has that number and another tag, this call was not done.)
+    /// cannot prove that, answers with an error. (This can be a proof: the revision that replaces the one in
+    /// [`Expected::At`] has its number plus one, and only one revision replaces it. If the revision found has that
+    /// number and another tag, this call was not done.)
     ///
-    /// `now` is for `expected`, and for stores that count down (a time to live) or make room.
+    /// `now` is for `expected`. It is also for stores that count down (a time to live) or make room.
     ///
     /// # Errors
-    /// [`StoreError::Full`] if there is no room, after what may be thrown out was.
+    /// [`StoreError::Full`] if there is no room, even after the store has thrown out all that it may.
     fn swap(
         &self,
         key: Key,
@@ -117,19 +122,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns the entries that are listed under any of `users`, the keys of one user.
     ///
-    /// Every session that is listed before the call and live after it is among them, under this key or
-    /// under one that leads to it by successors. An entry may have changed meanwhile. A store whose list is
-    /// one atomic look may take a renewed key off at once; any other one takes a key off when its tombstone is deleted, never
-    /// with its renewal.
+    /// Every session that is listed before the call and live after it is among them: under its present key, or under
+    /// a key that leads to it by successors. An entry may have changed meanwhile.
+    ///
+    /// A store that reads a list in one atomic step may take a renewed key off the list at once. Every other store
+    /// takes a key off when its tombstone is deleted, and never at its renewal.
     fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed>;
 
-    /// Visits about `budget` entries from `cursor` on, and returns where to go on.
+    /// Returns about `budget` entries from `cursor` on, and the place where the next call goes on.
     ///
-    /// Each entry that stays is visited at least once in a round.
+    /// Every entry that stays in the store is returned at least once in a round.
     fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned>;
 
-    /// Moves `expires` and `seen` of a session to those of `head`, if it is live and at the revision of
-    /// `head`. A store whose lists can be lost puts the key back on the list of the user.
+    /// Sets `expires` and `seen` of a session to those of `head`, if it is live and at the revision of
+    /// `head`.
+    ///
+    /// A store whose lists can be lost puts the key back on the list of the user.
     ///
     /// Provided: a load and a swap.
     fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
@@ -153,15 +161,16 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// Creates `record` under `new`, and ends `old` at revision `over` with `new` as its successor; returns
-    /// what the swap of `old` came to. If that found something else, `new` is deleted again.
+    /// Creates `record` under `new`, and ends `old` at revision `over` with `new` as its successor.
     ///
-    /// Provided: two swaps, and a third one that deletes `new`. After an error nothing is taken back, since what
-    /// failed may still be done. A store that does both in one step also overrides
+    /// Returns the result of the swap of `old`. If that swap found something else, `new` is deleted again.
+    ///
+    /// Provided: two swaps, and a third one that deletes `new`. After an error nothing is taken back, because the
+    /// failed swap may still be done. A store that does both in one step also overrides
     /// [`renews_at_once`](Self::renews_at_once).
     ///
     /// # Errors
-    /// [`StoreError::Taken`] if something else is under `new`; then nothing was changed.
+    /// [`StoreError::Taken`] if another entry is under `new`. Then nothing was changed.
     fn renew(
         &self,
         old: Key,
@@ -173,21 +182,20 @@ pub trait Store: Send + Sync + 'static {
         Answer::polled(renew_by_swaps(self, old, over, new, record, now))
     }
 
-    /// True if a renewal is one step, so that none ever stops half way.
+    /// True if a renewal is one step and so never stops half way.
     ///
-    /// Else a logout also looks for the twin that a renewal may have left behind.
+    /// If false, a logout also looks for the twin that a renewal may have left behind.
     fn renews_at_once(&self) -> bool {
         false
     }
 
-    /// Puts a tombstone in place of the session under `key`, whatever its revision, if it is one that
-    /// `whose` includes. Follows no successor.
+    /// Puts a tombstone in place of the session under `key`, at any revision, if `whose` includes the session.
     ///
-    /// An expired session gets a tombstone, too: a clock that is set back must not revive it. A store that has no
-    /// room for a tombstone deletes the session instead.
+    /// It follows no successor. An expired session gets a tombstone, too: a clock that is set back must not revive it.
+    /// A store that has no room for a tombstone deletes the session instead.
     ///
-    /// Provided: a load and swaps, until one of them succeeds. Somebody who writes all the time delays it, so override it if
-    /// your database can do it in one step.
+    /// Provided: a load and swaps, until one of them succeeds. Requests that write all the time delay it, so override
+    /// it if your database can do it in one step.
     fn end<'a>(&'a self, key: Key, whose: Option<Whose<'a>>, now: Timestamp) -> Answer<'a, Ending> {
         Answer::polled(async move {
             let mut found = self.load(key).await?;
@@ -210,8 +218,10 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// Deletes what is over among about `budget` entries from `from` on, and puts sessions back on lists that
-    /// lack them. Called from a thread of its own, which it may block.
+    /// Visits about `budget` entries from `from` on, deletes those that [are over](Entry::is_over), and puts sessions
+    /// back on lists that lack them.
+    ///
+    /// The library calls it on a separate thread, which it may block.
     ///
     /// Provided: a scan, and a swap for each entry that is over. A store that expires its entries by itself
     /// overrides it.
@@ -229,32 +239,34 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// Takes the lock of a session, for requests that go one after the other: `Some(None)` while somebody else
-    /// has it.
+    /// Takes the lock of a session, for requests that go one after the other. The answer is `None` while somebody
+    /// else has the lock.
     ///
-    /// It keeps nobody from the entry under `key`, which need not be there. The requests of one service come here one
-    /// at a time, and ask again for as long as [`lock_timeout`](crate::Builder::lock_timeout) says. The lock
-    /// must come back from a holder that was killed.
+    /// The lock stops nobody from reading or writing the entry under `key`, and that entry need not exist. In one
+    /// service the requests of a session ask for the lock one at a time. A request asks again until
+    /// [`lock_timeout`](crate::Builder::lock_timeout) is over. If a holder is killed, the lock must become free
+    /// again.
     ///
-    /// Provided: `None`. Then the library makes a lock of swaps, as an entry that expires.
+    /// Provided: returns `None` in place of an answer. Then the library makes a lock of swaps, as an entry that
+    /// expires.
     fn lock(&self, key: Key) -> Option<Answer<'_, Option<Lease>>> {
         let _ = key;
         None
     }
 
-    /// True if entries stay in the memory of this process, so that their bodies need no sealing.
+    /// True if entries stay in the memory of this process. Their bodies need no sealing then.
     fn in_process(&self) -> bool {
         false
     }
 }
 
-/// True for the tombstone of a session that moved to `new`.
+/// True if `found` is the tombstone of a session that moved to `new`.
 pub(crate) fn is_renewed_to(found: Option<&Entry>, new: Key) -> bool {
     matches!(found, Some(Entry::Ended { successor: Some(successor), .. }) if *successor == new)
 }
 
-/// A renewal of two swaps, and of a third one that deletes `new` if the second found something else. After an error
-/// nothing is taken back.
+/// Renews by two swaps. A third swap deletes `new` if the second one found something else. After an error nothing is
+/// taken back.
 pub(crate) async fn renew_by_swaps(
     store: &(impl Store + ?Sized),
     old: Key,

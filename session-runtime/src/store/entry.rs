@@ -1,16 +1,16 @@
-//! The words of the contract: what is under a key, what a swap expects, and what is answered.
+//! The types of the contract: the entry under a key, the entry that a swap expects, and the answers.
 
 use crate::clock::Timestamp;
 use crate::record::{Handle, Head, Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
 
-/// The entry under a key: a session, or what it left behind.
+/// The entry under a key: a session, or the tombstone that it left.
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// A session, expired or not.
     Live(Record),
     /// A tombstone: the session was removed, or moved to another key.
     Ended {
-        /// When that was.
+        /// The time of the removal or the move.
         at: Timestamp,
         /// The key that the session moved to.
         successor: Option<Key>,
@@ -18,7 +18,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// The tombstone of a session that was removed.
+    /// Makes the tombstone of a session that was removed.
     pub(crate) fn removed(at: Timestamp) -> Self {
         Self::Ended {
             at,
@@ -26,7 +26,7 @@ impl Entry {
         }
     }
 
-    /// The head of a session, expired or not.
+    /// Returns the head of a session, expired or not; `None` for a tombstone.
     #[must_use]
     pub fn head(&self) -> Option<&Head> {
         match self {
@@ -47,29 +47,29 @@ impl Entry {
 
 /// True if a session that ended at `at` still reads as *retired*.
 ///
-/// Symmetric, so that neither a clock that was set back nor hosts whose clocks differ do harm.
+/// It is symmetric in time, so a clock that was set back does no harm, nor do hosts whose clocks differ.
 pub(crate) fn is_retired(at: Timestamp, now: Timestamp) -> bool {
     at.apart(now) < RETIRED
 }
 
-/// True if the tombstone of a session that ended at `at` may be deleted. Symmetric, as above.
+/// True if the tombstone of a session that ended at `at` may be deleted. Symmetric in time, like [`is_retired`].
 pub(crate) fn is_tombstone_over(at: Timestamp, now: Timestamp) -> bool {
     at.apart(now) >= TOMBSTONE
 }
 
-/// What a [`swap`](crate::Store::swap) expects under its key.
+/// The entry that a [`swap`](crate::Store::swap) expects under its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// No entry, expired ones and tombstones included.
+    /// No entry at all: no expired session and no tombstone either.
     Nothing,
-    /// A session at this revision that has not expired.
+    /// A session at this revision that is not expired.
     At(Revision),
     /// An entry that [is over](Entry::is_over).
     Over,
 }
 
 impl Expected {
-    /// True if `found`, the entry under the key, is what the swap expects at `now`.
+    /// True if `found`, the entry under the key, is the one that the swap expects at `now`.
     #[must_use]
     pub fn is_met_by(self, found: Option<&Entry>, now: Timestamp) -> bool {
         match (self, found) {
@@ -80,7 +80,7 @@ impl Expected {
         }
     }
 
-    /// The same for a session, of which only the head was read.
+    /// Does the same as [`is_met_by`](Self::is_met_by) for a session if only its head was read.
     #[must_use]
     pub fn is_met_by_head(self, found: &Head, now: Timestamp) -> bool {
         match self {
@@ -95,26 +95,26 @@ impl Expected {
 #[derive(Clone, Debug)]
 #[must_use = "a swap may have found something else"]
 pub enum Swap {
-    /// The entry was put there.
+    /// The swap was done: the entry was written, or deleted.
     Done,
-    /// Nothing was changed: this is the entry under the key.
+    /// Nothing was changed. This is the entry under the key.
     Found(Option<Entry>),
 }
 
 /// The answer of an [`end`](crate::Store::end).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The session with this head has a tombstone now. It may have been an expired one.
+    /// The session with this head has a tombstone now. It may have been expired.
     Ended(Head),
-    /// The session moved to this key earlier; nothing was changed.
+    /// The session had moved to this key before. Nothing was changed.
     Renewed(Key),
-    /// No session is there, or another one than was meant.
+    /// No session is there, or it is not the one that was meant. Nothing was changed.
     Nothing,
 }
 
 impl Ending {
-    /// The head of the session that is to be ended, if `found` is one that is meant; else the answer of an
-    /// end that changes nothing.
+    /// Returns the head of the session to end, if `found` is a session that `whose` includes. The error is the answer
+    /// of an end that changes nothing.
     pub(crate) fn of(found: Option<&Entry>, whose: Option<Whose<'_>>) -> Result<Head, Self> {
         match found {
             Some(Entry::Live(record)) if whose.is_none_or(|it| it.includes(&record.head)) => {
@@ -129,36 +129,36 @@ impl Ending {
     }
 }
 
-/// Whose session an [`end`](crate::Store::end) is for.
+/// The sessions that an [`end`](crate::Store::end) may end: the user, and a selection of the user's sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct Whose<'a> {
-    /// The keys of one user: one for each secret.
+    /// The keys of one user, one for each secret.
     pub users: &'a [UserKey],
-    /// Which sessions of that user.
+    /// The selection among the sessions of that user.
     pub which: Which,
 }
 
 impl Whose<'_> {
-    /// True if the session with this head is meant.
+    /// True if the session with this head is one of them.
     #[must_use]
     pub fn includes(&self, head: &Head) -> bool {
         head.user.is_some_and(|user| self.users.contains(&user)) && self.which.includes(head.handle)
     }
 }
 
-/// Which sessions of a user.
+/// A selection of a user's sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Which {
-    /// Every one.
+    /// Every session.
     All,
-    /// Every one but that with this handle.
+    /// Every session except the one with this handle.
     AllBut(Handle),
-    /// The one with this handle.
+    /// The session with this handle.
     One(Handle),
 }
 
 impl Which {
-    /// True if the session with this handle is among them.
+    /// True if the session with this handle is in the selection.
     #[must_use]
     pub fn includes(self, handle: Handle) -> bool {
         match self {
@@ -172,14 +172,15 @@ impl Which {
 /// The answer of a [`list`](crate::Store::list).
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// The entries on the list, each with its key, in no order. Bodies may be
+    /// The entries on the list, each with its key, in any order. Bodies may be
     /// [absent](crate::Body::absent).
     pub entries: Vec<(Key, Entry)>,
-    /// False if the store knows that the list may lack sessions, for example because somebody deleted it.
+    /// True if the list is complete. False if the store knows that sessions may be missing, for example because
+    /// somebody deleted the list.
     pub whole: bool,
 }
 
-/// A place in a [`scan`](crate::Store::scan), in bytes that only the store reads. The default one is
+/// A place in a [`scan`](crate::Store::scan), in bytes that only the store reads. The default is
 /// the beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(pub Vec<u8>);
@@ -189,15 +190,15 @@ pub struct Cursor(pub Vec<u8>);
 pub struct Scanned {
     /// Entries, each with its key. Bodies may be [absent](crate::Body::absent).
     pub entries: Vec<(Key, Entry)>,
-    /// Where to go on; `None` at the end.
+    /// The place where the next call goes on; `None` at the end.
     pub next: Option<Cursor>,
 }
 
 /// The answer of a [`sweep`](crate::Store::sweep).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// How many entries were deleted.
+    /// The number of entries that were deleted.
     pub deleted: usize,
-    /// Where the next slice begins; `None` at the end of a round.
+    /// The place where the next slice begins; `None` at the end of a round.
     pub next: Option<Cursor>,
 }

@@ -1,9 +1,9 @@
-//! The lease of a session, for requests that go one after the other: a guard, or an entry that
-//! expires and that its holder moves.
+//! The lease of a session, for requests that go one after the other. It is a guard, or an entry that
+//! expires and that its holder extends.
 //!
-//! A lease that expires ends when it is given back, or some time after its holder was killed or cut off. A
-//! worker that is blocked for that long loses it without knowing; what it then commits is merged as any
-//! other commit is.
+//! A lease that expires ends when it is given back, or some time after its holder was killed or cut off. If a
+//! worker is blocked for that long, the lease is lost, and the request is not told. Its commit is then merged like
+//! any other commit.
 
 use std::any::Any;
 use std::future::Future;
@@ -21,14 +21,16 @@ use super::entry::{Entry, Expected, Swap};
 use crate::clock::Timestamp;
 use crate::record::{Body, Handle, Head, Key, Record, Revision};
 
-/// How long a lease lasts that nobody moves, and how often it is moved.
+/// The time after which a lease ends that nobody extends.
 pub(super) const LASTS: Duration = Duration::from_secs(30);
+
+/// The time between two extensions of a lease.
 const MOVED_EVERY: Duration = Duration::from_secs(10);
 
-/// How long a single operation on a lease is waited for.
+/// The time limit of a single operation on a lease.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The pause before it is tried again to end one.
+/// The pause before a failed release is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The lock of a session, held until this is dropped: see [`Store::lock`].
@@ -39,9 +41,9 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease that ends when `guard` is dropped, which may be on a thread that serves requests.
+    /// Makes a lease that ends when `guard` is dropped. This may happen on a thread that serves requests.
     ///
-    /// The default one guards nothing.
+    /// The default lease guards nothing.
     pub fn holding(guard: impl Send + Sync + 'static) -> Self {
         Self {
             _guard: Some(Box::new(guard)),
@@ -55,19 +57,19 @@ impl std::fmt::Debug for Lease {
     }
 }
 
-/// A lock that is taken for [`LASTS`], by one who asks for it.
+/// A lock that one holder takes, and that ends after [`LASTS`] if it is not extended.
 pub(super) trait Expiring: Send + Sync + 'static {
-    /// Takes the lock, if nobody has it; true if this holder has it now.
+    /// Takes the lock if it is free. True if this holder has it now.
     fn take(&self) -> impl Future<Output = Result<bool, StoreError>> + Send;
-    /// Takes it for another span; false if it is another one's by now.
+    /// Extends the lock by another [`LASTS`]. False if another holder has it by now.
     fn extend(&self) -> impl Future<Output = Result<bool, StoreError>> + Send;
-    /// Gives it back, if it is still this holder's.
+    /// Gives the lock back, if this holder still has it.
     fn release(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Takes a lock and keeps it until the lease is dropped; `None` if somebody else has it.
 ///
-/// A task does so, on the runtime of the caller: what is taken is given back even if nobody waits for it any more.
+/// A task on the runtime of the caller does this. So the lock is given back even if nobody waits for it any more.
 pub(super) async fn keep(lock: impl Expiring) -> Result<Option<Lease>, StoreError> {
     let (held, mut given_back) = oneshot::channel::<()>();
     let (tell, told) = oneshot::channel();
@@ -80,13 +82,14 @@ pub(super) async fn keep(lock: impl Expiring) -> Result<Option<Lease>, StoreErro
                 .await
                 .is_err()
             {
-                // What cannot be reached is asked again; what is another's by now is left alone.
+                // If the store cannot be reached, the next round tries again. A lock that another holder has by now
+                // is left alone.
                 if let Ok(false) = in_time(lock.extend()).await {
                     tracing::warn!(target: "bsession", "lock_lost");
                     return;
                 }
             }
-            // Others may wait for it: so where it cannot be ended now, that is tried again until it has
+            // Others may wait for the lock. If it cannot be released now, this is tried again until the lock has
             // ended by itself.
             let begin = Instant::now();
             while in_time(lock.release()).await.is_err() && begin.elapsed() < LASTS {
@@ -108,12 +111,12 @@ async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result
     limit.unwrap_or(Err(StoreError::TimedOut))
 }
 
-/// The lock of a session in a store that has none of its own: an entry under a key made of the session's.
+/// The lock of a session in a store without its own locks: an entry under a key that is derived from the session's key.
 struct OfSwaps {
     store: Arc<dyn Store>,
     key: Key,
     own: Revision,
-    /// The time by the service's clock when it was asked for, and by the machine's.
+    /// The time when the lock was asked for: by the service's clock, and by the machine's.
     asked: (Timestamp, Instant),
 }
 
@@ -144,7 +147,8 @@ impl OfSwaps {
         then + begin.elapsed()
     }
 
-    /// A lock looks like a session of nobody. Its handle is zeros, which no session has.
+    /// The head of the lock's entry, which looks like a session without a user. Its handle is zeros, which no session
+    /// has.
     fn head(&self, now: Timestamp) -> Head {
         Head {
             revision: self.own,

@@ -1,13 +1,14 @@
-//! The ledger: the rules of sessions, written once over any store.
+//! The ledger: the rules of sessions, written once for all stores.
 //!
-//! A key is *live* when its entry is a session that has not expired; *retired* when that was
-//! removed or renewed less than [`RETIRED`](crate::RETIRED) ago; else there is *nothing*.
+//! A key is *live* if its entry is a session that is not expired. It is *retired* if the session was
+//! removed or renewed less than [`RETIRED`](crate::RETIRED) ago. Otherwise the key is *nothing*.
 //!
-//! - Only [`create`](Ledger::create) and [`renew`](Ledger::renew) bring a key to life. What was removed stays removed.
-//! - A revision is written over once. The second of two commits gets a conflict with the record of the first.
-//! - A lost reply does no harm: a commit or a renewal that finds its own revision is saved.
-//! - A loop that gives up is an error, never "done". Only what a store answered entitles to clean up; after an
-//!   error nothing is taken back.
+//! - Only [`create`](Ledger::create) and [`renew`](Ledger::renew) make a key live. A removed session stays removed.
+//! - A revision is overwritten once (compare-and-swap). The second of two commits gets a conflict, with the record of
+//!   the first.
+//! - A lost reply does no harm: a commit or a renewal that finds its own revision counts as saved.
+//! - A loop that gives up returns an error, and never success. Only after an answer of the store is anything cleaned
+//!   up. After an error nothing is taken back.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
@@ -24,23 +25,23 @@ use super::lease::{self, Lease};
 use crate::clock::Timestamp;
 use crate::record::{Handle, Head, Key, Record, Revision, Summary, UserKey};
 
-/// How many renewals are followed from one key: more than one visitor makes while a tombstone is kept. A
-/// circle of tombstones, which nobody makes, has an end, too.
+/// The number of renewals that are followed from one key. It is more than one visitor makes while a tombstone is
+/// kept. The limit also ends a search in a circle of tombstones, which nobody makes.
 pub(crate) const RENEWALS: usize = 10_000;
 
-/// How many sessions of a user are ended or looked up at once.
+/// The number of a user's sessions that are ended at once.
 pub(crate) const AT_ONCE: usize = 128;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// What a [`Ledger::load`] finds.
+/// The result of a [`Ledger::load`].
 #[derive(Clone, Debug)]
 pub(crate) enum Loaded {
-    /// A live record.
+    /// A live session.
     Live(Record),
-    /// The session was removed or got a new id a moment ago.
+    /// The session was removed or got a new id less than [`RETIRED`](crate::RETIRED) ago.
     Retired,
-    /// Nothing, or nothing any more.
+    /// No session, or no session any more.
     Nothing,
 }
 
@@ -54,19 +55,19 @@ impl Loaded {
     }
 }
 
-/// The end of a [`Ledger::commit`] or [`Ledger::renew`].
+/// The result of a [`Ledger::commit`] or [`Ledger::renew`].
 #[derive(Clone, Debug)]
 pub(crate) enum Commit {
     /// The record is written.
     Saved,
-    /// Somebody else committed meanwhile; this is their record.
+    /// Another request committed meanwhile. This is its record.
     Conflict(Record),
-    /// The session is not live any more; nothing was written.
+    /// The session is not live any more. Nothing was written.
     Gone,
 }
 
 impl Commit {
-    /// What a swap comes to that was to write the revision `own`.
+    /// Returns the result of a commit from the swap that tried to write the revision `own`.
     fn of(swap: Swap, own: Revision, now: Timestamp) -> Self {
         match swap {
             Swap::Done => Self::Saved,
@@ -79,7 +80,7 @@ impl Commit {
     }
 }
 
-/// A live session of a user, as far as a list tells of it.
+/// A live session of a user, without its body.
 #[derive(Clone, Debug)]
 pub(crate) struct Listing {
     #[cfg(any(test, fuzzing, feature = "testing"))]
@@ -91,17 +92,17 @@ pub(crate) struct Listing {
 /// The live sessions of a user.
 #[derive(Clone, Debug)]
 pub(crate) struct UserSessions {
-    /// Each once, in no order.
+    /// The sessions, each once, in any order.
     pub(crate) listings: Vec<Listing>,
     /// False if some may be missing.
     pub(crate) whole: bool,
 }
 
-/// What is on the list of a user.
+/// The sessions on the list of a user.
 pub(crate) struct OnList {
-    /// The keys under which they are, or which lead to them.
+    /// The keys of the sessions that are meant, or keys that lead to them.
     pub(crate) keys: Vec<Key>,
-    /// The names of all sessions on the list.
+    /// The handles of all live or expired sessions on the list.
     pub(crate) handles: HashSet<Handle>,
     /// False if some may be missing.
     pub(crate) whole: bool,
@@ -110,9 +111,9 @@ pub(crate) struct OnList {
 /// The rules of sessions over a store.
 pub(crate) struct Ledger {
     store: Arc<dyn Store>,
-    /// See [`waits`](Self::waits).
+    /// True if the last load had to wait: see [`waits`](Self::waits).
     waits: AtomicBool,
-    /// Where the next sweep begins.
+    /// The place where the next sweep begins.
     swept: Mutex<Cursor>,
 }
 
@@ -129,12 +130,13 @@ impl Ledger {
         self.store.in_process()
     }
 
-    /// True if the last load had to wait for the store: then the next one is not tried at once.
+    /// True if the last load had to wait for the store. The next one is then not tried with
+    /// [`load_now`](Self::load_now).
     pub(crate) fn waits(&self) -> bool {
         self.waits.load(Ordering::Relaxed)
     }
 
-    /// Loads what can be loaded without waiting; `None` if it takes [`load`](Self::load).
+    /// Loads a session if this needs no waiting; `None` if it needs [`load`](Self::load).
     pub(crate) fn load_now(&self, key: Key, now: Timestamp) -> Option<Result<Loaded, StoreError>> {
         match self.store.load(key) {
             Answer::Now(answer) => Some(answer.map(|entry| Loaded::of(entry, now))),
@@ -145,7 +147,8 @@ impl Ledger {
         }
     }
 
-    // The store is asked before the future is made, which so has its answer in it and not the record.
+    // Some of the methods below are not `async`: they ask the store before they make the future. So the future holds
+    // the store's answer, and not the record.
 
     pub(crate) fn load(
         &self,
@@ -158,8 +161,8 @@ impl Ledger {
         async move { Ok(Loaded::of(answer.await?, now)) }
     }
 
-    /// Writes the first record under a key; false if the key is known already, be it live, expired or
-    /// retired. No key is ever shared.
+    /// Writes the first record under a key. False if the key has an entry already: live, expired or
+    /// retired. Two sessions never share a key.
     pub(crate) fn create(
         &self,
         key: Key,
@@ -186,15 +189,16 @@ impl Ledger {
         async move { Ok(Commit::of(swap.await?, own, now)) }
     }
 
-    /// Moves `expires` and `seen` to those of `head`, if the session is live and at its revision.
+    /// Sets `expires` and `seen` to those of `head`, if the session is live and at the revision of `head`.
     pub(crate) fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
         self.store.touch(key, head, now)
     }
 
-    /// Moves a session to a new key, which nobody else knows yet, and retires the old one.
+    /// Moves a session to a new key, which nobody else knows yet, and retires the old key.
     ///
     /// # Errors
-    /// [`StoreError::Taken`], and never `Gone`: the old session may be live.
+    /// [`StoreError::Taken`] if the new key has another entry. This is not `Gone`, because the old session may be
+    /// live.
     pub(crate) fn renew(
         &self,
         old: Key,
@@ -208,13 +212,13 @@ impl Ledger {
         async move {
             match swap.await {
                 Ok(Swap::Done) => Ok(Commit::Saved),
-                // Boxed, for it is rare and large.
+                // Boxed, because it is rare and large.
                 other => Box::pin(self.not_renewed(other, old, new, own, now)).await,
             }
         }
     }
 
-    /// What a renewal comes to that was not simply done.
+    /// Returns the result of a renewal whose swap failed or found another entry.
     async fn not_renewed(
         &self,
         swap: Result<Swap, StoreError>,
@@ -224,7 +228,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Commit, StoreError> {
         let swap = match swap {
-            // It may have been done, and then the visitor would be left with a dead cookie.
+            // The renewal may have been done all the same. An error would then leave the visitor with a dead cookie.
             Err(error) if !matches!(error, StoreError::Taken) => {
                 return match self.store.load(old).await {
                     Ok(found) if is_renewed_to(found.as_ref(), new) => Ok(Commit::Saved),
@@ -235,7 +239,8 @@ impl Ledger {
         };
         match swap {
             Swap::Found(found) if is_renewed_to(found.as_ref(), new) => Ok(Commit::Saved),
-            // A clock that is behind must not bring it back beside the session that a login now begins.
+            // The session has expired. Without a tombstone, a process whose clock is behind could revive it beside the
+            // session that a login now begins.
             Swap::Found(Some(Entry::Live(found))) if !found.head.is_live(now) => {
                 let removed = Entry::removed(now);
                 match self
@@ -251,9 +256,9 @@ impl Ledger {
         }
     }
 
-    /// Ends the session under a key, or the one that it was renewed to; true if it was live.
+    /// Ends the session under a key, or the session that it was renewed to. True if it was live.
     ///
-    /// An expired one gets a tombstone, too: a clock that is set back must not revive it.
+    /// An expired session gets a tombstone, too: a clock that is set back must not revive it.
     pub(crate) async fn remove(&self, key: Key, now: Timestamp) -> Result<bool, StoreError> {
         let Some(head) = self.end(key, None, now).await? else {
             return Ok(false);
@@ -264,8 +269,8 @@ impl Ledger {
         Ok(head.is_live(now))
     }
 
-    /// Ends what a renewal left behind that stopped half way: nobody has its id, and with its twin alive it
-    /// is on no list that is shown.
+    /// Ends the twin of a session, left behind by a renewal that stopped half way. Nobody has the twin's id, and a
+    /// list shows the two as one session.
     async fn end_twins(
         &self,
         user: UserKey,
@@ -280,7 +285,7 @@ impl Ledger {
         self.end_all(&listed.keys, whose, now, &mut 0).await
     }
 
-    /// Ends the session under a key, or the one that it was renewed to, if it is meant; returns its
+    /// Ends the session under a key, or the session that it was renewed to, if `whose` includes it. Returns its
     /// head.
     async fn end(
         &self,
@@ -298,11 +303,11 @@ impl Ledger {
         Err(StoreError::Endless(RENEWALS))
     }
 
-    /// Ends those sessions under `keys` that are meant: all that can be ended, and then the first
-    /// error is told. Adds to `ended` how many live ones there were.
+    /// Ends the sessions under `keys` that `whose` includes, and adds the number of live ones to `ended`. After an
+    /// error it still tries all the others, and then returns the first error.
     ///
-    /// In each case it is looked at in the same step whose session it is: one that is renewed meanwhile does
-    /// not slip through, and one that has become another user's is not touched.
+    /// The store checks the session's user in the same step as it ends the session. So a session that is renewed
+    /// meanwhile is not missed, and a session that now belongs to another user is not touched.
     pub(crate) async fn end_all(
         &self,
         keys: &[Key],
@@ -326,7 +331,7 @@ impl Ledger {
         result
     }
 
-    /// The sessions on the list of a user that are meant.
+    /// Reads the list of a user, and returns the keys of the sessions that `whose` includes.
     pub(crate) async fn on_list(&self, whose: Whose<'_>) -> Result<OnList, StoreError> {
         let listed = self.store.list(whose.users).await?;
         let there: HashSet<Key> = listed.entries.iter().map(|&(key, _)| key).collect();
@@ -336,12 +341,13 @@ impl Ledger {
             match entry {
                 Entry::Live(record) => {
                     handles.insert(record.head.handle);
-                    // A key has one session, and that one handle, whoever logs in.
+                    // A key has one session, and a session keeps its handle when a user logs in. So the handle that was
+                    // read is still right when the session is ended.
                     if whose.which.includes(record.head.handle) {
                         keys.push(*key);
                     }
                 }
-                // One that is on the list, too, is looked at there.
+                // A successor that is also on the list is looked at there.
                 Entry::Ended { successor, .. } => {
                     if successor.is_some_and(|successor| !there.contains(&successor)) {
                         keys.push(*key);
@@ -356,7 +362,8 @@ impl Ledger {
         })
     }
 
-    /// The keys of a user's sessions among about `budget` entries from a place on, and where to go on.
+    /// Scans about `budget` entries from a place on. Returns the keys of a user's sessions among them, and the place
+    /// where the next call goes on.
     pub(crate) async fn scan_for(
         &self,
         whose: Whose<'_>,
@@ -364,8 +371,8 @@ impl Ledger {
         budget: usize,
     ) -> Result<(Vec<Key>, Option<Cursor>), StoreError> {
         let Scanned { entries, next } = self.store.scan(from, budget).await?;
-        // A session that is renewed meanwhile may be seen neither under its old key, which leads to it, nor under
-        // the new one.
+        // A scan may miss a session that is renewed meanwhile: its old key has only a tombstone, and the place of its
+        // new key may have been passed. The tombstone leads to the session, so its key counts, too.
         let meant = |entry: &Entry| match entry {
             Entry::Live(record) => whose.includes(&record.head),
             Entry::Ended { successor, .. } => successor.is_some(),
@@ -377,7 +384,7 @@ impl Ledger {
         Ok((keys.collect(), next))
     }
 
-    /// The live sessions of a user.
+    /// Returns the live sessions of a user.
     pub(crate) async fn sessions_of(
         &self,
         users: &[UserKey],
@@ -387,7 +394,7 @@ impl Ledger {
         let is_live = |entry: &Entry| entry.head().is_some_and(|head| head.is_live(now));
         let live = listed.entries.iter().filter(|(_, entry)| is_live(entry));
         let live: HashSet<Key> = live.map(|&(key, _)| key).collect();
-        // The new key of a session that is renewed meanwhile may not be on the list that was read.
+        // If a session is renewed meanwhile, its new key may be missing on the list that was read.
         let mut followed = FuturesUnordered::<Boxed<'_, Option<(Key, Record)>>>::new();
         let mut found = Vec::new();
         for (key, entry) in listed.entries {
@@ -425,7 +432,7 @@ impl Ledger {
         })
     }
 
-    /// The session that one was renewed to, through as many renewals as there were.
+    /// Returns the session that a session was renewed to, through any number of renewals up to [`RENEWALS`].
     async fn follow(&self, mut key: Key) -> Result<Option<(Key, Record)>, StoreError> {
         for _ in 0..=RENEWALS {
             match self.store.load(key).await? {
@@ -451,7 +458,7 @@ impl Ledger {
     /// Sweeps about `budget` entries, from where the last call stopped.
     pub(crate) async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept, StoreError> {
         let from = std::mem::take(&mut *self.cursor());
-        // After an error the next one begins anew.
+        // The cursor was taken out above, so after an error the next sweep starts from the beginning.
         let swept = self.store.sweep(from, now, budget).await?;
         self.cursor()
             .clone_from(&swept.next.clone().unwrap_or_default());

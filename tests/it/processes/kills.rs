@@ -299,9 +299,9 @@ fn files(directory: &Path) -> Vec<PathBuf> {
             vec![path]
         }
     });
-    // The mark that the lists of users are whole is no session's.
+    // The mark that the lists of users are whole is no session's, nor is the file that git reads.
     below
-        .filter(|path| !path.ends_with("users/.whole"))
+        .filter(|path| !path.ends_with("users/.whole") && !path.ends_with(".gitignore"))
         .collect()
 }
 

@@ -131,5 +131,6 @@ fn files(directory: &Path) -> [usize; 2] {
     // Beside them stands the mark that they are whole.
     let marks = usize::from(users.join(".whole").exists());
     let entries = count(&users);
-    [count(directory) - entries, entries - marks]
+    let for_git = usize::from(directory.join(".gitignore").exists());
+    [count(directory) - entries - for_git, entries - marks]
 }

@@ -1,19 +1,19 @@
-//! XXH64, which tells a whole slot from a torn one.
+//! XXH64, which tells a whole half from a torn one.
 //!
-//! It guards against tearing and not against attackers: bodies are sealed. It is a fixed standard, which a
-//! hasher of the standard library is not: what is on disk outlives the compiler.
+//! It guards against torn writes and not against attackers: bodies are sealed. It is a fixed standard. The hashers of the
+//! standard library are not, and what is on disk outlives a compiler.
 //! Specification: <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>, seed 0.
 
 use twox_hash::XxHash64;
 
-/// The XXH64 of `bytes` with seed 0.
+/// Returns the XXH64 of `bytes` with seed 0.
 pub(super) fn of(bytes: &[u8]) -> u64 {
     XxHash64::oneshot(0, bytes)
 }
 
 #[cfg(test)]
 mod tests {
-    /// As published with the reference implementation: what is on disk outlives the library that is used.
+    /// The values are those of the reference implementation: what is on disk outlives the library that is used.
     #[test]
     fn it_is_xxh64() {
         assert_eq!(super::of(b""), 0xEF46_DB37_51D8_E999);

@@ -1,6 +1,7 @@
-//! What is in a session's file, byte by byte.
+//! The format of a session's file, byte by byte.
 //!
-//! All numbers are little endian. `capacity` is the size of a slot, `C` for short.
+//! A file has a head and two *halves*, each with room for a whole record. A save writes the half that is not current.
+//! All numbers are little endian. The *capacity*, `C` for short, is the size of one half.
 //!
 //! | from | bytes | the head |
 //! |---|---|---|
@@ -8,7 +9,7 @@
 //! | 7 | 1 | the format of bodies and summaries, 1 |
 //! | 8 | 4 | capacity |
 //! | 12 | 4 | state: 1 live, 2 removed, 3 renewed |
-//! | 16 | 8 | removed or renewed when, in ms since 1970; else 0 |
+//! | 16 | 8 | the time at which it was removed or renewed, in ms since 1970; else 0 |
 //! | 24 | 16 | renewed: the key of the successor; else zeros |
 //! | 40 | 8 | checksum of bytes 0 to 40 |
 //! | **48** | | **the touch** |
@@ -16,35 +17,37 @@
 //! | 56 | 8 | the tag of the revision that was touched |
 //! | 64 | 8 | expires, in ms since 1970 |
 //! | 72 | 8 | checksum of bytes 48 to 72 |
-//! | **80** | C | **slot 0** |
-//! | **80 + C** | C | **slot 1** |
+//! | **80** | C | **half 0** |
+//! | **80 + C** | C | **half 1** |
 //!
-//! | from | bytes | a slot |
+//! | from | bytes | a half |
 //! |---|---|---|
 //! | 0 | 8 | checksum of all that follows, up to the end of the summary |
-//! | 8 | 68 | the record's head, as [`Head::to_bytes`] writes it; the number of its revision is 0 in a slot that was never written |
+//! | 8 | 68 | the record's head, as [`Head::to_bytes`] writes it; the number of its revision is 0 in a half that was never written |
 //! | 76 | 4 | length of the body |
 //! | 80 | 4 | length of the summary, 0 if there is none |
 //! | 84 | | the body, and behind it the summary |
 //!
 //! # Why a reader needs no lock
 //!
-//! The slot with the higher number is the record, and a save writes the other one. A reader gets
-//! all of the file with one `pread`. A slot that is being written meanwhile either reads as the
-//! higher number, and then its checksum is wrong and the reader asks again under the lock; or as
-//! the lower one, and then the other slot is taken, which is right: the save is not over. If so
-//! many saves fall into one `pread` that the slot read first is being written again, the other one
-//! holds a whole record that is newer than the `pread`. Which of the two is taken, it was current
-//! at some moment between the reader's beginning and its end.
+//! The half with the higher number is the current record, and a save writes the other half. A reader gets the whole file
+//! with one `pread`. There are three cases for a half that is being written meanwhile:
 //!
-//! Head and touch have checksums of their own for the same reason: a touch read half would make
-//! an expiry of long ago the valid one, a tombstone read half one of 1970.
+//! - It reads with the higher number. Then its checksum is wrong, and the reader asks again under the lock.
+//! - It reads with the lower number. Then the reader takes the other half, which is right: the save is not over.
+//! - So many saves fall into one `pread` that the half which was read first is being written again. Then the other half
+//!   holds a whole record that is newer than the beginning of the `pread`.
+//!
+//! In each case, the reader takes a record that was current at some moment between its beginning and its end.
+//!
+//! Head and touch have their own checksums for the same reason. A touch of which a part was read would make an old expiry
+//! valid, and a tombstone of which a part was read would be one of 1970.
 //!
 //! # The checksum, and what never changes
 //!
-//! The checksum is XXH64. All of this stays as it is in every version to come. Another format means that body
-//! and summary are written otherwise, or that there is more in them: so a server can list, end and sweep the
-//! session of a newer one, whose body it does not know and never writes over.
+//! The checksum is XXH64. These tables stay as they are in every later version. Another format number means that the body
+//! and the summary are written in another way, or that there is more in them. So an older server can list, end and sweep
+//! the session of a newer one. It does not know the body, and never writes over it.
 
 use super::checksum;
 use crate::clock::Timestamp;
@@ -59,52 +62,51 @@ const RENEWED: u32 = 3;
 
 /// The part of the head that a tombstone rewrites: all but the touch.
 pub(super) const STATE_LEN: usize = 48;
-/// Where the touch begins, and how long it is.
+/// The place of the touch, and its length.
 pub(super) const TOUCH_AT: u64 = 48;
 pub(super) const TOUCH_LEN: usize = 32;
-/// Where the slots begin.
+/// The place of the first half.
 pub(super) const HEAD_LEN: usize = 80;
-const SLOT_HEAD_LEN: usize = LENGTHS_AT + 8;
-/// Where the lengths of body and summary are in a slot.
+const HALF_HEAD_LEN: usize = LENGTHS_AT + 8;
+/// The place of the lengths of body and summary in a half.
 const LENGTHS_AT: usize = 8 + Head::LEN;
 
-/// A new file is at least so long: room for a body of 900 bytes, three times a usual one. Reading
-/// and writing it costs what half of it does, and a file system gives it 4 KiB anyway.
+/// The length of the shortest file. It has room for a body of 900 bytes, three times a usual one. To read and write it
+/// costs no more than 1 KiB would, and a file system gives it 4 KiB anyway.
 const SMALLEST: usize = 2048;
-/// Longer files are multiples of what a file system hands out.
+/// Longer files are multiples of a block of the file system.
 const BLOCK: usize = 4096;
-/// Body and summary may be so long. Far above what a session should be, far below what hurts to
-/// allocate.
+/// The longest body and summary, together. It is far more than a session should have, and little enough to allocate.
 pub(super) const LONGEST_BODY: usize = 64 << 20;
 
-/// Whether a session is live, or what it left behind.
+/// The state of a session: live, or ended with a tombstone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum FileState {
     Live,
     Tombstone(Tombstone),
 }
 
-/// That a session was removed, or renewed under another key.
+/// The mark of a session that was removed, or renewed under another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tombstone {
     pub(super) at: Timestamp,
     pub(super) successor: Option<Key>,
 }
 
-/// Where a record is in its file, and its parts.
+/// A record that was read from its file, with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Live<'b> {
-    pub(super) slot: usize,
+pub(super) struct LiveRecord<'b> {
+    pub(super) half: usize,
     pub(super) capacity: u32,
-    /// Whether this program knows what is in body and summary.
+    /// True if this version knows the format of body and summary.
     pub(super) is_known: bool,
-    /// As the slot has it, or as it was touched since.
+    /// The head in the half, with the times of a later touch.
     pub(super) head: Head,
     pub(super) summary: &'b [u8],
     pub(super) body: &'b [u8],
 }
 
-impl Live<'_> {
+impl LiveRecord<'_> {
     pub(super) fn record(&self) -> Record {
         let body = match self.is_known {
             true => Body::from_bytes(self.body),
@@ -116,7 +118,7 @@ impl Live<'_> {
         }
     }
 
-    /// The record as a list has it.
+    /// The record without its body, as lists show it.
     pub(super) fn without_body(&self) -> Record {
         let has_summary = self.is_known && !self.summary.is_empty();
         Record {
@@ -127,28 +129,28 @@ impl Live<'_> {
     }
 }
 
-/// What the bytes of a file say.
+/// The content of a file.
 #[derive(Clone, Debug)]
 pub(super) enum Content<'b> {
-    Live(Live<'b>),
+    Live(LiveRecord<'b>),
     Tombstone(Tombstone),
-    /// Created, and not yet written.
+    /// The file was created, and is not yet written.
     Empty,
-    /// Torn: by a write that goes on, if it was read without the lock; for good, if with it.
+    /// The file is torn. If it was read without the lock, a write may be going on; if with it, it stays torn.
     Doubtful,
 }
 
-/// How the bytes were read.
+/// The way in which the bytes were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Read {
-    /// Perhaps while somebody wrote: what does not fit together is doubtful.
+pub(super) enum ReadMode {
+    /// Without the lock, perhaps during a write. What does not fit together is doubtful.
     Freely,
-    /// With the lock held: a torn slot or touch is one that nobody was told is saved, so the
-    /// other slot stands in, or the expiry in the slot.
+    /// With the lock. A torn half or touch was never answered with *saved*, so the other half counts, or the expiry in
+    /// the half.
     UnderLock,
 }
 
-/// How many bytes of a record a slot has beside its head.
+/// Returns the length of a record's body and summary.
 pub(super) fn payload_len(record: &Record) -> usize {
     record.body.as_bytes().len() + summary_of(record).len()
 }
@@ -157,9 +159,9 @@ fn summary_of(record: &Record) -> &[u8] {
     record.summary.as_ref().map_or(&[], Summary::as_bytes)
 }
 
-/// The capacity for a body and a summary of `len` bytes and half as much to grow into.
+/// Returns the capacity for a body and a summary of `len` bytes, with half as much again to grow into.
 pub(super) fn capacity_for(len: usize) -> u32 {
-    let wanted = HEAD_LEN + 2 * (SLOT_HEAD_LEN + len + len / 2);
+    let wanted = HEAD_LEN + 2 * (HALF_HEAD_LEN + len + len / 2);
     let file = if wanted <= SMALLEST {
         SMALLEST
     } else {
@@ -168,10 +170,10 @@ pub(super) fn capacity_for(len: usize) -> u32 {
     u32::try_from((file - HEAD_LEN) / 2).unwrap_or(u32::MAX)
 }
 
-/// The capacity of the file that takes the place of one with a capacity of `old`.
+/// Returns the capacity of the file that takes the place of one with the capacity `old`.
 pub(super) fn capacity_after(old: u32, len: usize) -> u32 {
     let capacity = capacity_for(len);
-    // Elsewhere a file that was replaced is known by its length, which must not come back.
+    // On systems other than Unix, files are told apart by their length, so no length may come back.
     if cfg!(unix) || capacity > old {
         capacity
     } else {
@@ -179,52 +181,52 @@ pub(super) fn capacity_after(old: u32, len: usize) -> u32 {
     }
 }
 
-/// Whether a payload of `len` bytes belongs into another file: one that it fits into, or one that
-/// is not so much too large that reading it is a waste.
+/// Answers whether a payload of `len` bytes needs another file: it does not fit into this one, or this one is so large
+/// that reading it is a waste.
 pub(super) fn wants_other_file(capacity: u32, len: usize) -> bool {
-    let outgrown = SLOT_HEAD_LEN + len > capacity as usize;
+    let outgrown = HALF_HEAD_LEN + len > capacity as usize;
     let may_shrink = cfg!(unix) && capacity as usize > 16 * BLOCK;
     outgrown || (may_shrink && capacity_for(len) < capacity / 8)
 }
 
-/// How long a file with slots of `capacity` is.
+/// Returns the length of a file with halves of `capacity`.
 pub(super) fn file_len(capacity: u32) -> usize {
     HEAD_LEN + 2 * capacity as usize
 }
 
-/// Where a slot begins.
-pub(super) fn slot_at(capacity: u32, slot: usize) -> u64 {
-    HEAD_LEN as u64 + u64::from(capacity) * slot as u64
+/// Returns the place of a half.
+pub(super) fn half_at(capacity: u32, half: usize) -> u64 {
+    HEAD_LEN as u64 + u64::from(capacity) * half as u64
 }
 
-/// How many bytes a slot with a payload of `len` bytes takes up.
-pub(super) fn slot_len(len: usize) -> usize {
-    SLOT_HEAD_LEN + len
+/// Returns the number of bytes that are used of a half with a payload of `len` bytes.
+pub(super) fn half_len(len: usize) -> usize {
+    HALF_HEAD_LEN + len
 }
 
-/// How long the file should be, by its first bytes; `None` if they are not those of a session.
+/// Returns the length of the file that its first bytes tell. Answers `None` if they are not those of a session.
 pub(super) fn len_by_head(bytes: &[u8]) -> Option<usize> {
     parse_start(bytes).map(|start| file_len(start.capacity))
 }
 
-/// A whole new file, written into zeroed bytes of its length.
+/// Writes a whole new file into zeroed bytes of its length.
 pub(super) fn write_file(record: &Record, capacity: u32, file: &mut [u8]) {
-    file[..STATE_LEN].copy_from_slice(&state(capacity, State::Live));
-    // A touch from the start: so one whose checksum is wrong is always one being written.
+    file[..STATE_LEN].copy_from_slice(&state(capacity, FileState::Live));
+    // A new file has a touch. So a touch with a wrong checksum is always one that is being written.
     file[STATE_LEN..HEAD_LEN].copy_from_slice(&touch(&record.head));
-    write_slot(record, &mut file[HEAD_LEN..]);
+    write_half(record, &mut file[HEAD_LEN..]);
 }
 
-/// The first [`STATE_LEN`] bytes.
-pub(super) fn state(capacity: u32, state: State) -> [u8; STATE_LEN] {
+/// Returns the first [`STATE_LEN`] bytes.
+pub(super) fn state(capacity: u32, state: FileState) -> [u8; STATE_LEN] {
     let mut bytes = [0; STATE_LEN];
     let (word, at, successor) = match state {
-        State::Live => (LIVE, Timestamp::default(), None),
-        State::Tombstone(Tombstone {
+        FileState::Live => (LIVE, Timestamp::default(), None),
+        FileState::Tombstone(Tombstone {
             at,
             successor: None,
         }) => (REMOVED, at, None),
-        State::Tombstone(Tombstone { at, successor }) => (RENEWED, at, successor),
+        FileState::Tombstone(Tombstone { at, successor }) => (RENEWED, at, successor),
     };
     bytes[..7].copy_from_slice(MAGIC);
     bytes[7] = FORMAT;
@@ -237,7 +239,7 @@ pub(super) fn state(capacity: u32, state: State) -> [u8; STATE_LEN] {
     bytes
 }
 
-/// The [`TOUCH_LEN`] bytes at [`TOUCH_AT`].
+/// Returns the [`TOUCH_LEN`] bytes at [`TOUCH_AT`].
 pub(super) fn touch(head: &Head) -> [u8; TOUCH_LEN] {
     let mut bytes = [0; TOUCH_LEN];
     bytes[..8].copy_from_slice(&head.seen.as_millis().to_le_bytes());
@@ -248,29 +250,29 @@ pub(super) fn touch(head: &Head) -> [u8; TOUCH_LEN] {
     bytes
 }
 
-/// A slot, into at least [`slot_len`] bytes.
-pub(super) fn write_slot(record: &Record, slot: &mut [u8]) {
+/// Writes a half into at least [`half_len`] bytes.
+pub(super) fn write_half(record: &Record, half: &mut [u8]) {
     let (body, summary) = (record.body.as_bytes(), summary_of(record));
-    let slot = &mut slot[..slot_len(body.len() + summary.len())];
-    slot[8..LENGTHS_AT].copy_from_slice(&record.head.to_bytes());
-    // Whoever calls has checked it against `LONGEST_BODY`.
-    slot[LENGTHS_AT..LENGTHS_AT + 4].copy_from_slice(&(body.len() as u32).to_le_bytes());
-    slot[LENGTHS_AT + 4..SLOT_HEAD_LEN].copy_from_slice(&(summary.len() as u32).to_le_bytes());
-    let (for_body, for_summary) = slot[SLOT_HEAD_LEN..].split_at_mut(body.len());
+    let half = &mut half[..half_len(body.len() + summary.len())];
+    half[8..LENGTHS_AT].copy_from_slice(&record.head.to_bytes());
+    // The caller has checked it against `LONGEST_BODY`.
+    half[LENGTHS_AT..LENGTHS_AT + 4].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    half[LENGTHS_AT + 4..HALF_HEAD_LEN].copy_from_slice(&(summary.len() as u32).to_le_bytes());
+    let (for_body, for_summary) = half[HALF_HEAD_LEN..].split_at_mut(body.len());
     for_body.copy_from_slice(body);
     for_summary.copy_from_slice(summary);
-    let sum = checksum::of(&slot[8..]);
-    slot[..8].copy_from_slice(&sum.to_le_bytes());
+    let sum = checksum::of(&half[8..]);
+    half[..8].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// What `bytes`, a file from its beginning, say.
-pub(super) fn read(bytes: &[u8], how: Read) -> Content<'_> {
+/// Reads the content of a file from its bytes.
+pub(super) fn read(bytes: &[u8], how: ReadMode) -> Content<'_> {
     if bytes.is_empty() {
         return Content::Empty;
     }
     match parse_start(bytes) {
-        Some(Start {
-            state: State::Tombstone(tombstone),
+        Some(FileStart {
+            state: FileState::Tombstone(tombstone),
             ..
         }) => Content::Tombstone(tombstone),
         Some(start) => read_live(bytes, &start, how).map_or(Content::Doubtful, Content::Live),
@@ -278,14 +280,14 @@ pub(super) fn read(bytes: &[u8], how: Read) -> Content<'_> {
     }
 }
 
-/// What the first bytes of a file say.
-struct Start {
+/// The first bytes of a file.
+struct FileStart {
     format: u8,
     capacity: u32,
-    state: State,
+    state: FileState,
 }
 
-fn parse_start(bytes: &[u8]) -> Option<Start> {
+fn parse_start(bytes: &[u8]) -> Option<FileStart> {
     let bytes = bytes.first_chunk::<STATE_LEN>()?;
     if bytes[..7] != MAGIC[..] || u64_at(bytes, 40) != checksum::of(&bytes[..40]) {
         return None;
@@ -298,39 +300,39 @@ fn parse_start(bytes: &[u8]) -> Option<Start> {
     let at = Timestamp::from_millis(u64_at(bytes, 16));
     let successor = Key(chunk_at(bytes, 24));
     let state = match u32_at(bytes, 12) {
-        LIVE => State::Live,
-        REMOVED => State::Tombstone(Tombstone {
+        LIVE => FileState::Live,
+        REMOVED => FileState::Tombstone(Tombstone {
             at,
             successor: None,
         }),
-        RENEWED => State::Tombstone(Tombstone {
+        RENEWED => FileState::Tombstone(Tombstone {
             at,
             successor: Some(successor),
         }),
         _ => return None,
     };
-    Some(Start {
+    Some(FileStart {
         format,
         capacity,
         state,
     })
 }
 
-fn read_live<'b>(bytes: &'b [u8], start: &Start, how: Read) -> Option<Live<'b>> {
-    let slots = [0, 1].map(|slot| {
+fn read_live<'b>(bytes: &'b [u8], start: &FileStart, how: ReadMode) -> Option<LiveRecord<'b>> {
+    let halves = [0, 1].map(|half| {
         bytes
-            .get(slot_at(start.capacity, slot) as usize..)
+            .get(half_at(start.capacity, half) as usize..)
             .unwrap_or_default()
     });
-    let numbers = slots.map(|slot| (slot.len() >= SLOT_HEAD_LEN).then(|| u64_at(slot, 8)));
+    let numbers = halves.map(|half| (half.len() >= HALF_HEAD_LEN).then(|| u64_at(half, 8)));
     let current = usize::from(numbers[1] > numbers[0]);
     let mut live = match how {
-        Read::Freely if numbers.contains(&None) => return None,
-        Read::Freely => read_slot(slots[current], start, current)?,
-        Read::UnderLock => {
+        ReadMode::Freely if numbers.contains(&None) => return None,
+        ReadMode::Freely => read_half(halves[current], start, current)?,
+        ReadMode::UnderLock => {
             let other = 1 - current;
-            read_slot(slots[current], start, current)
-                .or_else(|| read_slot(slots[other], start, other))?
+            read_half(halves[current], start, current)
+                .or_else(|| read_half(halves[other], start, other))?
         }
     };
     match read_touch(bytes) {
@@ -338,14 +340,14 @@ fn read_live<'b>(bytes: &'b [u8], start: &Start, how: Read) -> Option<Live<'b>> 
             (live.head.expires, live.head.seen) = (expires, seen);
         }
         Some(_) => {}
-        // Not the expiry in the slot, which is long over where touches keep a session alive.
-        None if how == Read::Freely => return None,
+        // The expiry in the half does not do: where touches keep a session alive, it is long over.
+        None if how == ReadMode::Freely => return None,
         None => {}
     }
     Some(live)
 }
 
-/// The visit, the tag and the expiry.
+/// Reads the last visit, the tag and the expiry from a touch.
 fn read_touch(bytes: &[u8]) -> Option<(Timestamp, u64, Timestamp)> {
     let touch = bytes.get(STATE_LEN..HEAD_LEN)?;
     let whole = u64_at(touch, 24) == checksum::of(&touch[..24]);
@@ -353,26 +355,26 @@ fn read_touch(bytes: &[u8]) -> Option<(Timestamp, u64, Timestamp)> {
     whole.then(|| (time(0), u64_at(touch, 8), time(16)))
 }
 
-fn read_slot<'b>(bytes: &'b [u8], start: &Start, slot: usize) -> Option<Live<'b>> {
-    let head = bytes.first_chunk::<SLOT_HEAD_LEN>()?;
+fn read_half<'b>(bytes: &'b [u8], start: &FileStart, half: usize) -> Option<LiveRecord<'b>> {
+    let head = bytes.first_chunk::<HALF_HEAD_LEN>()?;
     let [body_len, summary_len] = [0, 4].map(|at| u32_at(head, LENGTHS_AT + at) as usize);
-    let summary_at = SLOT_HEAD_LEN.checked_add(body_len)?;
+    let summary_at = HALF_HEAD_LEN.checked_add(body_len)?;
     let end = summary_at.checked_add(summary_len)?;
     if end > start.capacity as usize || u64_at(head, 8) == 0 {
         return None;
     }
     let bytes = bytes.get(..end)?;
-    (u64_at(bytes, 0) == checksum::of(&bytes[8..])).then(|| Live {
-        slot,
+    (u64_at(bytes, 0) == checksum::of(&bytes[8..])).then(|| LiveRecord {
+        half,
         capacity: start.capacity,
         is_known: start.format == FORMAT,
         head: Head::from_bytes(&chunk_at(head, 8)),
-        body: &bytes[SLOT_HEAD_LEN..summary_at],
+        body: &bytes[HALF_HEAD_LEN..summary_at],
         summary: &bytes[summary_at..],
     })
 }
 
-/// Panics beyond the end, so the caller has checked the length.
+/// Copies `N` bytes. It panics beyond the end, so the caller has checked the length.
 fn chunk_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut chunk = [0; N];
     chunk.copy_from_slice(&bytes[at..at + N]);

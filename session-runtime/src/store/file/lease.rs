@@ -1,10 +1,10 @@
-//! The lease of a session, for requests that go one after the other: an empty file, locked by who
-//! has it, and there for only as long.
+//! The lease of a session, for requests that go one after the other. It is an empty file, which its holder keeps
+//! locked and deletes at the end.
 //!
-//! Not the session's own file, which is locked for a write and no longer. Whoever has the lease
-//! deletes the file, under its lock; so whoever got the lock of a file that a name does not lead to
-//! any more has nothing. The lock of a process that was killed is given back by the kernel, and its
-//! file is the next one's, or the sweeper's.
+//! It is not the session's own file, which is locked only while it is written. The holder deletes the file while it has
+//! the lock. So a request that gets the lock of a file which has lost its name has no lease, and tries again. If a
+//! process is killed, the kernel gives back its lock; the next request uses the file that is left, or the sweeper
+//! deletes it.
 
 use std::fs::File;
 use std::io;
@@ -12,27 +12,28 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::dir::{self, Dir, For, Opened};
-use super::name::{LOCKS, Name};
-use super::session::ONCE;
+use super::dir::{self, Dir, For, Found};
+use super::file_name::{FileName, LOCKS};
+use super::files::Files;
+use super::locked_file::ONCE;
+use super::shared_dir::SharedDir;
 use super::stop::{Doing, Stop, Try};
-use super::{Files, Shared};
 use crate::record::Key;
 use crate::store::StoreError;
 
-/// How often in a row a file may be deleted while it is opened and locked.
+/// The number of times in a row that the file may be deleted while it is opened and locked.
 const ATTEMPTS: usize = 8;
 
-/// The file of a session's lock, locked.
+/// The lock file of a session, locked.
 pub(super) struct Locked {
     dir: Arc<Dir>,
-    name: Name,
+    name: FileName,
     _file: File,
 }
 
-/// Takes the lock of a session; `None` if somebody has it.
+/// Takes the lock of a session. Answers `None` if another request has it.
 pub(super) fn take(files: Files<'_>, key: Key) -> Try<Option<Locked>> {
-    let name = Name::lock(key);
+    let name = FileName::lock(key);
     for _ in 0..ATTEMPTS {
         let file = match files.dir.create_file(name.as_str()) {
             Ok(file) => file,
@@ -58,9 +59,9 @@ pub(super) fn take(files: Files<'_>, key: Key) -> Try<Option<Locked>> {
     Ok(None)
 }
 
-/// Deletes the file of a lock that nobody has, and answers whether it did.
+/// Deletes a lock file that nobody has locked. Answers `false` if it did not.
 pub(super) fn sweep(files: Files<'_>, key: Key) -> Try<bool> {
-    let name = Name::lock(key);
+    let name = FileName::lock(key);
     let Some(file) = open(files, &name)? else {
         return Ok(false);
     };
@@ -74,20 +75,20 @@ pub(super) fn sweep(files: Files<'_>, key: Key) -> Try<bool> {
     Ok(true)
 }
 
-fn open(files: Files<'_>, name: &Name) -> Try<Option<File>> {
+fn open(files: Files<'_>, name: &FileName) -> Try<Option<File>> {
     match files
         .dir
         .open_file(name.as_str(), For::Writing)
         .doing("opening a lock file")?
     {
-        Opened::File(file) => Ok(Some(file)),
-        Opened::Nothing => Ok(None),
-        Opened::Stranger(what) => Err(stranger(what)),
+        Found::File(file) => Ok(Some(file)),
+        Found::Nothing => Ok(None),
+        Found::Stranger(what) => Err(stranger(what)),
     }
 }
 
-/// The file, if it is one and still has its name.
-fn checked(files: Files<'_>, name: Name, file: File) -> Try<Option<Locked>> {
+/// Returns the file if it still has its name.
+fn checked(files: Files<'_>, name: FileName, file: File) -> Try<Option<Locked>> {
     let facts = files.dir.facts(&file).doing("looking at a lock file")?;
     if let Some(what) = facts.stranger {
         return Err(stranger(what));
@@ -103,7 +104,7 @@ fn checked(files: Files<'_>, name: Name, file: File) -> Try<Option<Locked>> {
     }))
 }
 
-/// No request may go on as if it had the lock: what is in its place is an error.
+/// Something else in the place of the file is an error: the request must not go on without a lock.
 fn stranger(what: &str) -> Stop {
     let text = format!("in the place of a lock file is {what}: delete it");
     Stop::Failed(StoreError::Io(io::Error::other(text)))
@@ -121,16 +122,15 @@ fn make_dir(files: Files<'_>) -> Try<()> {
 }
 
 impl Locked {
-    /// While the lock is held: it is closed behind this.
+    /// Deletes the file. The lock is held until then, and ends when this is dropped.
     fn delete(self) -> io::Result<()> {
         self.dir.remove_file(self.name.as_str())
     }
 }
 
-/// The lock of a session, given back when this is dropped: by whoever drops it, or by a thread that
-/// may block if the disk is slow.
+/// The lock of a session, given back when this is dropped. If the disk is slow, a thread that may block does it.
 pub(super) struct Leased {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SharedDir>,
     pub(super) locked: Option<Locked>,
 }
 
@@ -139,7 +139,7 @@ impl Drop for Leased {
         let Some(locked) = self.locked.take() else {
             return;
         };
-        // What cannot be deleted is what the sweeper finds; the lock ends all the same.
+        // If the file cannot be deleted, the sweeper does it later. The lock ends all the same.
         if !self.shared.pace.is_slow() {
             drop(self.shared.pace.of(|| locked.delete()));
         } else if let Ok(runtime) = Handle::try_current() {

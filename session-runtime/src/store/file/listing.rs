@@ -1,12 +1,13 @@
-//! The sessions of a user, and all there are: read one by one, without their bodies.
+//! The sessions of a user, and all sessions: read one by one, without their bodies.
 
 use super::buffer::Buffer;
+use super::file_name::{FileName, Named, WHOLE};
+use super::files::Files;
+use super::index;
 use super::layout::{Content, Tombstone};
-use super::name::{Name, Named, WHOLE};
+use super::locked_file::{LockedFile, ONCE, PATIENT, peek};
 use super::operations::ended;
-use super::session::{ONCE, PATIENT, Session, peek};
 use super::stop::{Doing, Stop, Try};
-use super::{Files, index};
 use crate::record::{Key, UserKey};
 use crate::store::{Cursor, Entry, Listed, Scanned};
 
@@ -18,13 +19,13 @@ pub(super) fn list(files: Files<'_>, users: &[UserKey]) -> Try<Listed> {
             entries.extend(look_up(files, key)?.map(|entry| (key, entry)));
         }
     }
-    // Behind the reading: whoever deletes lists by their age takes the mark first.
+    // After the reading: a program that deletes by age deletes the mark before any list.
     let mark = files.dir.identify(WHOLE);
     let whole = mark.doing("looking whether the lists are whole")?.is_some();
     Ok(Listed { entries, whole })
 }
 
-/// The sessions of some of the 256 directories.
+/// Reads the sessions in some of the 256 directories.
 pub(super) fn scan(files: Files<'_>, from: &Cursor, budget: usize) -> Try<Scanned> {
     const LISTING: &str = "listing a directory of the sessions";
     there(files)?;
@@ -36,7 +37,7 @@ pub(super) fn scan(files: Files<'_>, from: &Cursor, budget: usize) -> Try<Scanne
         }
         let names = files
             .dir
-            .list(Name::bucket(bucket).as_str())
+            .list(FileName::bucket(bucket).as_str())
             .doing(LISTING)?;
         for name in names.into_iter().flatten() {
             if let Some(Named::Session(key)) = Named::parse(&name.doing(LISTING)?) {
@@ -50,7 +51,7 @@ pub(super) fn scan(files: Files<'_>, from: &Cursor, budget: usize) -> Try<Scanne
     })
 }
 
-/// In a directory that was moved away there may be nothing, or what is nobody's any more.
+/// Stops if the directory was moved away: what is in it is no longer anybody's session.
 fn there(files: Files<'_>) -> Try<()> {
     match files.is_there()? {
         true => Ok(()),
@@ -72,7 +73,7 @@ fn look_up(files: Files<'_>, key: Key) -> Try<Option<Entry>> {
 
 /// Puts a session on the list of its user, if the record says so and the list lacks it.
 pub(super) fn heal(files: Files<'_>, user: UserKey, key: Key) -> Try<()> {
-    let entry = Name::user_session(user, key);
+    let entry = FileName::user_session(user, key);
     let found = files.dir.identify(entry.as_str());
     if found
         .doing("looking for an entry in a user's list")?
@@ -80,15 +81,16 @@ pub(super) fn heal(files: Files<'_>, user: UserKey, key: Key) -> Try<()> {
     {
         return Ok(());
     }
-    let session = Session::hold(files, key, PATIENT)?;
-    match session.content(&mut Buffer::take())? {
+    let locked = LockedFile::hold(files, key, PATIENT)?;
+    match locked.content(&mut Buffer::take())? {
         Content::Live(live) if live.head.user == Some(user) => Ok(index::add(files, user, key)?),
         _ => Ok(()),
     }
 }
 
-/// Removes an entry from a user's list if it is stale, and answers whether it did. That of a session that was
-/// renewed is not, as long as its tombstone is there.
+/// Removes an entry from a user's list if it is stale. Answers `true` if it did.
+///
+/// The entry of a session that was renewed is not stale as long as its tombstone is there.
 pub(super) fn unlist_if_stale(files: Files<'_>, user: UserKey, key: Key) -> Try<bool> {
     let is_stale = |content: &Content<'_>| match content {
         Content::Live(live) => live.head.user != Some(user),
@@ -101,16 +103,16 @@ pub(super) fn unlist_if_stale(files: Files<'_>, user: UserKey, key: Key) -> Try<
         Ok(true) | Err(Stop::Missing) => {}
         Err(stop) => return Err(stop),
     }
-    // Under the lock, since an entry is made under the lock a moment before the record says the same; and
-    // kept until the entry is gone.
-    let _session = match Session::hold(files, key, ONCE) {
-        Ok(session) => match session.content(&mut Buffer::take()) {
-            Ok(content) if is_stale(&content) => Some(session),
+    // Again under the lock, since an entry is made under the lock a moment before the record says the same. The lock
+    // is held until the entry is gone.
+    let _locked = match LockedFile::hold(files, key, ONCE) {
+        Ok(locked) => match locked.content(&mut Buffer::take()) {
+            Ok(content) if is_stale(&content) => Some(locked),
             Ok(_) => return Ok(false),
             Err(Stop::Missing) => None,
             Err(stop) => return Err(stop),
         },
-        // The file is made before the entry, and its key is never used again.
+        // No file, so the entry is stale: the file is made before it, and its key is never used again.
         Err(Stop::Missing) => None,
         Err(Stop::Busy) => return Ok(false),
         Err(stop) => return Err(stop),

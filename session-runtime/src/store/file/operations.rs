@@ -1,15 +1,19 @@
-//! What a store does, each once and without waiting; a lock that is held stops it.
+//! The operations of a store. Each is tried once and does not sleep; a lock that is held stops it.
 
 use std::fs::File;
 use std::io;
 
 use super::buffer::Buffer;
 use super::dir::write_at;
-use super::layout::{self, Content, State, Tombstone};
-use super::name::Name;
-use super::session::{ONCE, PATIENT, Place, Session, fill, lock, peek, sync_file, sync_names};
+use super::file_name::FileName;
+use super::files::Files;
+use super::index;
+use super::layout::{self, Content, FileState, Tombstone};
+use super::locked_file::{
+    LockedFile, ONCE, PATIENT, RecordPlace, fill, lock, peek, sync_file, sync_names,
+};
+use super::settings::Durability;
 use super::stop::{Doing, Stop, Try};
-use super::{Durability, Files, index};
 use crate::clock::Timestamp;
 use crate::record::{Head, Key, Record, Revision, UserKey};
 use crate::store::{Ending, Entry, Expected, StoreError, Swap};
@@ -18,7 +22,7 @@ pub(super) fn load(files: Files<'_>, key: Key) -> Try<Option<Entry>> {
     peek(files, key, |content| entry(&content))
 }
 
-/// The entry that a file says; nothing if it is being created.
+/// Returns the entry in a file. A file that is being created has no entry.
 fn entry(content: &Content<'_>) -> Option<Entry> {
     match content {
         Content::Live(live) => Some(Entry::Live(live.record())),
@@ -31,7 +35,7 @@ pub(super) fn ended(&Tombstone { at, successor }: &Tombstone) -> Entry {
     Entry::Ended { at, successor }
 }
 
-/// True for the session of a newer version: it may be ended, and is never written over.
+/// True for the session of a newer version. It may be ended, and is never written over.
 fn is_foreign(content: &Content<'_>) -> bool {
     matches!(content, Content::Live(live) if !live.is_known)
 }
@@ -63,18 +67,18 @@ pub(super) fn swap(
             },
         };
     }
-    let session = Session::hold(files, key, PATIENT)?;
+    let locked = LockedFile::hold(files, key, PATIENT)?;
     let mut buffer = Buffer::take();
-    let content = session.content(&mut buffer)?;
+    let content = locked.content(&mut buffer)?;
     let writes = matches!(new, Some(Entry::Live(_)));
     if !is_met(expected, &content, now) || (writes && is_foreign(&content)) {
         return Ok(Swap::Found(entry(&content)));
     }
     let (place, user) = match content {
-        Content::Live(live) => (Place::from(&live), live.head.user),
-        // What was a session: a name is never given to two files at once.
+        Content::Live(live) => (RecordPlace::from(&live), live.head.user),
+        // A tombstone, or a file that was never written. It is deleted first: no two files share a name.
         _ => {
-            session.delete()?;
+            locked.delete()?;
             return match new {
                 Some(new) => create(files, key, new.into()),
                 None => Ok(Swap::Done),
@@ -83,24 +87,24 @@ pub(super) fn swap(
     };
     match new {
         Some(Entry::Live(record)) => {
-            // The entry on the list of another user stays: whoever reads both lists misses nothing.
+            // The entry on the list of the old user stays. A request that reads both lists then misses nothing.
             if let Some(theirs) = record.head.user.filter(|_| record.head.user != user) {
                 index::add(files, theirs, key)?;
             }
-            if !session.write(place, record, &mut buffer)? {
+            if !locked.write(place, record, &mut buffer)? {
                 return Ok(Swap::Found(None));
             }
         }
         Some(&Entry::Ended { at, successor }) => {
-            session.bury(place, Tombstone { at, successor })?;
-            // First, or a power cut could leave a session that no list of its user's has.
-            session.sync()?;
+            locked.bury(place, Tombstone { at, successor })?;
+            // Before the entry goes: a power cut must not leave a live session that is on no list.
+            locked.sync()?;
             if successor.is_none() {
                 unlist(files, key, user);
             }
         }
         None => {
-            session.delete()?;
+            locked.delete()?;
             unlist(files, key, user);
         }
     }
@@ -113,7 +117,7 @@ fn unlist(files: Files<'_>, key: Key, user: Option<UserKey>) {
     }
 }
 
-/// What is put into a new file.
+/// The content of a new file.
 #[derive(Clone, Copy)]
 enum New<'e> {
     Session(&'e Record),
@@ -130,16 +134,16 @@ impl<'e> From<&'e Entry> for New<'e> {
 }
 
 fn create(files: Files<'_>, key: Key, new: New<'_>) -> Try<Swap> {
-    let name = Name::session(key);
+    let name = FileName::session(key);
     let Some(file) = create_file(files, key, &name)? else {
         return match load(files, key) {
             Ok(found) => Ok(Swap::Found(found)),
-            // It went a moment ago, and its key is not used again.
+            // It was deleted a moment ago, and its key is not used again.
             Err(Stop::Missing) => Ok(Swap::Found(None)),
             Err(stop) => Err(stop),
         };
     };
-    // With the file there and empty, and its lock held, so that the entry is not taken for stale.
+    // The file is there and empty, and its lock is held, so that nobody takes the new entry for stale.
     let written = fill_new(files, key, &file, new);
     if written.is_err() {
         let _ = files.dir.remove_file(name.as_str());
@@ -151,19 +155,19 @@ fn create(files: Files<'_>, key: Key, new: New<'_>) -> Try<Swap> {
 }
 
 fn fill_new(files: Files<'_>, key: Key, file: &File, new: New<'_>) -> Try<()> {
-    // Free, but for a sweeper that looks at it this moment.
+    // Only the sweeper can hold this lock, for a moment.
     lock(file, PATIENT)?;
     match new {
         New::Session(record) => {
             if let Some(user) = record.head.user {
                 index::add(files, user, key)?;
             }
-            // Of a size that leaves room to grow.
+            // The file gets room to grow.
             let capacity = layout::capacity_for(layout::payload_len(record));
             fill(files, file, record, capacity, &mut Buffer::take())?;
         }
         New::Tombstone(tombstone) => {
-            let state = layout::state(layout::capacity_for(0), State::Tombstone(tombstone));
+            let state = layout::state(layout::capacity_for(0), FileState::Tombstone(tombstone));
             write_at(file, &state, 0).doing("writing a new tombstone")?;
             sync_file(files, file)?;
         }
@@ -171,11 +175,11 @@ fn fill_new(files: Files<'_>, key: Key, file: &File, new: New<'_>) -> Try<()> {
     Ok(sync_names(files, key)?)
 }
 
-/// `None` if there is one.
-fn create_file(files: Files<'_>, key: Key, name: &Name) -> Try<Option<File>> {
+/// Creates the file of a session. Answers `None` if there is one.
+fn create_file(files: Files<'_>, key: Key, name: &FileName) -> Try<Option<File>> {
     let mut result = files.dir.create_file(name.as_str());
     if matches!(&result, Err(error) if error.kind() == io::ErrorKind::NotFound) {
-        match files.dir.make_dir(Name::bucket_of(key).as_str()) {
+        match files.dir.make_dir(FileName::bucket_of(key).as_str()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Stop::Missing),
             Ok(true) if files.durability == Durability::Disk => files.dir.sync("."),
             made => made.map(drop),
@@ -190,18 +194,18 @@ fn create_file(files: Files<'_>, key: Key, name: &Name) -> Try<Option<File>> {
     }
 }
 
-/// A lock that is held is not waited for: its holder commits or removes, and either leaves
-/// nothing for a touch to do; or touches, and this moves the expiry by no more than a window.
+/// Writes a later expiry. A lock that is held is not waited for: its holder commits, removes or touches. After the first
+/// two there is nothing to do, and after a touch the expiry differs by less than the time between two touches.
 pub(super) fn touch(files: Files<'_>, key: Key, head: &Head, now: Timestamp) -> Try<()> {
-    let session = match Session::hold(files, key, ONCE) {
+    let locked = match LockedFile::hold(files, key, ONCE) {
         Err(Stop::Busy) => return Ok(()),
         result => result?,
     };
     let mut buffer = Buffer::take();
-    let content = session.content(&mut buffer)?;
+    let content = locked.content(&mut buffer)?;
     if is_met(Expected::At(head.revision), &content, now) && !is_foreign(&content) {
-        session.touch(head)?;
-        // Where somebody has deleted the list, visits make it whole again.
+        locked.touch(head)?;
+        // If somebody has deleted the list, visits put their sessions back.
         if let Some(user) = head.user {
             index::add(files, user, key)?;
         }
@@ -209,7 +213,7 @@ pub(super) fn touch(files: Files<'_>, key: Key, head: &Head, now: Timestamp) -> 
     Ok(())
 }
 
-/// The old key is locked first, so that a renewal which is refused creates nothing.
+/// Gives a session another key. The old one is locked first, so that a renewal which is refused creates nothing.
 pub(super) fn renew(
     files: Files<'_>,
     old: Key,
@@ -219,19 +223,19 @@ pub(super) fn renew(
     now: Timestamp,
 ) -> Try<Swap> {
     check(record)?;
-    let session = Session::hold(files, old, PATIENT)?;
+    let locked = LockedFile::hold(files, old, PATIENT)?;
     let mut buffer = Buffer::take();
-    let place = match session.content(&mut buffer)? {
+    let place = match locked.content(&mut buffer)? {
         Content::Live(live)
             if live.is_known && Expected::At(over).is_met_by_head(&live.head, now) =>
         {
-            Place::from(&live)
+            RecordPlace::from(&live)
         }
         content => return Ok(Swap::Found(entry(&content))),
     };
     match create(files, new, New::Session(record))? {
         Swap::Done => {}
-        // Left by this very renewal, which was stopped here.
+        // This very renewal was tried before, and stopped here.
         Swap::Found(Some(Entry::Live(left))) if left.head.revision == record.head.revision => {}
         Swap::Found(_) => return Err(StoreError::Taken.into()),
     }
@@ -239,14 +243,14 @@ pub(super) fn renew(
         at: now,
         successor: Some(new),
     };
-    if let Err(error) = session.bury(place, tombstone) {
-        let _ = files.dir.remove_file(Name::session(new).as_str());
+    if let Err(error) = locked.bury(place, tombstone) {
+        let _ = files.dir.remove_file(FileName::session(new).as_str());
         unlist(files, new, record.head.user);
         return Err(error.into());
     }
-    // From here on the new one is the session, so an error does not take it back. The old one stays on the list
-    // until its tombstone goes: whoever reads the list meanwhile may see no other.
-    session.sync()?;
+    // From here on the new file is the session, so an error does not take it back. The old entry stays on the list
+    // until the tombstone goes: a request that is reading the list may not see the new one.
+    locked.sync()?;
     Ok(Swap::Done)
 }
 
@@ -256,10 +260,10 @@ pub(super) fn end(
     goes: impl Fn(&Head) -> bool,
     now: Timestamp,
 ) -> Try<Ending> {
-    let session = Session::hold(files, key, PATIENT)?;
+    let locked = LockedFile::hold(files, key, PATIENT)?;
     let mut buffer = Buffer::take();
-    let (place, head) = match session.content(&mut buffer)? {
-        Content::Live(live) if goes(&live.head) => (Place::from(&live), live.head),
+    let (place, head) = match locked.content(&mut buffer)? {
+        Content::Live(live) if goes(&live.head) => (RecordPlace::from(&live), live.head),
         Content::Tombstone(Tombstone {
             successor: Some(successor),
             ..
@@ -270,9 +274,9 @@ pub(super) fn end(
         at: now,
         successor: None,
     };
-    session.bury(place, tombstone)?;
-    // First, or a power cut could leave a session that no list of its user's has.
-    session.sync()?;
+    locked.bury(place, tombstone)?;
+    // Before the entry goes: a power cut must not leave a live session that is on no list.
+    locked.sync()?;
     unlist(files, key, head.user);
     Ok(Ending::Ended(head))
 }

@@ -1,4 +1,4 @@
-//! How fast the disk is, and so who waits for it.
+//! The speed of the disk, which decides on which thread an operation waits for it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -7,18 +7,18 @@ use tokio::task::JoinHandle;
 
 use crate::store::StoreError;
 
-/// What an operation may take, that takes some microseconds while the disk keeps up. A thread that
-/// has to wait for a core seems as slow, but to move away costs little and does not last.
+/// The time that an operation may take. On a disk that keeps up it takes some microseconds. A thread that waits for a
+/// core looks as slow, but to use another thread for a while costs little.
 pub(super) const FAST: Duration = Duration::from_millis(10);
 
-/// So many fast operations in a row, and the disk is trusted again.
+/// The number of fast operations in a row after which the disk is trusted again.
 pub(super) const CALM: u32 = 64;
 
-/// Whether the thread that serves requests may wait for the disk itself: that costs a fraction of
-/// what it takes to ask another thread, as long as the disk answers.
+/// Decides whether the thread that serves requests waits for the disk itself. As long as the disk answers, that costs a
+/// fraction of a call on another thread.
 #[derive(Default)]
 pub(super) struct Pace {
-    /// How many operations have to be fast first.
+    /// The number of operations that still have to be fast.
     distrust: AtomicU32,
 }
 
@@ -27,7 +27,7 @@ impl Pace {
         self.distrust.load(Ordering::Relaxed) > 0
     }
 
-    /// Does `work`, and takes note of how long it takes.
+    /// Does `work`, and measures it.
     pub(super) fn of<T>(&self, work: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
         let result = work();
@@ -47,7 +47,7 @@ impl Pace {
     }
 }
 
-/// Does `work` on a thread that may block. Dropped before it has begun, it never does.
+/// Does `work` on a thread that may block. If this is dropped before the work has begun, it never begins.
 pub(super) async fn elsewhere<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -1,16 +1,16 @@
-//! Why an operation stopped before its end.
+//! The reason why an operation stopped before its end.
 
 use std::fmt;
 use std::io;
 
 use crate::store::StoreError;
 
-/// Why an operation stopped before its end; all but the last are for the store to deal with.
+/// The reason why an operation stopped before its end. The store itself deals with all but the last.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// Somebody holds the lock: try again later.
     Busy,
-    /// There is no such file; nor, perhaps, the directory any more.
+    /// There is no such file. The directory may be gone, too.
     Missing,
     Failed(StoreError),
 }
@@ -23,7 +23,7 @@ impl From<StoreError> for Stop {
     }
 }
 
-/// Adds to an error of the operating system what it came from.
+/// Adds to an error of the operating system what was being done.
 pub(super) trait Doing<T> {
     fn doing(self, what: &'static str) -> Result<T, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! The removal of what has expired, in slices.
+//! The sweeper: it deletes what has expired and puts back what lists lack, in slices.
 
 use std::io;
 use std::time::Duration;
@@ -6,33 +6,34 @@ use std::time::Duration;
 use super::buffer::Buffer;
 use super::dir::FileId;
 use super::dir::Names;
+use super::file_name::{DAMAGED, FileName, HEALING, LOCKS, Named, USERS, WHOLE};
+use super::files::Files;
 use super::layout::Content;
 use super::listing::{heal, unlist_if_stale};
-use super::name::{DAMAGED, HEALING, LOCKS, Name, Named, USERS, WHOLE};
+use super::locked_file::{LockedFile, ONCE, peek};
 use super::operations::ended;
-use super::session::{ONCE, Session, peek};
 use super::stop::{Doing, Stop, Try};
-use super::{Files, index, lease};
+use super::{index, lease};
 use crate::clock::Timestamp;
 use crate::record::{Key, UserKey};
 use crate::store::{Cursor, StoreError, Swept};
 
-/// How old, by the clock that stamps files, is a file that its maker cannot still be at.
+/// The age, by the clock of the file system, from which on nobody is still writing a new file.
 pub(super) const ABANDONED: Duration = Duration::from_secs(60);
 
-/// How many damaged files are kept to be looked into: enough to find a cause, and few enough for
-/// any disk.
+/// The number of damaged files that are kept for people to look into: enough to find a cause, and few enough for any
+/// disk.
 pub(super) const DAMAGED_KEPT: usize = 100;
 
-/// A deletion takes as long as looking at so many files that stay, and is counted so: a slice takes
-/// some milliseconds whatever it finds.
+/// A deletion takes as long as a look at so many files that stay, and counts as much. So every slice takes some
+/// milliseconds.
 pub(super) const DELETION: usize = 16;
 
-/// Where the last slice stopped: open directories rather than lists of names, since a million
-/// names would take a hundred megabytes.
+/// The place where the last slice stopped. It keeps open directories and no lists of names, since a million names would
+/// take a hundred megabytes.
 #[derive(Default)]
 pub(super) struct Round {
-    opened: Option<Opened>,
+    opened: Option<OpenListing>,
     next: Stage,
     /// The mark of this round, if the lists were not known to be whole when it began.
     healing: Option<FileId>,
@@ -40,7 +41,7 @@ pub(super) struct Round {
     missed: bool,
 }
 
-enum Opened {
+enum OpenListing {
     Sessions {
         names: Names,
     },
@@ -57,7 +58,7 @@ enum Opened {
     },
 }
 
-/// Which directory is to be opened next.
+/// The directory that is opened next.
 #[derive(Clone, Copy, Default)]
 enum Stage {
     #[default]
@@ -81,7 +82,7 @@ impl Stage {
     }
 }
 
-/// Looks at about `budget` files. One that cannot be looked at does not keep the others.
+/// Looks at about `budget` files. If one cannot be looked at, the sweeper goes on with the others.
 pub(super) fn slice(
     round: &mut Round,
     files: Files<'_>,
@@ -105,7 +106,7 @@ pub(super) fn slice(
                 next = None;
                 break;
             }
-            // It is gone, and so is nobody's any more.
+            // It is gone already.
             Err(Stop::Missing) => {}
             Err(Stop::Busy) => round.missed = true,
             Err(Stop::Failed(error)) => {
@@ -118,8 +119,8 @@ pub(super) fn slice(
 }
 
 impl Round {
-    /// Marks the beginning, if the lists are not known to be whole. The mark is dated 1970, so that whoever deletes
-    /// by age takes it first: then it is not there at the end.
+    /// Marks the beginning, if the lists are not known to be whole. The mark is dated 1970, so that a program which
+    /// deletes by age deletes it first: then it is not there at the end.
     fn begin(&mut self, files: Files<'_>) -> Result<(), StoreError> {
         const MARKING: &str = "marking the lists of the users";
         if files.dir.identify(WHOLE).doing(MARKING)?.is_none() {
@@ -129,7 +130,7 @@ impl Round {
         Ok(())
     }
 
-    /// Every session that is live was seen, and is on the list of its user.
+    /// Marks the lists as whole: every live session was seen, and is on the list of its user.
     fn end(self, files: Files<'_>) -> Result<(), StoreError> {
         const MARKING: &str = "marking the lists of the users as whole";
         let Some(mark) = self.healing.filter(|_| !self.missed) else {
@@ -148,43 +149,43 @@ impl Round {
         }
     }
 
-    /// Looks at one file and says how many were deleted; `None` at the end of a pass.
+    /// Looks at one file and returns the number of deletions. Answers `None` at the end of a pass.
     fn step(&mut self, files: Files<'_>, now: Timestamp) -> Try<Option<usize>> {
         const LISTING: &str = "listing a directory of the sessions";
         loop {
-            // What stays open is put back below, so that an error means going on behind it.
+            // The open directory is put back below, so that after an error the pass goes on behind it.
             match self.opened.take() {
-                Some(Opened::Sessions { mut names }) => {
+                Some(OpenListing::Sessions { mut names }) => {
                     let Some(name) = names.next() else { continue };
-                    self.opened = Some(Opened::Sessions { names });
+                    self.opened = Some(OpenListing::Sessions { names });
                     return sweep_file(files, &name.doing(LISTING)?, now).map(Some);
                 }
-                Some(Opened::Users { mut users }) => {
+                Some(OpenListing::Users { mut users }) => {
                     let Some(name) = users.next() else { continue };
                     let user = name.doing(LISTING)?.parse::<UserKey>();
                     let entries =
-                        user.map(|user| (user, files.dir.list(Name::user(user).as_str())));
+                        user.map(|user| (user, files.dir.list(FileName::user(user).as_str())));
                     self.opened = Some(match entries {
-                        Ok((user, Ok(Some(entries)))) => Opened::User {
+                        Ok((user, Ok(Some(entries)))) => OpenListing::User {
                             users,
                             user,
                             entries,
                         },
-                        _ => Opened::Users { users },
+                        _ => OpenListing::Users { users },
                     });
                 }
-                Some(Opened::User {
+                Some(OpenListing::User {
                     users,
                     user,
                     mut entries,
                 }) => {
                     let Some(name) = entries.next() else {
-                        // Refused if there is an entry, be it one made a moment ago.
-                        let _ = files.dir.remove_dir(Name::user(user).as_str());
-                        self.opened = Some(Opened::Users { users });
+                        // The system refuses it if there is an entry, even one that was made a moment ago.
+                        let _ = files.dir.remove_dir(FileName::user(user).as_str());
+                        self.opened = Some(OpenListing::Users { users });
                         continue;
                     };
-                    self.opened = Some(Opened::User {
+                    self.opened = Some(OpenListing::User {
                         users,
                         user,
                         entries,
@@ -196,9 +197,9 @@ impl Round {
                         Err(_) => Ok(Some(0)),
                     };
                 }
-                Some(Opened::Locks { mut names }) => {
+                Some(OpenListing::Locks { mut names }) => {
                     let Some(name) = names.next() else { continue };
-                    self.opened = Some(Opened::Locks { names });
+                    self.opened = Some(OpenListing::Locks { names });
                     return match name.doing(LISTING)?.parse::<Key>() {
                         Ok(key) => lease::sweep(files, key).map(|left| Some(usize::from(left))),
                         Err(_) => Ok(Some(0)),
@@ -213,20 +214,20 @@ impl Round {
                             }
                             let names = files
                                 .dir
-                                .list(Name::bucket(bucket).as_str())
+                                .list(FileName::bucket(bucket).as_str())
                                 .doing(LISTING)?;
-                            self.opened = names.map(|names| Opened::Sessions { names });
+                            self.opened = names.map(|names| OpenListing::Sessions { names });
                         }
                         Stage::Users(bucket) => {
                             let users = files
                                 .dir
-                                .list(Name::users_bucket(bucket).as_str())
+                                .list(FileName::users_bucket(bucket).as_str())
                                 .doing(LISTING)?;
-                            self.opened = users.map(|users| Opened::Users { users });
+                            self.opened = users.map(|users| OpenListing::Users { users });
                         }
                         Stage::Locks => {
                             let names = files.dir.list(LOCKS).doing(LISTING)?;
-                            self.opened = names.map(|names| Opened::Locks { names });
+                            self.opened = names.map(|names| OpenListing::Locks { names });
                         }
                         Stage::Damaged => {
                             return Ok(Some(
@@ -249,9 +250,9 @@ fn sweep_file(files: Files<'_>, name: &str, now: Timestamp) -> Try<usize> {
     }
 }
 
-/// Deletes a session's file if it is of no use any more; else puts it on the list that lacks it.
+/// Deletes a session's file if the session is over. Else puts it on the list of its user, if that lacks it.
 fn sweep_session(files: Files<'_>, key: Key, now: Timestamp) -> Try<usize> {
-    // Without its lock first: nearly all of them stay, and nobody is to find them locked.
+    // Without the lock at first: nearly all sessions stay, and no request should find one locked.
     let (over, user) = peek(files, key, |content| {
         let user = match &content {
             Content::Live(live) => live.head.user,
@@ -265,15 +266,14 @@ fn sweep_session(files: Files<'_>, key: Key, now: Timestamp) -> Try<usize> {
         }
         return Ok(0);
     }
-    let session = Session::hold(files, key, ONCE)?;
+    let locked = LockedFile::hold(files, key, ONCE)?;
     let mut buffer = Buffer::take();
-    let content = session.content(&mut buffer)?;
+    let content = locked.content(&mut buffer)?;
     // Again, under the lock: it may have been touched.
-    if !is_over(&content, now) || (matches!(content, Content::Empty) && session.age()? < ABANDONED)
-    {
+    if !is_over(&content, now) || (matches!(content, Content::Empty) && locked.age()? < ABANDONED) {
         return Ok(0);
     }
-    session.delete()?;
+    locked.delete()?;
     if let Content::Live(live) = content
         && let Some(user) = live.head.user
     {
@@ -291,7 +291,7 @@ fn is_over(content: &Content<'_>, now: Timestamp) -> bool {
     }
 }
 
-/// Makes a mark, an empty file dated 1970, unless it is there.
+/// Makes a mark, which is an empty file dated 1970, unless it is there.
 pub(super) fn mark(files: Files<'_>, name: &str) -> io::Result<()> {
     files.dir.make_dir(USERS)?;
     match files.dir.create_file(name) {
@@ -300,10 +300,10 @@ pub(super) fn mark(files: Files<'_>, name: &str) -> io::Result<()> {
     }
 }
 
-/// Deletes what a program left that was stopped while it moved a session into another file.
+/// Deletes the file that a program left when it was stopped while it moved a session into another file.
 fn sweep_moving(files: Files<'_>, key: Key, tag: u64) -> Try<usize> {
-    // Its maker holds the lock as long as it needs the file, from a moment after it was made.
-    Session::hold_moving(files, key, tag, ONCE).and_then(|file| {
+    // A program that moves a session locks the new file a moment after it has made it, and for as long as it needs it.
+    LockedFile::hold_moving(files, key, tag, ONCE).and_then(|file| {
         if file.age()? < ABANDONED {
             return Ok(0);
         }
@@ -318,7 +318,7 @@ fn prune_damaged(files: Files<'_>) -> io::Result<usize> {
     let mut deleted = 0;
     for name in files.dir.list(DAMAGED)?.into_iter().flatten() {
         let name = format!("{DAMAGED}/{}", name?);
-        // By when it was renamed, which is when it came here.
+        // The time at which it was renamed is the time at which it came here.
         let Ok(changed) = files.dir.changed(&name) else {
             continue;
         };

@@ -20,6 +20,7 @@ use super::connection::{Command, Replies};
 use super::node::Node;
 use super::servers::Server;
 use super::slots::{self, NodeAddress, SlotRange};
+use crate::backoff::Backoff;
 
 /// The time for which the slot map counts as new and is not asked for again.
 const FRESH: Duration = Duration::from_millis(50);
@@ -101,7 +102,7 @@ impl Cluster {
     pub(super) async fn ask(self: &Arc<Self>, command: Command<'_>) -> RedisResult<Replies> {
         let slot = slots::slot_of(command.cmd);
         let begin = Instant::now();
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut hops = 0;
         // The node that the last redirection named, and true if it needs `ASKING`.
         let mut redirected: Option<(NodeAddress, bool)> = None;
@@ -143,9 +144,8 @@ impl Cluster {
                     | ServerErrorKind::ClusterDown
                     | ServerErrorKind::MasterDown
                     | ServerErrorKind::BusyLoading,
-                ) if begin.elapsed() + pause < self.patience => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                ) if begin.elapsed() + backoff.pause() < self.patience => {
+                    backoff.wait().await;
                     drop(self.look(Some(&address)).await);
                 }
                 _ if error.is_unrecoverable_error() && begin.elapsed() < self.patience => {

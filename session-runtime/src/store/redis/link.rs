@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::attempt::Attempt;
 use super::connection::{Command, RedisConnection, Replies};
 use super::servers::Server;
+use crate::backoff::Backoff;
 use crate::random;
 
 /// The pauses between two attempts to connect. Each is twice as long as the one before, and shortened by a random
@@ -65,7 +66,7 @@ struct Health {
 /// A time in which no connection can be opened.
 struct Outage {
     since: Instant,
-    tries: u32,
+    backoff: Backoff,
     /// The time of the next attempt.
     retry_at: Instant,
     /// The error of the last attempt.
@@ -226,18 +227,18 @@ impl Link {
     fn failed(&self, error: RedisError, begin: Instant) {
         let mut state = self.state();
         state.open = None;
-        let (since, tries) = match &state.outage {
-            Some(outage) => (outage.since, outage.tries + 1),
+        let (since, mut backoff) = match &state.outage {
+            Some(outage) => (outage.since, outage.backoff),
             None => {
                 tracing::warn!(target: "bsession", %error, "store_unreachable");
-                (begin, 0)
+                (begin, Backoff::new(FIRST_PAUSE, LONGEST_PAUSE))
             }
         };
-        let pause = (FIRST_PAUSE * 2_u32.saturating_pow(tries)).min(LONGEST_PAUSE);
+        let pause = backoff.next();
         let chance = u32::from(random::bytes_or_time()[0]);
         state.outage = Some(Outage {
             since,
-            tries,
+            backoff,
             retry_at: Instant::now() + pause / 2 + pause * chance / 512,
             error,
         });

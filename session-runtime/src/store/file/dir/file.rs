@@ -1,4 +1,4 @@
-//! What is done to a file once it is open.
+//! Calls on an open file: read, write, lock, sync.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -16,7 +16,7 @@ pub(in super::super) use super::portable::write_at;
 /// Reads from the beginning of `file` until `buffer` is full or the file ends.
 pub(in super::super) fn read_start(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
-    // A file of sound length is read by the first call, and there is no second one.
+    // The first call reads a whole file of the right length, so there is no second one.
     while filled < buffer.len() {
         match read_at(file, &mut buffer[filled..], filled as u64) {
             Ok(0) => break,
@@ -39,8 +39,8 @@ pub(in super::super) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Resu
     file.write_all_at(bytes, at)
 }
 
-/// Takes the lock of a file, which is given back when the file is closed; `false` if it was held
-/// every time.
+/// Takes the lock of a file. It is given back when the file is closed. Answers `false` if somebody held it at
+/// each of the `tries`.
 pub(in super::super) fn lock(file: &File, tries: usize) -> io::Result<bool> {
     for _ in 0..tries {
         match file.try_lock() {
@@ -53,18 +53,18 @@ pub(in super::super) fn lock(file: &File, tries: usize) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Makes the names in a directory outlive a power cut.
+/// Puts the names in a directory on disk, so that they survive a power cut.
 #[cfg(unix)]
 pub(in super::super) fn sync_path(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// When a file was last written.
+/// Returns the time at which a file was last written.
 pub(in super::super) fn modified(file: &File) -> io::Result<SystemTime> {
     file.metadata()?.modified()
 }
 
-/// Makes what was written to a file outlive a power cut.
+/// Puts what was written to a file on disk, so that it survives a power cut.
 pub(in super::super) fn sync(file: &File) -> io::Result<()> {
     file.sync_data()
 }

@@ -1,8 +1,8 @@
-//! What a file is, without its times.
+//! The kind, owner, length and identity of a file, without its times.
 //!
-//! Since Linux 6.13 a file whose times somebody has asked for gets a time of its own at the next
-//! write (*multigrain timestamps*), and its inode is written for that: the system calls of a save
-//! took a quarter more. What `stat` gives has the times in it, so they are left out where they can be.
+//! Since Linux 6.13, a file whose times were asked for gets a finer time at its next write (*multigrain
+//! timestamps*), and its inode is written for that. The system calls of a save then took a quarter longer. `stat`
+//! always asks for the times; `statx` need not, so it is used where it exists.
 
 use std::os::fd::AsFd;
 
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::FileId;
 
-/// What is known of a file.
+/// The answer about one file.
 pub(super) struct Look {
     pub(super) kind: FileType,
     pub(super) owner: u32,
@@ -19,7 +19,7 @@ pub(super) struct Look {
     pub(super) id: FileId,
 }
 
-/// An open file.
+/// Looks at an open file.
 pub(super) fn at_file(file: impl AsFd) -> Result<Look, Errno> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(found) = without_times(&file, "", AtFlags::EMPTY_PATH) {
@@ -28,7 +28,7 @@ pub(super) fn at_file(file: impl AsFd) -> Result<Look, Errno> {
     Ok(Look::from(&rustix::fs::fstat(file)?))
 }
 
-/// What a name in a directory stands for, and not what a symbolic link there leads to.
+/// Looks at the file under a name in a directory. A symbolic link is not followed.
 pub(super) fn at_name(dir: impl AsFd, name: &str) -> Result<Look, Errno> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(found) = without_times(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -38,7 +38,7 @@ pub(super) fn at_name(dir: impl AsFd, name: &str) -> Result<Look, Errno> {
     Ok(Look::from(&stat))
 }
 
-/// `None` where the kernel, or a sandbox, does not know the call.
+/// Asks for all but the times. Answers `None` where the kernel or a sandbox does not know the call.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn without_times(at: impl AsFd, name: &str, flags: AtFlags) -> Option<Result<Look, Errno>> {
     use rustix::fs::{StatxFlags, makedev, statx};

@@ -1,8 +1,7 @@
-//! The directory of the sessions, and how its files are opened: here all hardening is.
+//! The directory of the sessions, and how its files are opened. All hardening is here.
 //!
-//! On Unix the directory is kept open and everything happens relative to it, follows no symbolic
-//! link and is for our own user only. Elsewhere it is plain paths, and the directory is as safe
-//! as its owner made it.
+//! On Unix the directory is kept open. Every call is relative to it, follows no symbolic link, and what it makes is
+//! for our own user alone. On other systems, calls use plain paths, and the directory is as safe as its owner made it.
 
 mod file;
 #[cfg(unix)]
@@ -10,55 +9,61 @@ mod look;
 #[cfg(not(unix))]
 mod portable;
 #[cfg(unix)]
+mod root;
+#[cfg(unix)]
 mod unix;
 #[cfg(test)]
 pub(super) mod watched;
-
-#[cfg(not(unix))]
-use portable as system;
-#[cfg(unix)]
-use unix as system;
 
 #[cfg(all(unix, not(test)))]
 use file::sync_path;
 #[cfg(not(test))]
 pub(super) use file::{lock, modified, read_start, sync, write_at};
-#[cfg(not(test))]
-pub(super) use system::Dir;
-pub(super) use system::Names;
+#[cfg(all(not(unix), not(test)))]
+pub(super) use portable::PlainDir as Dir;
+#[cfg(all(not(unix), test))]
+use portable::PlainDir as SystemDir;
+#[cfg(not(unix))]
+pub(super) use portable::PlainNames as Names;
+#[cfg(all(unix, not(test)))]
+pub(super) use unix::UnixDir as Dir;
+#[cfg(all(unix, test))]
+use unix::UnixDir as SystemDir;
+#[cfg(unix)]
+pub(super) use unix::UnixNames as Names;
 #[cfg(all(unix, test))]
 use watched::sync_path;
 #[cfg(test)]
-pub(super) use watched::{Dir, lock, modified, read_start, sync, write_at};
+pub(super) use watched::{WatchedDir as Dir, lock, modified, read_start, sync, write_at};
 
 use std::fs::File;
 
-/// For what a file is opened.
+/// The purpose for which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum For {
     Reading,
     Writing,
 }
 
-/// What is found under a name.
+/// The thing that is found under a name.
 #[derive(Debug)]
-pub(super) enum Opened {
+pub(super) enum Found {
     File(File),
     Nothing,
-    /// Something that no session is in; this is what it is.
+    /// Not a regular file, so there is no session in it. The text says what it is.
     Stranger(&'static str),
 }
 
-/// What is known of an open file.
+/// The facts about an open file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts {
+pub(super) struct FileFacts {
     pub(super) id: FileId,
     pub(super) len: u64,
-    /// Why no session is in it, if it is not a regular file of our user.
+    /// The reason why it is no session's file, if it is not a regular file of our user.
     pub(super) stranger: Option<&'static str>,
 }
 
-/// Which file, whatever its name.
+/// The identity of a file, which does not change with its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
     device: u64,

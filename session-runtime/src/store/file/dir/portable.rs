@@ -1,20 +1,20 @@
-//! The directory where there is no Unix: plain paths.
+//! The directory on systems other than Unix: plain paths.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::super::Durability;
-use super::{Facts, FileId, For, Opened};
+use super::super::settings::Durability;
+use super::{FileFacts, FileId, For, Found};
 
 /// The directory of the sessions.
 #[derive(Debug)]
-pub(in super::super) struct Dir {
+pub(in super::super) struct PlainDir {
     path: PathBuf,
 }
 
-impl Dir {
+impl PlainDir {
     pub(in super::super) fn open(path: &Path, _durability: Durability) -> io::Result<Self> {
         fs::create_dir_all(path).map_err(|error| {
             let text = format!("it cannot be created ({error}): create it for the user this runs as, or name another one");
@@ -25,16 +25,26 @@ impl Dir {
         })
     }
 
+    /// Does nothing: only systemd-tmpfiles looks for a lock on a directory.
+    pub(in super::super) fn hold(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Answers `None`: only Linux has numbers for the kinds of file systems.
+    pub(in super::super) fn file_system(&self) -> Option<u32> {
+        None
+    }
+
     pub(in super::super) fn is_still_at(&self, path: &Path) -> io::Result<bool> {
         Ok(path.is_dir())
     }
 
-    pub(in super::super) fn open_file(&self, name: &str, what_for: For) -> io::Result<Opened> {
+    pub(in super::super) fn open_file(&self, name: &str, what_for: For) -> io::Result<Found> {
         let path = self.path.join(name);
         match fs::symlink_metadata(&path) {
-            Ok(found) if !found.is_file() => return Ok(Opened::Stranger("not a regular file")),
+            Ok(found) if !found.is_file() => return Ok(Found::Stranger("not a regular file")),
             Ok(_) => {}
-            Err(error) if is_missing(&error) => return Ok(Opened::Nothing),
+            Err(error) if is_missing(&error) => return Ok(Found::Nothing),
             Err(error) => return Err(error),
         }
         match OpenOptions::new()
@@ -42,8 +52,8 @@ impl Dir {
             .write(what_for == For::Writing)
             .open(path)
         {
-            Ok(file) => Ok(Opened::File(file)),
-            Err(error) if is_missing(&error) => Ok(Opened::Nothing),
+            Ok(file) => Ok(Found::File(file)),
+            Err(error) if is_missing(&error) => Ok(Found::Nothing),
             Err(error) => Err(error),
         }
     }
@@ -72,9 +82,9 @@ impl Dir {
         }
     }
 
-    pub(in super::super) fn facts(&self, file: &File) -> io::Result<Facts> {
+    pub(in super::super) fn facts(&self, file: &File) -> io::Result<FileFacts> {
         let found = file.metadata()?;
-        Ok(Facts {
+        Ok(FileFacts {
             id: id_of(found.len()),
             len: found.len(),
             stranger: None,
@@ -108,15 +118,15 @@ impl Dir {
         self.rename(new, old)
     }
 
-    pub(in super::super) fn list(&self, name: &str) -> io::Result<Option<Names>> {
+    pub(in super::super) fn list(&self, name: &str) -> io::Result<Option<PlainNames>> {
         match fs::read_dir(self.path.join(name)) {
-            Ok(entries) => Ok(Some(Names(entries))),
+            Ok(entries) => Ok(Some(PlainNames(entries))),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Not every system lets a directory be synced; those that do not, do it by themselves.
+    /// Does nothing: not every system can sync a directory, and those that cannot do it by themselves.
     pub(in super::super) fn sync(&self, _name: &str) -> io::Result<()> {
         Ok(())
     }
@@ -124,9 +134,9 @@ impl Dir {
 
 /// The names in a directory.
 #[derive(Debug)]
-pub(in super::super) struct Names(fs::ReadDir);
+pub(in super::super) struct PlainNames(fs::ReadDir);
 
-impl Iterator for Names {
+impl Iterator for PlainNames {
     type Item = io::Result<String>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -145,7 +155,7 @@ fn is_missing(error: &io::Error) -> bool {
     )
 }
 
-/// By its length, since a session that moves moves into a longer file.
+/// Tells files apart by their length: a session only ever moves into a longer file.
 fn id_of(len: u64) -> FileId {
     FileId {
         device: 0,
@@ -155,7 +165,7 @@ fn id_of(len: u64) -> FileId {
 
 #[cfg(windows)]
 pub(super) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    /// `ERROR_LOCK_VIOLATION`: here a lock keeps even readers out that ask for none.
+    /// `ERROR_LOCK_VIOLATION`: on Windows a lock also stops readers that take no lock.
     const LOCKED: i32 = 33;
     std::os::windows::fs::FileExt::seek_read(file, buffer, at).map_err(|error| {
         match error.raw_os_error() {

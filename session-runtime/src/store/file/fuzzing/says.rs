@@ -1,11 +1,11 @@
-//! What a file says, read anew from the tables in `layout`: slowly, and otherwise than there.
+//! A second reader of session files, written from the tables in `layout`: slow, and unlike the one there.
 
 use super::super::checksum;
 use super::super::layout::{LONGEST_BODY, Tombstone, capacity_for};
 use crate::clock::Timestamp;
 use crate::record::{Body, Handle, Head, Key, Record, Revision, Summary, UserKey};
 
-/// A little-endian number; what is not there is zeros.
+/// Reads a little-endian number. Bytes beyond the end count as zeros.
 pub(super) fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
     let bytes = bytes.iter().skip(at).take(len);
     bytes
@@ -13,7 +13,7 @@ pub(super) fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
         .fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
-/// What the bytes of a file say to whoever has its lock.
+/// The content of a file, as a reader with the lock sees it.
 pub(super) enum Says {
     Live(Record),
     Tombstone(Tombstone),
@@ -34,12 +34,12 @@ impl Says {
             (true, Some(0), _) => Self::Torn,
             (true, Some(_), _) if capacity < 984 || capacity > largest => Self::Torn,
             (true, Some(&format), 1) => {
-                let slots = [0, 1].map(|slot| {
-                    let at = 80 + slot * capacity;
-                    Self::slot(bytes, at, capacity, format)
+                let halves = [0, 1].map(|half| {
+                    let at = 80 + half * capacity;
+                    Self::half(bytes, at, capacity, format)
                 });
-                // The first of two equals, where `max_by_key` gives the last.
-                let whole = slots.into_iter().flatten().rev();
+                // Reversed, since the first of two equal ones counts and `max_by_key` gives the last.
+                let whole = halves.into_iter().flatten().rev();
                 match whole.max_by_key(|record| record.head.revision.number) {
                     Some(record) => Self::Live(Self::touched(bytes, record)),
                     None => Self::Torn,
@@ -57,30 +57,30 @@ impl Says {
         }
     }
 
-    fn slot(bytes: &[u8], at: usize, capacity: usize, format: u8) -> Option<Record> {
+    fn half(bytes: &[u8], at: usize, capacity: usize, format: u8) -> Option<Record> {
         let (body, summary) = (84, 84 + number(bytes, at + 76, 4) as usize);
         let end = summary + number(bytes, at + 80, 4) as usize;
         if end > capacity || bytes.len() < at + end || number(bytes, at + 8, 8) == 0 {
             return None;
         }
-        let slot = &bytes[at..at + end];
-        let time = |at| Timestamp::from_millis(number(slot, at, 8));
+        let half = &bytes[at..at + end];
+        let time = |at| Timestamp::from_millis(number(half, at, 8));
         let is_known = format == 1;
-        (number(slot, 0, 8) == checksum::of(&slot[8..])).then(|| Record {
+        (number(half, 0, 8) == checksum::of(&half[8..])).then(|| Record {
             head: Head {
                 revision: Revision {
-                    number: number(slot, 8, 8),
-                    tag: number(slot, 16, 8),
+                    number: number(half, 8, 8),
+                    tag: number(half, 16, 8),
                 },
                 expires: time(24),
                 seen: time(32),
                 created: time(40),
-                handle: Handle(slot[48..60].try_into().unwrap()),
-                user: (slot[60..76] != [0; 16]).then(|| UserKey(slot[60..76].try_into().unwrap())),
+                handle: Handle(half[48..60].try_into().unwrap()),
+                user: (half[60..76] != [0; 16]).then(|| UserKey(half[60..76].try_into().unwrap())),
             },
-            summary: (is_known && summary < end).then(|| Summary::from_bytes(&slot[summary..])),
+            summary: (is_known && summary < end).then(|| Summary::from_bytes(&half[summary..])),
             body: match is_known {
-                true => Body::from_bytes(&slot[body..summary]),
+                true => Body::from_bytes(&half[body..summary]),
                 false => Body::absent(),
             },
         })

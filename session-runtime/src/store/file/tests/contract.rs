@@ -1,4 +1,4 @@
-//! What a file has to do for the contract that the public suite cannot see.
+//! The parts of the contract that need a file, and that the public suite cannot see.
 
 use super::*;
 
@@ -68,7 +68,7 @@ fn a_revision_of_the_same_number_is_another_one() {
     assert_same(&fixture.live(key(1)), &theirs);
 }
 
-/// In a file the higher number is the record.
+/// The half with the higher number is the record.
 #[test]
 fn a_commit_whose_number_does_not_go_forward_is_read_all_the_same() {
     let fixture = Fixture::new();
@@ -173,7 +173,7 @@ fn a_logout_with_the_first_id_ends_the_session_after_eleven_hundred_renewals() {
 
 #[test]
 fn a_removal_does_not_follow_a_circle_forever() {
-    use crate::store::file::layout::{State, Tombstone, capacity_for, state};
+    use crate::store::file::layout::{FileState, Tombstone, capacity_for, state};
     let fixture = Fixture::new();
     for (n, next) in [(1, 2), (2, 1)] {
         fixture.create(key(n), &record(b""));
@@ -182,7 +182,7 @@ fn a_removal_does_not_follow_a_circle_forever() {
             at: NOW,
             successor: Some(key(next)),
         };
-        bytes[..48].copy_from_slice(&state(capacity_for(0), State::Tombstone(tombstone)));
+        bytes[..48].copy_from_slice(&state(capacity_for(0), FileState::Tombstone(tombstone)));
         fs::write(fixture.path(key(n)), bytes).unwrap();
     }
     let failed = error(fixture.store.remove(key(1), NOW));

@@ -1,8 +1,8 @@
-//! What may be found in the place of a session's file.
+//! Other things in the place of a session's file.
 
 use super::*;
 use crate::store::file::buffer::Buffer;
-use crate::store::file::name::DAMAGED;
+use crate::store::file::file_name::DAMAGED;
 
 /// Everything that can be asked of a key that is not live, and that none of it wrote.
 fn assert_is_nothing(fixture: &Fixture, key: Key) {
@@ -49,9 +49,9 @@ fn a_file_of_something_else_is_set_aside_whole() {
     ] {
         fs::write(fixture.path(key(1)), bytes).unwrap();
         assert_is_nothing(&fixture, key(1));
-        assert_eq!(fixture.files(), [Name::damaged(key(1)).as_str()]);
+        assert_eq!(fixture.files(), [FileName::damaged(key(1)).as_str()]);
         assert_eq!(
-            fs::read(fixture.root().join(Name::damaged(key(1)).as_str())).unwrap(),
+            fs::read(fixture.root().join(FileName::damaged(key(1)).as_str())).unwrap(),
             bytes
         );
     }
@@ -63,7 +63,7 @@ fn an_empty_file_is_being_created_and_left_alone() {
     make_bucket(&fixture, key(1));
     fs::write(fixture.path(key(1)), b"").unwrap();
     assert_is_nothing(&fixture, key(1));
-    assert_eq!(fixture.files(), [Name::session(key(1)).as_str()]);
+    assert_eq!(fixture.files(), [FileName::session(key(1)).as_str()]);
     assert!(!now(fixture.store.create(key(1), record(b""), NOW)));
 }
 

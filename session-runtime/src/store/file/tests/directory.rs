@@ -1,29 +1,37 @@
-//! The directory itself: its modes, what may be in its place, and what if it goes away.
+//! The directory itself: its modes, other things in its place, and its loss under a running service.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::mpsc;
 
 use super::*;
 use crate::store::Entry;
-use crate::store::file::{Files, operations};
+use crate::store::file::files::Files;
+use crate::store::file::operations;
 
-fn mode(path: &Path) -> u32 {
+pub(super) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(super) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn refusal(path: &Path) -> String {
-    opened(path, Durability::Process)
-        .err()
-        .expect("it is refused")
-        .to_string()
+/// The reason for which a directory is refused. The error also names it.
+pub(super) fn refusal(path: &Path) -> String {
+    let error = opened(path, Durability::Process).err();
+    let InitError::Directory {
+        path: named,
+        source,
+    } = error.expect("it is refused")
+    else {
+        panic!("it is refused for another reason")
+    };
+    assert!(named.is_absolute(), "{named:?}");
+    source.to_string()
 }
 
 /// Every directory is 0700 and every file 0600, after all that makes files.
-fn assert_only_the_owner_may(fixture: &Fixture) {
+pub(super) fn assert_only_the_owner_may(fixture: &Fixture) {
     let first = of(1, b"first");
     fixture.create(key(1), &first);
     let second = fixture.commit(key(1), &first, &[2; 5000]);
@@ -63,7 +71,7 @@ fn directories_and_files_are_for_their_owner_only() {
     assert_only_the_owner_may(&Fixture::new());
 }
 
-/// The umask is the process's, so each is tried in a process of its own.
+/// There is one umask for a process, so each is tried in a separate process.
 #[test]
 fn whatever_the_umask() {
     const NAME: &str = "directory::whatever_the_umask";
@@ -159,7 +167,7 @@ fn a_directory_of_another_user_is_refused() {
     assert!(refusal(&theirs).contains("belongs to the user with the number 12345"));
 }
 
-/// As a user whom permissions concern: root may write anywhere.
+/// It runs as an ordinary user, since root may write anywhere.
 #[test]
 fn a_directory_that_is_not_writable_is_refused() {
     const NAME: &str = "directory::a_directory_that_is_not_writable_is_refused";
@@ -231,7 +239,7 @@ fn a_file_or_directory_that_may_not_be_opened_is_an_error() {
 }
 
 /// Runs a test again as a user without rights, who owns `above`.
-fn as_nobody(name: &str, above: &Path) -> std::process::ExitStatus {
+pub(super) fn as_nobody(name: &str, above: &Path) -> std::process::ExitStatus {
     use std::os::unix::process::CommandExt;
     let mut child = in_child(name, above.to_str().unwrap());
     if rustix::process::geteuid().is_root() {
@@ -390,7 +398,7 @@ fn something_else_in_the_place_of_the_directory_is_an_outage_that_ends() {
     fixture.create(key(2), &record(b""));
 }
 
-/// In a process of its own, since the working directory is the process's.
+/// It runs in a separate process, since there is one working directory for a process.
 #[test]
 fn a_relative_path_is_the_same_after_a_change_of_the_working_directory() {
     const NAME: &str =

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::store::file::layout::{
-    Content, HEAD_LEN, Read, capacity_for, file_len, len_by_head, read, slot_len, wants_other_file,
-    write_file,
+    Content, HEAD_LEN, ReadMode, capacity_for, file_len, half_len, len_by_head, read,
+    wants_other_file, write_file,
 };
 
 /// A file with a record, a commit over it and a touch of that. Never to be changed: such files are on
@@ -159,7 +159,7 @@ fn a_session_of_a_newer_format_is_listed_and_ended_and_swept() {
     assert_eq!(fixture.sweep(GOLDEN_TOUCH), 1, "and it expires");
 }
 
-/// A file with two records, the second current, in slot 1.
+/// A file with two records, the second current, in half 1.
 fn two_records(fixture: &Fixture) -> [Record; 2] {
     let first = record(b"the first body");
     fixture.create(key(1), &first);
@@ -167,8 +167,8 @@ fn two_records(fixture: &Fixture) -> [Record; 2] {
     [first, second]
 }
 
-fn end_of_slot(slot: usize, record: &Record) -> usize {
-    HEAD_LEN + capacity_for(0) as usize * slot + slot_len(record.body.as_bytes().len())
+fn end_of_half(half: usize, record: &Record) -> usize {
+    HEAD_LEN + capacity_for(0) as usize * half + half_len(record.body.as_bytes().len())
 }
 
 #[test]
@@ -180,9 +180,9 @@ fn cut_short_anywhere_it_is_one_of_the_two_records_or_nothing() {
         fs::write(fixture.path(key(1)), &whole[..len]).unwrap();
         let loaded = now(fixture.store.load(key(1), NOW));
         match loaded {
-            Loaded::Live(record) if len >= end_of_slot(1, &second) => assert_same(&record, &second),
-            Loaded::Live(record) if len >= end_of_slot(0, &first) => assert_same(&record, &first),
-            Loaded::Nothing if len < end_of_slot(0, &first) => {
+            Loaded::Live(record) if len >= end_of_half(1, &second) => assert_same(&record, &second),
+            Loaded::Live(record) if len >= end_of_half(0, &first) => assert_same(&record, &first),
+            Loaded::Nothing if len < end_of_half(0, &first) => {
                 // An empty one is being created; all others are set aside.
                 assert_eq!(fixture.path(key(1)).exists(), len == 0, "{len}");
                 assert!(!now(fixture.store.remove(key(1), NOW)));
@@ -197,7 +197,7 @@ fn a_file_cut_short_is_whole_again_after_two_commits() {
     let fixture = Fixture::new();
     let [first, second] = two_records(&fixture);
     let whole = fs::read(fixture.path(key(1))).unwrap();
-    fs::write(fixture.path(key(1)), &whole[..end_of_slot(1, &second) - 1]).unwrap();
+    fs::write(fixture.path(key(1)), &whole[..end_of_half(1, &second) - 1]).unwrap();
     let third = fixture.commit(key(1), &first, b"third");
     assert_same(&fixture.live(key(1)), &third);
     let fourth = fixture.commit(key(1), &third, b"fourth");
@@ -253,7 +253,7 @@ fn a_touch_that_was_torn_anywhere_leaves_the_record_live() {
     }
 }
 
-/// As a reader sees it who meets the writer of a touch: the slot's own expiry is long over.
+/// A reader meets the writer of a touch. The expiry in the half is long over.
 #[test]
 fn a_touch_that_is_being_written_is_not_an_expired_session() {
     let fixture = Fixture::new();
@@ -268,7 +268,7 @@ fn a_touch_that_is_being_written_is_not_an_expired_session() {
     let after_it = fs::read(fixture.path(key(1))).unwrap();
     // The first one is that of which nothing was written.
     for bytes in torn(&before, &after_it).skip(1) {
-        assert!(matches!(read(&bytes, Read::Freely), Content::Doubtful));
+        assert!(matches!(read(&bytes, ReadMode::Freely), Content::Doubtful));
     }
 }
 
@@ -298,16 +298,16 @@ fn a_bit_flipped_anywhere_never_makes_another_record() {
     let number = HEAD_LEN + capacity_for(0) as usize + 8..HEAD_LEN + capacity_for(0) as usize + 16;
     for bit in 0..bytes.len() * 8 {
         bytes[bit / 8] ^= 1 << (bit % 8);
-        match read(&bytes, Read::Freely) {
+        match read(&bytes, ReadMode::Freely) {
             // A revision that became a lower one is not the current one.
-            Content::Live(live) if number.contains(&(bit / 8)) && live.slot == 0 => {
+            Content::Live(live) if number.contains(&(bit / 8)) && live.half == 0 => {
                 assert_same(&live.record(), &first)
             }
             Content::Live(live) => assert_same(&live.record(), &second),
             Content::Doubtful => {}
             other => panic!("bit {bit}: {other:?}"),
         }
-        match read(&bytes, Read::UnderLock) {
+        match read(&bytes, ReadMode::UnderLock) {
             Content::Live(live) if live.head.revision == second.head.revision => {
                 assert_same(&live.record(), &second)
             }
@@ -340,7 +340,7 @@ fn noise_is_no_session() {
         let kept = [0, 8, 48, 80, 160][round % 5];
         let mut bytes = whole[..(next() as usize % whole.len()).max(kept)].to_vec();
         bytes[kept..].fill_with(|| next() as u8);
-        for how in [Read::Freely, Read::UnderLock] {
+        for how in [ReadMode::Freely, ReadMode::UnderLock] {
             assert!(
                 matches!(read(&bytes, how), Content::Doubtful | Content::Empty),
                 "{round}: {bytes:02x?}"
@@ -353,26 +353,40 @@ fn noise_is_no_session() {
 fn lengths_that_a_file_claims_are_not_believed() {
     let mut whole = vec![0; file_len(capacity_for(0))];
     write_file(&record(b"body"), capacity_for(0), &mut whole);
-    // 901 is one more than the slot has room for; the file has room, and the checksum is right.
+    // 901 is one more than the half has room for; the file has room, and the checksum is right.
     for len in [0, 900, 901, 2000, u32::MAX - 84, u32::MAX] {
         let mut bytes = whole.clone();
         bytes[HEAD_LEN + 76..HEAD_LEN + 80].copy_from_slice(&u32::to_le_bytes(len));
-        assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
+        assert!(matches!(
+            read(&bytes, ReadMode::UnderLock),
+            Content::Doubtful
+        ));
         if len == 901 {
             let sum = crate::store::file::checksum::of(&bytes[HEAD_LEN + 8..][..76 + 901]);
             bytes[HEAD_LEN..HEAD_LEN + 8].copy_from_slice(&sum.to_le_bytes());
-            assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
+            assert!(matches!(
+                read(&bytes, ReadMode::UnderLock),
+                Content::Doubtful
+            ));
         }
         // The same of the summary.
         let mut bytes = whole.clone();
         bytes[HEAD_LEN + 80..HEAD_LEN + 84].copy_from_slice(&u32::to_le_bytes(len.max(1)));
-        assert!(matches!(read(&bytes, Read::UnderLock), Content::Doubtful));
+        assert!(matches!(
+            read(&bytes, ReadMode::UnderLock),
+            Content::Doubtful
+        ));
     }
     for capacity in [0, 80, capacity_for(0) - 1, u32::MAX] {
-        let state =
-            crate::store::file::layout::state(capacity, crate::store::file::layout::State::Live);
+        let state = crate::store::file::layout::state(
+            capacity,
+            crate::store::file::layout::FileState::Live,
+        );
         whole[..48].copy_from_slice(&state);
-        assert!(matches!(read(&whole, Read::UnderLock), Content::Doubtful));
+        assert!(matches!(
+            read(&whole, ReadMode::UnderLock),
+            Content::Doubtful
+        ));
         // Or as much would be allocated for a file of holes.
         assert_eq!(len_by_head(&whole), None);
     }
@@ -382,7 +396,7 @@ fn lengths_that_a_file_claims_are_not_believed() {
 fn a_file_has_room_to_grow_and_is_of_a_handy_size() {
     for len in (0..300_000).step_by(77) {
         let capacity = capacity_for(len);
-        assert!(slot_len(len + len / 2) <= capacity as usize);
+        assert!(half_len(len + len / 2) <= capacity as usize);
         assert!(file_len(capacity) == 2048 || file_len(capacity).is_multiple_of(4096));
         assert!(!wants_other_file(capacity, len) && !wants_other_file(capacity, len + len / 2));
         assert!(

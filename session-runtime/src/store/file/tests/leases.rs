@@ -1,7 +1,7 @@
 //! Requests that take turns: the lease of a session, and the file that stands for it.
 
 use super::*;
-use crate::store::file::name::LOCKS;
+use crate::store::file::file_name::LOCKS;
 
 fn lock_files(fixture: &Fixture) -> usize {
     let files = fixture.files();
@@ -12,7 +12,7 @@ fn lock_files(fixture: &Fixture) -> usize {
 fn the_sweeper_deletes_what_a_crash_left_and_no_lock_that_is_held() {
     let fixture = Fixture::new();
     let lease = now(fixture.store.lock(key(1))).expect("it is free");
-    let left = fixture.root().join(Name::lock(key(2)).as_str());
+    let left = fixture.root().join(FileName::lock(key(2)).as_str());
     fs::write(&left, "").unwrap();
     let foreign = fixture.root().join(LOCKS).join("README");
     fs::write(&foreign, "").unwrap();
@@ -30,7 +30,7 @@ fn the_sweeper_deletes_what_a_crash_left_and_no_lock_that_is_held() {
 fn a_file_that_a_crash_left_is_the_next_ones() {
     let fixture = Fixture::new();
     drop(now(fixture.store.lock(key(1))));
-    let left = fixture.root().join(Name::lock(key(1)).as_str());
+    let left = fixture.root().join(FileName::lock(key(1)).as_str());
     fs::write(&left, "").unwrap();
     drop(now(fixture.store.lock(key(1))).expect("nobody has it"));
     assert!(!left.exists());
@@ -41,7 +41,7 @@ fn a_file_that_a_crash_left_is_the_next_ones() {
 fn what_is_in_the_place_of_a_lock_is_an_error_and_no_lock() {
     let fixture = Fixture::new();
     drop(now(fixture.store.lock(key(1))));
-    let place = fixture.root().join(Name::lock(key(1)).as_str());
+    let place = fixture.root().join(FileName::lock(key(1)).as_str());
     let elsewhere = fixture.dir.path().join("elsewhere");
     fs::write(&elsewhere, "").unwrap();
     std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
@@ -62,7 +62,7 @@ fn locks_are_for_their_owner_alone() {
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(fixture.root().join(LOCKS)), 0o700);
     assert_eq!(
-        mode(fixture.root().join(Name::lock(key(1)).as_str())),
+        mode(fixture.root().join(FileName::lock(key(1)).as_str())),
         0o600
     );
 }

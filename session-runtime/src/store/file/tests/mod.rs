@@ -1,4 +1,4 @@
-//! Every sentence of the contract that concerns a file, and every way a file can be wrong.
+//! Tests of the file store: the contract where it concerns files, and every way in which a file can be wrong.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
@@ -9,13 +9,19 @@ mod contract;
 mod damage;
 #[cfg(unix)]
 mod directory;
+#[cfg(unix)]
+mod events;
 pub(crate) mod forks;
+#[cfg(unix)]
+mod gitignore;
 mod layout;
 mod leases;
 mod moving;
 #[cfg(unix)]
 mod outage;
 mod pace;
+#[cfg(unix)]
+mod surroundings;
 mod sweeping;
 mod users;
 
@@ -24,9 +30,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::name::{Name, WHOLE};
-use super::{Durability, OpenFiles};
+use super::file_name::{FileName, GITIGNORE, WHOLE};
+use super::open_files::OpenFiles;
+use super::settings::{Durability, FileStore};
 use crate::clock::Timestamp;
+use crate::error::InitError;
 use crate::record::{Body, Handle, Head, Key, Record, Revision, Summary, UserKey};
 use crate::store::asked::{Asked, Slice};
 use crate::store::{Answer, Commit, Loaded, StoreError, Which};
@@ -35,7 +43,7 @@ use crate::store::{Answer, Commit, Loaded, StoreError, Which};
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A store in a directory of its own.
+/// A store in a new directory.
 struct Fixture {
     dir: tempfile::TempDir,
     files: OpenFiles,
@@ -54,7 +62,8 @@ impl Fixture {
 
     fn at(dir: tempfile::TempDir, durability: Durability) -> Self {
         let _quiet = forks::Quiet::new();
-        let files = OpenFiles::open(&dir.path().join("sessions"), durability).unwrap();
+        let files = FileStore::at(dir.path().join("sessions")).durability(durability);
+        let files = files.open().unwrap();
         let store = Asked::new(Arc::new(files.clone()));
         Self {
             dir,
@@ -69,7 +78,7 @@ impl Fixture {
     }
 
     fn path(&self, key: Key) -> PathBuf {
-        self.root().join(Name::session(key).as_str())
+        self.root().join(FileName::session(key).as_str())
     }
 
     fn create(&self, key: Key, record: &Record) {
@@ -107,7 +116,7 @@ impl Fixture {
         }
     }
 
-    /// All files but the mark of whole lists, by their names relative to the directory.
+    /// All files of sessions, by their names relative to the directory.
     fn files(&self) -> Vec<String> {
         fn add(dir: &Path, root: &Path, names: &mut Vec<String>) {
             for entry in fs::read_dir(dir).unwrap() {
@@ -128,7 +137,7 @@ impl Fixture {
         }
         let mut names = Vec::new();
         add(&self.root(), &self.root(), &mut names);
-        names.retain(|name| name != WHOLE);
+        names.retain(|name| ![WHOLE, GITIGNORE].contains(&name.as_str()));
         names.sort();
         names
     }
@@ -195,8 +204,9 @@ fn assert_same(found: &Record, expected: &Record) {
 }
 
 /// Another store on a directory, as another process has it.
-fn opened(path: &Path, durability: Durability) -> std::io::Result<Asked> {
-    Ok(Asked::new(Arc::new(OpenFiles::open(path, durability)?)))
+fn opened(path: &Path, durability: Durability) -> Result<Asked, InitError> {
+    let files = FileStore::at(path).durability(durability).open()?;
+    Ok(Asked::new(Arc::new(files)))
 }
 
 /// An answer that needs no waiting.
@@ -232,7 +242,7 @@ fn skipped(why: &str) {
     let _ = std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes());
 }
 
-/// Runs a test of this module again, in a process of its own; `name` is relative to it.
+/// Runs a test of this module again, in a separate process. `name` is relative to this module.
 #[cfg(unix)]
 fn in_child(name: &str, argument: &str) -> std::process::Command {
     let module = module_path!().split_once("::").unwrap().1;
@@ -249,7 +259,7 @@ fn in_child(name: &str, argument: &str) -> std::process::Command {
     command
 }
 
-/// What `in_child` was told, in that process.
+/// The argument of `in_child`, in the process that it made.
 #[cfg(unix)]
 fn child_argument() -> Option<String> {
     std::env::var(CHILD).ok()

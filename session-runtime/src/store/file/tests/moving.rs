@@ -1,4 +1,4 @@
-//! A record that outgrows its slot moves into another file; what if it is stopped or raced.
+//! A record that outgrows its half moves into another file; what if it is stopped or raced.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn grown(n: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_record_that_outgrows_its_slot_moves() {
+fn a_record_that_outgrows_its_half_moves() {
     let fixture = Fixture::new();
     let mut latest = record(b"");
     fixture.create(key(1), &latest);
@@ -15,7 +15,7 @@ fn a_record_that_outgrows_its_slot_moves() {
     for len in [10, 900, 901, 2000, 20_000, 10, 200_000, 10, 3000] {
         latest = fixture.commit(key(1), &latest, &vec![len as u8; len]);
         assert_same(&fixture.live(key(1)), &latest);
-        assert_eq!(fixture.files(), [Name::session(key(1)).as_str()]);
+        assert_eq!(fixture.files(), [FileName::session(key(1)).as_str()]);
         lengths.push(fs::metadata(fixture.path(key(1))).unwrap().len());
     }
     assert_eq!(lengths[..2], [2048; 2]);
@@ -49,7 +49,7 @@ fn stopped_before_the_exchange_it_leaves_the_old_record() {
     let stopped = after(&first, &grown(2));
     let left = fixture
         .root()
-        .join(Name::moving(key(1), stopped.head.revision.tag).as_str());
+        .join(FileName::moving(key(1), stopped.head.revision.tag).as_str());
     fs::write(&left, b"half of a fi").unwrap();
     assert_same(&fixture.live(key(1)), &first);
     let second = fixture.commit(key(1), &first, &grown(3));
@@ -72,7 +72,7 @@ fn stopped_before_the_exchange_it_leaves_the_old_record() {
     assert_eq!(fixture.sweep(NOW), 0, "somebody is at it");
     drop(holder);
     assert_eq!(fixture.sweep(NOW), 1);
-    assert_eq!(fixture.files(), [Name::session(key(1)).as_str()]);
+    assert_eq!(fixture.files(), [FileName::session(key(1)).as_str()]);
     assert_same(&fixture.live(key(1)), &second);
 }
 
@@ -85,7 +85,7 @@ fn stopped_after_the_exchange_it_leaves_the_new_record() {
     let second = fixture.commit(key(1), &first, &grown(2));
     let left = fixture
         .root()
-        .join(Name::moving(key(1), second.head.revision.tag).as_str());
+        .join(FileName::moving(key(1), second.head.revision.tag).as_str());
     fs::write(&left, old).unwrap();
     let age = std::time::SystemTime::now() - Duration::from_secs(61);
     fs::File::options()
@@ -155,11 +155,11 @@ fn who_waited_for_a_file_that_is_gone_is_told() {
 fn a_lock_on_a_file_that_was_replaced_is_no_lock() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use crate::store::file::Files;
     use crate::store::file::buffer::Buffer;
     use crate::store::file::dir::Dir;
-    use crate::store::file::layout::{Content, Read, capacity_for, file_len, read, write_file};
-    use crate::store::file::session::{PATIENT, Session};
+    use crate::store::file::files::Files;
+    use crate::store::file::layout::{Content, ReadMode, capacity_for, file_len, read, write_file};
+    use crate::store::file::locked_file::{LockedFile, PATIENT};
     use crate::store::file::stop::Stop;
 
     fn tag(content: Content<'_>) -> Option<u64> {
@@ -202,11 +202,11 @@ fn a_lock_on_a_file_that_was_replaced_is_no_lock() {
         });
         let mut held = 0;
         while held < 1000 {
-            match Session::hold(files, key(1), PATIENT) {
+            match LockedFile::hold(files, key(1), PATIENT) {
                 Ok(session) => {
                     let found = tag(session.content(&mut Buffer::take()).unwrap());
                     let named = fs::read(&path).ok();
-                    let named = named.and_then(|bytes| tag(read(&bytes, Read::UnderLock)));
+                    let named = named.and_then(|bytes| tag(read(&bytes, ReadMode::UnderLock)));
                     if found.is_none() || found != named {
                         over.store(true, Ordering::Relaxed);
                         panic!("what is held is not what is there");
@@ -229,7 +229,7 @@ fn a_file_in_the_way_of_a_move_is_an_error_and_the_old_record_stays() {
     let second = after(&first, &grown(2));
     let way = fixture
         .root()
-        .join(Name::moving(key(1), second.head.revision.tag).as_str());
+        .join(FileName::moving(key(1), second.head.revision.tag).as_str());
     fs::create_dir(&way).unwrap();
     error(
         fixture

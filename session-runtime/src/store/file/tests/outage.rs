@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use super::*;
 
-/// In a process of its own, since the limit is the process's.
+/// It runs in a separate process, since the limit is one for a process.
 #[test]
 fn without_descriptors_it_fails_and_recovers() {
     const NAME: &str = "outage::without_descriptors_it_fails_and_recovers";

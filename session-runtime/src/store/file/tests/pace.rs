@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::task::Poll;
 
 use super::*;
-use crate::store::file::dir::watched::{Call, Verdict, Watcher, under};
+use crate::store::file::dir::watched::{DirCall, Verdict, Watcher, under};
 use crate::store::file::pace::{CALM, FAST, Pace};
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -17,7 +17,7 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-/// So many fast operations that the disk is trusted, whatever this machine does beside the test.
+/// Does as many fast operations as it takes for the disk to be trusted, whatever else this machine does.
 fn trust(fixture: &Fixture) {
     (0..CALM).for_each(|_| fixture.files.0.pace.note(FAST));
 }
@@ -43,8 +43,8 @@ fn a_disk_is_trusted_again_after_so_many_fast_operations_in_a_row() {
 struct Slow;
 
 impl Watcher for Slow {
-    fn before(&self, call: &Call<'_>) -> Verdict {
-        if let Call::Open(_) = call {
+    fn before(&self, call: &DirCall<'_>) -> Verdict {
+        if let DirCall::Open(_) = call {
             std::thread::sleep(FAST * 2);
         }
         Verdict::Go
@@ -120,7 +120,7 @@ fn what_syncs_is_done_elsewhere_and_what_does_not_at_once() {
     });
 }
 
-/// As when the service has stopped waiting for it.
+/// The service has stopped waiting for it, for example.
 #[test]
 fn what_nobody_waits_for_and_has_not_begun_is_not_done() {
     let fixture = Fixture::with(Durability::Disk);

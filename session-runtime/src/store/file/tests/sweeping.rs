@@ -1,8 +1,8 @@
-//! What is deleted, and what is not.
+//! The sweeper: it deletes what is over, and nothing else.
 
 use super::*;
 use crate::record::TOMBSTONE;
-use crate::store::file::name::DAMAGED;
+use crate::store::file::file_name::DAMAGED;
 use crate::store::file::sweep::{DAMAGED_KEPT, DELETION};
 
 #[test]
@@ -25,7 +25,7 @@ fn what_expired_is_deleted_and_nothing_else() {
     assert!([1, 3, 4].iter().all(|&n| fixture.path(key(n)).exists()));
     assert!(!fixture.path(key(2)).exists());
     assert_eq!(
-        fs::read_dir(fixture.root().join(Name::user(user(1)).as_str()))
+        fs::read_dir(fixture.root().join(FileName::user(user(1)).as_str()))
             .unwrap()
             .count(),
         1
@@ -47,8 +47,18 @@ fn a_user_without_sessions_leaves_no_directory() {
     fixture.create(key(2), &of(2, b""));
     assert!(now(fixture.store.remove(key(1), NOW)));
     fixture.sweep(NOW);
-    assert!(!fixture.root().join(Name::user(user(1)).as_str()).exists());
-    assert!(fixture.root().join(Name::user(user(2)).as_str()).exists());
+    assert!(
+        !fixture
+            .root()
+            .join(FileName::user(user(1)).as_str())
+            .exists()
+    );
+    assert!(
+        fixture
+            .root()
+            .join(FileName::user(user(2)).as_str())
+            .exists()
+    );
     fixture.create(key(3), &of(1, b""));
     assert_eq!(now(fixture.store.of_user(user(1), NOW)).len(), 1);
 }
@@ -130,7 +140,7 @@ fn a_damaged_file_is_set_aside_by_the_sweeper_and_not_too_many_are_kept() {
     fixture.create(key(1), &record(b""));
     fs::write(fixture.path(key(1)), b"damaged").unwrap();
     assert_eq!(fixture.sweep(NOW), 0);
-    assert_eq!(fixture.files(), [Name::damaged(key(1)).as_str()]);
+    assert_eq!(fixture.files(), [FileName::damaged(key(1)).as_str()]);
 
     for n in 0..DAMAGED_KEPT {
         fs::write(fixture.root().join(DAMAGED).join(format!("{n}")), b"").unwrap();

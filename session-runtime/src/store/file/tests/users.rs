@@ -1,4 +1,4 @@
-//! Who has which sessions.
+//! The lists of users' sessions.
 
 use super::*;
 
@@ -11,15 +11,15 @@ fn listed(fixture: &Fixture, who: u8) -> Vec<Key> {
     keys
 }
 
-/// What stands in the index, believed or not.
+/// The entries in the index, stale ones among them.
 fn entries(fixture: &Fixture, who: u8) -> usize {
-    fs::read_dir(fixture.root().join(Name::user(user(who)).as_str())).map_or(0, Iterator::count)
+    fs::read_dir(fixture.root().join(FileName::user(user(who)).as_str())).map_or(0, Iterator::count)
 }
 
 fn add_entry(fixture: &Fixture, who: u8, key: Key) {
     let entry = fixture
         .root()
-        .join(Name::user_session(user(who), key).as_str());
+        .join(FileName::user_session(user(who), key).as_str());
     fs::create_dir_all(entry.parent().unwrap()).unwrap();
     fs::write(entry, b"").unwrap();
 }
@@ -105,7 +105,7 @@ fn a_session_that_was_renewed_while_a_users_were_removed_is_removed_too() {
     fs::remove_file(
         fixture
             .root()
-            .join(Name::user_session(user(1), key(2)).as_str()),
+            .join(FileName::user_session(user(1), key(2)).as_str()),
     )
     .unwrap();
     add_entry(&fixture, 1, key(1));
@@ -192,7 +192,7 @@ fn the_entry_of_a_session_that_is_being_created_or_moved_to_a_user_stays() {
 fn names_that_are_not_ours_do_not_disturb_the_index() {
     let fixture = Fixture::new();
     fixture.create(key(1), &of(1, b""));
-    let dir = fixture.root().join(Name::user(user(1)).as_str());
+    let dir = fixture.root().join(FileName::user(user(1)).as_str());
     fs::write(dir.join("README"), b"").unwrap();
     fs::write(dir.parent().unwrap().join("README"), b"").unwrap();
     fs::write(fixture.root().join("users/README"), b"").unwrap();

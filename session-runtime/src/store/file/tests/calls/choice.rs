@@ -1,31 +1,31 @@
-//! What there is to choose from on the way through a run, and which choices come to something else:
-//! *dynamic partial-order reduction* by *source sets* (Abdulla et al., 2014).
+//! The choices on the way through a run, and those among them that lead to another outcome: *dynamic partial-order
+//! reduction* by *source sets* (Abdulla et al., 2014).
 
 use std::collections::BTreeSet;
 
-use super::step::Step;
+use super::step::CallStep;
 
-/// Who can go on.
-pub(super) fn able(steps: &[Option<Step>]) -> BTreeSet<usize> {
+/// The processes that can go on.
+pub(super) fn able(steps: &[Option<CallStep>]) -> BTreeSet<usize> {
     (0..steps.len())
-        .filter(|&process| steps[process].as_ref().is_some_and(Step::can_go_on))
+        .filter(|&process| steps[process].as_ref().is_some_and(CallStep::can_go_on))
         .collect()
 }
 
 /// A place in a run where there was something to choose from.
 pub(super) struct Choice {
-    pub(super) steps: Vec<Option<Step>>,
+    pub(super) steps: Vec<Option<CallStep>>,
     able: BTreeSet<usize>,
-    /// Whom to choose would come to the same as an order that was run already.
+    /// Processes whose choice leads to the same as an order that was run already.
     asleep: BTreeSet<usize>,
-    /// Whom to choose may come to something else.
+    /// Processes whose choice may lead to another outcome.
     wanted: BTreeSet<usize>,
     pub(super) chosen: usize,
 }
 
 impl Choice {
     /// `None` if whatever is chosen was tried already.
-    pub(super) fn first(steps: &[Option<Step>], asleep: BTreeSet<usize>) -> Option<Self> {
+    pub(super) fn first(steps: &[Option<CallStep>], asleep: BTreeSet<usize>) -> Option<Self> {
         let able = able(steps);
         let chosen = *able.difference(&asleep).next()?;
         Some(Self {
@@ -44,11 +44,11 @@ impl Choice {
         Some(self)
     }
 
-    pub(super) fn step(&self) -> &Step {
+    pub(super) fn step(&self) -> &CallStep {
         self.steps[self.chosen].as_ref().unwrap()
     }
 
-    /// Who is still asleep behind it.
+    /// The processes that are still asleep behind it.
     pub(super) fn asleep_after(&self) -> BTreeSet<usize> {
         let is_independent = |process: &usize| {
             let step = self.steps[*process].as_ref();
@@ -58,7 +58,7 @@ impl Choice {
         asleep.filter(is_independent).collect()
     }
 
-    /// `others` are those of whom each would do.
+    /// Wants one of `others`, no matter which.
     fn want_one_of(&mut self, others: &BTreeSet<usize>) {
         if self.wanted.is_disjoint(others) {
             self.wanted.extend(others.intersection(&self.able).next());
@@ -69,7 +69,7 @@ impl Choice {
 /// Marks in a path where another choice may come to something else: where a step stands before
 /// another process's step that has to do with it, and nothing between the two puts them in this
 /// order. `pending` are steps that were not made.
-pub(super) fn want_races_the_other_way(path: &mut [Choice], pending: &[Option<Step>]) {
+pub(super) fn want_races_the_other_way(path: &mut [Choice], pending: &[Option<CallStep>]) {
     let made: Vec<_> = path
         .iter()
         .map(|choice| (choice.chosen, choice.step().clone()))
@@ -101,10 +101,10 @@ pub(super) fn want_races_the_other_way(path: &mut [Choice], pending: &[Option<St
 
 /// The steps of `earlier` that must stand before a step, and those that are in a race with it.
 fn look_back(
-    earlier: &[(usize, Step)],
+    earlier: &[(usize, CallStep)],
     before: &[u128],
     process: usize,
-    step: &Step,
+    step: &CallStep,
 ) -> (u128, u128) {
     let (mut known, mut races) = (0, 0);
     let own = earlier.iter().rposition(|(other, _)| *other == process);

@@ -7,26 +7,26 @@ use std::rc::Rc;
 use super::scenario::*;
 use super::step::matters;
 use super::*;
-use crate::store::file::dir::watched::{Call, Verdict, Watcher, under};
+use crate::store::file::dir::watched::{DirCall, Verdict, Watcher, under};
 
 #[derive(Clone, Copy, Debug)]
-struct Fault {
+struct DiskFault {
     /// The first call that fails, counted from 0.
     first: usize,
     count: usize,
-    /// If it is a write of more than so many bytes, these are written all the same.
+    /// The number of bytes that are written all the same, if the call is a write of more.
     written: usize,
 }
 
 struct Failing {
-    fault: Fault,
+    fault: DiskFault,
     calls: Cell<usize>,
     failed: Cell<usize>,
 }
 
 impl Watcher for Failing {
-    fn before(&self, call: &Call<'_>) -> Verdict {
-        if matches!(call, Call::List(dir) if !matters(dir)) {
+    fn before(&self, call: &DirCall<'_>) -> Verdict {
+        if matches!(call, DirCall::List(dir) if !matters(dir)) {
             return Verdict::Go;
         }
         let number = self.calls.replace(self.calls.get() + 1);
@@ -36,7 +36,7 @@ impl Watcher for Failing {
         self.failed.set(self.failed.get() + 1);
         let error = io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
         match call {
-            Call::Write(_, bytes, _) if self.fault.written < bytes.len() => {
+            DirCall::Write(_, bytes, _) if self.fault.written < bytes.len() => {
                 Verdict::Partly(self.fault.written, error)
             }
             _ => Verdict::Not(error),
@@ -49,7 +49,7 @@ fn fail(op: &Op, durability: Durability, count: usize, written: usize) -> usize 
     let scenario = Scenario::of_one_session([vec![op.clone()]]).seeing(TWO);
     let mut failed = 0;
     for first in 0.. {
-        let fault = Fault {
+        let fault = DiskFault {
             first,
             count,
             written,
@@ -63,7 +63,7 @@ fn fail(op: &Op, durability: Durability, count: usize, written: usize) -> usize 
     failed
 }
 
-fn fail_once(scenario: &Scenario, op: &Op, durability: Durability, fault: Fault) -> usize {
+fn fail_once(scenario: &Scenario, op: &Op, durability: Durability, fault: DiskFault) -> usize {
     let fixture = fixture(durability);
     scenario.begin(&fixture.store);
     let failing = Rc::new(Failing {
@@ -73,8 +73,8 @@ fn fail_once(scenario: &Scenario, op: &Op, durability: Durability, fault: Fault)
     });
     let result = under(failing.clone(), || op.run(&fixture.store));
     let told = format!("{op:?} with {fault:?} came to {result:?}");
-    let done = Done {
-        place: Place {
+    let done = Finished {
+        place: OpPlace {
             process: 0,
             number: 0,
         },
@@ -88,7 +88,7 @@ fn fail_once(scenario: &Scenario, op: &Op, durability: Durability, fault: Fault)
     assert!(orders.iter().any(explains), "{told}, and then {seen:#?}");
     // What it had begun it takes back, if it can.
     let live = seen.iter().filter(|seen| seen.starts_with("live"));
-    let creates_one = matches!(op.what, What::Create(..));
+    let creates_one = matches!(op.what, Action::Create(..));
     assert!(
         fault.count > 1 || live.count() <= 1 + usize::from(creates_one),
         "{told}, and then {seen:#?}"
@@ -102,20 +102,20 @@ fn whatever_the_disk_refuses_leaves_the_old_or_the_new_session() {
     let user_2 = |record| with(record, |head| head.user = Some(user(2)));
     let mut failed = 0;
     for op in [
-        What::Load(ONE).into(),
-        What::Create(TWO, later(1, 20)).into(),
+        Action::Load(ONE).into(),
+        Action::Create(TWO, later(1, 20)).into(),
         commit(later(2, 10)),
         commit(large(2, 10)),
         commit(user_2(later(2, 10))),
         commit(user_2(large(2, 10))),
         touch(),
         renew(TWO, 20),
-        What::Remove(ONE).into(),
-        What::RemoveUser(user(1), Which::All).into(),
-        What::RemoveUser(user(1), Which::One(first().head.handle)).into(),
-        What::Lock(ONE).into(),
-        What::Sweep.into(),
-        Op::at(What::Sweep, NOW + 2 * HOUR),
+        Action::Remove(ONE).into(),
+        Action::RemoveUser(user(1), Which::All).into(),
+        Action::RemoveUser(user(1), Which::One(first().head.handle)).into(),
+        Action::Lock(ONE).into(),
+        Action::Sweep.into(),
+        Op::at(Action::Sweep, NOW + 2 * HOUR),
     ] {
         for durability in [Durability::Process, Durability::Disk] {
             for written in [0, 512, 4096] {
@@ -133,9 +133,11 @@ fn whatever_the_disk_refuses_leaves_the_old_or_the_new_session() {
 struct RemovedAgain(Cell<usize>);
 
 impl Watcher for RemovedAgain {
-    fn before(&self, call: &Call<'_>) -> Verdict {
+    fn before(&self, call: &DirCall<'_>) -> Verdict {
         match call {
-            Call::MakeDir(name) if *name == Name::user(user(1)).as_str() && self.0.get() > 0 => {
+            DirCall::MakeDir(name)
+                if *name == FileName::user(user(1)).as_str() && self.0.get() > 0 =>
+            {
                 self.0.set(self.0.get() - 1);
                 Verdict::Not(io::ErrorKind::NotFound.into())
             }

@@ -44,7 +44,7 @@ fn explore(scenario: &Scenario, call: usize, written: Option<usize>) -> Explored
     })
 }
 
-/// Where a write over an old slot can stop: behind any byte.
+/// Lengths at which a write over an old half can stop: any.
 fn anywhere(n: usize) -> usize {
     n
 }
@@ -69,7 +69,7 @@ fn alone_in_a_touch() {
 #[test]
 fn alone_in_a_creation() {
     for record in [later(1, 20), large(1, 20)] {
-        alone(What::Create(TWO, record).into(), between_sectors);
+        alone(Action::Create(TWO, record).into(), between_sectors);
     }
 }
 
@@ -80,27 +80,30 @@ fn alone_in_a_renewal() {
 
 #[test]
 fn alone_in_a_removal() {
-    alone(What::Remove(ONE).into(), between_sectors);
+    alone(Action::Remove(ONE).into(), between_sectors);
 }
 
 #[test]
 fn alone_in_a_logout_everywhere() {
     let two = Scenario {
         before: vec![
-            What::Create(ONE, first()).into(),
-            What::Create(TWO, later(1, 20)).into(),
+            Action::Create(ONE, first()).into(),
+            Action::Create(TWO, later(1, 20)).into(),
         ],
-        ..Scenario::of_one_session([vec![What::RemoveUser(user(1), Which::All).into()]])
+        ..Scenario::of_one_session([vec![Action::RemoveUser(user(1), Which::All).into()]])
     };
     kill(&two.seeing(TWO), between_sectors);
 }
 
 #[test]
 fn alone_in_a_sweep() {
-    alone(Op::at(What::Sweep, NOW + 2 * HOUR), between_sectors);
+    alone(Op::at(Action::Sweep, NOW + 2 * HOUR), between_sectors);
     let removed = Scenario {
-        before: vec![What::Create(ONE, first()).into(), What::Remove(ONE).into()],
-        ..Scenario::of_one_session([vec![Op::at(What::Sweep, NOW + TOMBSTONE)]])
+        before: vec![
+            Action::Create(ONE, first()).into(),
+            Action::Remove(ONE).into(),
+        ],
+        ..Scenario::of_one_session([vec![Op::at(Action::Sweep, NOW + TOMBSTONE)]])
     };
     kill(&removed, between_sectors);
 }
@@ -111,14 +114,14 @@ fn beside_one_that_lives_on() {
     for killed in [
         commit(large(2, 10)),
         renew(TWO, 20),
-        What::Remove(ONE).into(),
-        What::RemoveUser(user(1), Which::All).into(),
+        Action::Remove(ONE).into(),
+        Action::RemoveUser(user(1), Which::All).into(),
     ] {
         for lives in [
             commit(large(2, 30)),
             renew(THREE, 30),
-            What::Remove(ONE).into(),
-            What::Load(ONE).into(),
+            Action::Remove(ONE).into(),
+            Action::Load(ONE).into(),
         ] {
             let scenario = Scenario::of_one_session([vec![killed.clone()], vec![lives]]);
             kills += kill(&scenario.seeing(TWO).seeing(THREE), between_sectors);

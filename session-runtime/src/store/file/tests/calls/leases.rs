@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::scenario::*;
 use super::scheduler::{Kill, in_every_order};
 use super::*;
-use crate::store::file::name::LOCKS;
+use crate::store::file::file_name::LOCKS;
 
 /// Runs the processes in every order of their calls; gives what the operations came to and in how
 /// many orders one was killed.
@@ -27,13 +27,13 @@ fn explore<const N: usize>(processes: [Op; N], kill: Option<Kill>) -> (BTreeSet<
 
 #[test]
 fn no_two_have_the_lock_at_once() {
-    let (seen, _) = explore([ONE, ONE].map(|key| What::Lock(key).into()), None);
+    let (seen, _) = explore([ONE, ONE].map(|key| Action::Lock(key).into()), None);
     assert_eq!(Vec::from_iter(&seen), ["busy", "locked"]);
 }
 
 #[test]
 fn the_sweeper_takes_the_lock_from_nobody() {
-    let (seen, _) = explore([What::Lock(ONE).into(), What::Sweep.into()], None);
+    let (seen, _) = explore([Action::Lock(ONE).into(), Action::Sweep.into()], None);
     assert_eq!(Vec::from_iter(&seen), ["busy", "locked", "swept"]);
 }
 
@@ -46,7 +46,7 @@ fn whoever_is_killed_leaves_the_lock_to_the_next() {
             call,
             written: None,
         };
-        let (seen, killed) = explore([ONE, ONE].map(|key| What::Lock(key).into()), Some(kill));
+        let (seen, killed) = explore([ONE, ONE].map(|key| Action::Lock(key).into()), Some(kill));
         assert!(!seen.contains("met"), "{seen:?}");
         if killed == 0 {
             break;

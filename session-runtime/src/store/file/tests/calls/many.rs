@@ -5,32 +5,31 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::*;
-use crate::store::file::dir::watched::{Call, Verdict, Watcher, under};
+use crate::store::file::dir::watched::{DirCall, Verdict, Watcher, under};
 
 const MANY: u32 = 20_000;
 const BUDGET: usize = 1000;
 
-/// How many calls there were, and how many of them list a directory, which takes as long as that
-/// is large.
+/// The number of calls, and of those among them that list a directory, which takes longer the larger it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
+struct CallCount {
     calls: usize,
     lists: usize,
 }
 
-impl Watcher for Cell<Count> {
-    fn before(&self, call: &Call<'_>) -> Verdict {
-        let Count { calls, lists } = self.get();
-        self.set(Count {
+impl Watcher for Cell<CallCount> {
+    fn before(&self, call: &DirCall<'_>) -> Verdict {
+        let CallCount { calls, lists } = self.get();
+        self.set(CallCount {
             calls: calls + 1,
-            lists: lists + usize::from(matches!(call, Call::List(_))),
+            lists: lists + usize::from(matches!(call, DirCall::List(_))),
         });
         Verdict::Go
     }
 }
 
-fn count(work: impl FnOnce()) -> Count {
-    let counting = Rc::new(Cell::new(Count::default()));
+fn count(work: impl FnOnce()) -> CallCount {
+    let counting = Rc::new(Cell::new(CallCount::default()));
     under(counting.clone(), work);
     counting.get()
 }
@@ -41,9 +40,8 @@ fn spread(n: u32) -> Key {
     Key(std::array::from_fn(|i| [lowest, low, middle, high][i % 4]))
 }
 
-/// How many calls each operation takes, on a session of a user with others, the name of which
-/// nobody had.
-fn counts(fixture: &Fixture, n: u8) -> [Count; 7] {
+/// The number of calls that each operation takes. The session is new, and its user has others.
+fn counts(fixture: &Fixture, n: u8) -> [CallCount; 7] {
     let store = &fixture.store;
     let place = |step: u8| Key(std::array::from_fn(|i| [0, n, 0xFF, step][i % 4]));
     let first = of(1, b"first");
@@ -67,7 +65,7 @@ fn a_session_among_many_costs_what_it_costs_alone_and_is_swept_in_slices() {
     fixture.create(spread(0), &of(1, b""));
     let alone = counts(&fixture, 1);
     for n in 1..MANY {
-        // A hundred users, of whom one has a good part of them all.
+        // A hundred users. One has half of all sessions.
         let who = if n % 2 == 0 { 1 } else { (n % 100) as u8 };
         fixture.create(spread(n), &of(who, b""));
     }

@@ -20,10 +20,10 @@ use std::time::SystemTime;
 use self::scenario::Scenario;
 use super::*;
 use crate::record::TOMBSTONE;
-use crate::store::file::name::{DAMAGED, HEALING};
+use crate::store::file::file_name::{DAMAGED, HEALING};
 use crate::store::file::sweep::ABANDONED;
 
-/// A store in a directory of its own, in memory if that can be: there are thousands of runs.
+/// A store in a new directory, in memory if possible: there are thousands of runs.
 fn fixture(durability: Durability) -> Fixture {
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
     Fixture::at(dir.unwrap(), durability)
@@ -38,7 +38,7 @@ fn assert_nothing_is_moving(fixture: &Fixture) {
     }
 }
 
-/// By what a process does that knows nothing of the one that was killed.
+/// Checks that a process which knows nothing of the one that was killed can go on.
 fn assert_life_goes_on(fixture: &Fixture, scenario: &Scenario) {
     let store = &fixture.store;
     for &key in &scenario.keys {
@@ -66,7 +66,7 @@ fn assert_life_goes_on(fixture: &Fixture, scenario: &Scenario) {
 
 fn assert_listed_are_live(fixture: &Fixture, scenario: &Scenario) {
     let files = fixture.files();
-    // That of a session which was renewed stays as long as its tombstone.
+    // The entry of a session that was renewed stays as long as its tombstone.
     let is_renewed = |name: &&str| {
         let key = name.rsplit('/').next().and_then(|key| key.parse().ok());
         matches!(now(fixture.store.load(key.unwrap(), NOW)), Loaded::Retired)
@@ -81,8 +81,8 @@ fn assert_listed_are_live(fixture: &Fixture, scenario: &Scenario) {
     assert_eq!(listed.count(), live, "{files:?}");
 }
 
-/// Where a write that is not over an old slot can stop. Linux looks for a signal between pages and a disk writes whole sectors, so
-/// the 48 bytes of a head are written or not.
+/// Lengths at which a write that is not over an old half can stop. Linux looks for a signal between pages, and a disk
+/// writes whole sectors. So the 48 bytes of a head are written, or they are not.
 fn between_sectors(n: usize) -> usize {
     (n + 1) * 512
 }

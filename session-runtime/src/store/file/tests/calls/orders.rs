@@ -71,15 +71,15 @@ fn commits_that_need_larger_files() {
 fn a_commit_and_a_removal() {
     explore(&Scenario::of_one_session([
         vec![commit(later(2, 10))],
-        vec![What::Remove(ONE).into()],
+        vec![Action::Remove(ONE).into()],
     ]));
     explore(&Scenario::of_one_session([
         vec![commit(large(2, 10))],
-        vec![What::Remove(ONE).into()],
+        vec![Action::Remove(ONE).into()],
     ]));
     explore(&Scenario::of_one_session([
         vec![commit(large(2, 10))],
-        vec![What::Remove(ONE).into()],
+        vec![Action::Remove(ONE).into()],
         vec![commit(later(2, 20))],
     ]));
 }
@@ -87,8 +87,8 @@ fn a_commit_and_a_removal() {
 #[test]
 fn a_removal_and_a_load_behind_it() {
     explore(&Scenario::of_one_session([
-        vec![What::Remove(ONE).into(), What::Load(ONE).into()],
-        vec![commit(large(2, 10)), What::Load(ONE).into()],
+        vec![Action::Remove(ONE).into(), Action::Load(ONE).into()],
+        vec![commit(large(2, 10)), Action::Load(ONE).into()],
     ]));
 }
 
@@ -120,8 +120,8 @@ fn a_renewal_a_removal_and_loads() {
     explore(
         &Scenario::of_one_session([
             vec![renew(TWO, 20)],
-            vec![What::Remove(ONE).into()],
-            vec![What::Load(ONE).into(), What::Load(TWO).into()],
+            vec![Action::Remove(ONE).into()],
+            vec![Action::Load(ONE).into(), Action::Load(TWO).into()],
         ])
         .seeing(TWO),
     );
@@ -132,7 +132,7 @@ fn a_commit_to_the_renewed_session() {
     explore(
         &Scenario::of_one_session([
             vec![renew(TWO, 20), commit_to(TWO, 2, 20, large(3, 21))],
-            vec![What::Remove(ONE).into()],
+            vec![Action::Remove(ONE).into()],
         ])
         .seeing(TWO),
     );
@@ -143,7 +143,7 @@ fn a_touch_beside_everything() {
     for other in [
         commit(later(2, 10)),
         commit(large(2, 10)),
-        What::Remove(ONE).into(),
+        Action::Remove(ONE).into(),
         renew(TWO, 20),
         touch(),
     ] {
@@ -156,11 +156,11 @@ fn a_load_beside_everything() {
     for other in [
         vec![commit(later(2, 10)), commit_over(2, 10, later(3, 11))],
         vec![commit(large(2, 10)), commit_over(2, 10, later(3, 11))],
-        vec![What::Remove(ONE).into()],
+        vec![Action::Remove(ONE).into()],
         vec![renew(TWO, 20)],
         vec![touch(), commit(later(2, 10))],
     ] {
-        let loads = vec![What::Load(ONE).into(), What::Load(ONE).into()];
+        let loads = vec![Action::Load(ONE).into(), Action::Load(ONE).into()];
         explore(&Scenario::of_one_session([loads, other]));
     }
 }
@@ -171,9 +171,9 @@ fn two_creations_with_one_key() {
         before: vec![],
         ..Scenario::of_one_session(processes)
     };
-    let create = |tag| What::Create(ONE, later(1, tag)).into();
+    let create = |tag| Action::Create(ONE, later(1, tag)).into();
     explore(&nothing([vec![create(10)], vec![create(20)]]));
-    explore(&nothing([vec![create(10)], vec![What::Load(ONE).into()]]));
+    explore(&nothing([vec![create(10)], vec![Action::Load(ONE).into()]]));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_change_of_the_user() {
     for record in [later(2, 10), large(2, 10)] {
         explore(&Scenario::of_one_session([
             vec![commit(user(record.clone(), 2))],
-            vec![What::Remove(ONE).into()],
+            vec![Action::Remove(ONE).into()],
         ]));
         explore(&Scenario::of_one_session([
             vec![commit(user(record.clone(), 2))],
@@ -191,10 +191,10 @@ fn a_change_of_the_user() {
     }
 }
 
-/// By a sweeper whose clock is ahead, or who comes as late as the session's last request.
+/// The sweeper's clock is ahead, or it comes as late as the session's last request.
 #[test]
 fn a_sweep_beside_everything() {
-    let sweep = || vec![Op::at(What::Sweep, NOW + 2 * HOUR)];
+    let sweep = || vec![Op::at(Action::Sweep, NOW + 2 * HOUR)];
     let nobodys = |record: Record| {
         with(record, |head| {
             head.user = None;
@@ -202,17 +202,17 @@ fn a_sweep_beside_everything() {
         })
     };
     let scenario = |other| Scenario {
-        before: vec![What::Create(ONE, with(first(), |head| head.user = None)).into()],
+        before: vec![Action::Create(ONE, with(first(), |head| head.user = None)).into()],
         users: vec![],
         ..Scenario::of_one_session([sweep(), other]).seeing(TWO)
     };
     for other in [
-        What::Touch(ONE, first().head.revision, NOW + 4 * HOUR),
-        What::Commit(ONE, first().head.revision, nobodys(later(2, 10))),
-        What::Commit(ONE, first().head.revision, nobodys(large(2, 10))),
-        What::Remove(ONE),
-        What::Renew(ONE, first().head.revision, TWO, nobodys(later(2, 20))),
-        What::Create(TWO, nobodys(later(1, 20))),
+        Action::Touch(ONE, first().head.revision, NOW + 4 * HOUR),
+        Action::Commit(ONE, first().head.revision, nobodys(later(2, 10))),
+        Action::Commit(ONE, first().head.revision, nobodys(large(2, 10))),
+        Action::Remove(ONE),
+        Action::Renew(ONE, first().head.revision, TWO, nobodys(later(2, 20))),
+        Action::Create(TWO, nobodys(later(1, 20))),
     ] {
         explore(&scenario(vec![other.into()]));
     }
@@ -223,7 +223,7 @@ fn a_sweep_beside_everything() {
 fn a_sweep_beside_a_change_of_the_user() {
     let record = with(later(2, 10), |head| head.user = Some(user(2)));
     explore(&Scenario::of_one_session([
-        vec![What::Sweep.into()],
+        vec![Action::Sweep.into()],
         vec![commit(record)],
     ]));
 }
@@ -235,13 +235,13 @@ fn a_logout_everywhere_beside_everything() {
         commit(with(later(2, 10), |head| head.user = Some(user(2)))),
         commit(with(large(2, 10), |head| head.user = None)),
         renew(TWO, 20),
-        What::Remove(ONE).into(),
-        What::RemoveUser(user(1), Which::All).into(),
+        Action::Remove(ONE).into(),
+        Action::RemoveUser(user(1), Which::All).into(),
         touch(),
-        What::Create(TWO, later(1, 20)).into(),
-        What::Sweep.into(),
+        Action::Create(TWO, later(1, 20)).into(),
+        Action::Sweep.into(),
     ] {
-        let everywhere = vec![What::RemoveUser(user(1), Which::All).into()];
+        let everywhere = vec![Action::RemoveUser(user(1), Which::All).into()];
         explore(&Scenario::of_one_session([everywhere, vec![other]]).seeing(TWO));
     }
 }
@@ -253,13 +253,13 @@ fn a_revocation_beside_everything() {
         commit(later(2, 10)),
         commit(with(later(2, 10), |head| head.user = Some(user(2)))),
         renew(TWO, 20),
-        What::Remove(ONE).into(),
+        Action::Remove(ONE).into(),
         touch(),
-        What::Create(TWO, another).into(),
+        Action::Create(TWO, another).into(),
     ] {
         let handle = first().head.handle;
         for which in [Which::One(handle), Which::AllBut(handle)] {
-            let revocation = vec![What::RemoveUser(user(1), which).into()];
+            let revocation = vec![Action::RemoveUser(user(1), which).into()];
             explore(&Scenario::of_one_session([revocation, vec![other.clone()]]).seeing(TWO));
         }
     }
@@ -269,7 +269,7 @@ fn a_revocation_beside_everything() {
 /// matters to another, there is one order of their calls for each.
 #[test]
 fn no_order_is_left_out_and_none_run_twice() {
-    let load = || vec![What::Load(ONE).into()];
+    let load = || vec![Action::Load(ONE).into()];
     let scenario = Scenario {
         before: vec![],
         ..Scenario::of_one_session([load(), load(), load()])

@@ -11,37 +11,38 @@ use std::rc::Rc;
 
 use super::scenario::*;
 use super::*;
-use crate::store::file::dir::watched::{Call, Verdict, Watcher, under};
+use crate::store::file::dir::watched::{DirCall, Verdict, Watcher, under};
 
-/// Of more changes not every subset is tried, but each alone, each missing, and those up to each.
+/// The number of changes up to which every subset is tried. Of more changes each is tried alone, each is left out, and
+/// they stop behind each.
 const EVERY_SUBSET_OF: usize = 8;
 
 /// A file whatever its name.
 type Inode = usize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Node {
+enum DiskNode {
     Dir,
     File(Inode),
 }
 
-/// What is on a disk: names relative to the sessions directory.
+/// The content of a disk. Names are relative to the sessions directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Disk {
-    names: BTreeMap<String, Node>,
+    names: BTreeMap<String, DiskNode>,
     contents: BTreeMap<Inode, Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]
 enum Change {
-    Add(String, Node),
+    Add(String, DiskNode),
     Remove(String),
     Move(String, String),
     Exchange(String, String),
     Write(Inode, usize, Vec<u8>),
 }
 
-/// What is synced as one.
+/// A thing that is synced as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Thing {
     Names(String),
@@ -49,7 +50,7 @@ enum Thing {
 }
 
 #[derive(Clone, Debug)]
-enum Event {
+enum DiskEvent {
     Begins,
     Changes(Change),
     Syncs(Thing),
@@ -95,15 +96,15 @@ impl Disk {
             let path = fixture.root().join(&name);
             let inode = inodes[&fs::metadata(&path).unwrap().ino()];
             for (end, _) in name.match_indices('/') {
-                disk.names.insert(name[..end].to_owned(), Node::Dir);
+                disk.names.insert(name[..end].to_owned(), DiskNode::Dir);
             }
-            disk.names.insert(name, Node::File(inode));
+            disk.names.insert(name, DiskNode::File(inode));
             disk.contents.insert(inode, fs::read(path).unwrap());
         }
         disk
     }
 
-    /// What is changed without something that it needs comes to nothing.
+    /// Makes a change. It does nothing if something is missing that it needs.
     fn apply(&mut self, change: &Change) {
         match change {
             Change::Add(name, node) => {
@@ -139,9 +140,9 @@ impl Disk {
             match node {
                 // In a directory that is not there, it is not there either.
                 _ if !path.parent().unwrap().exists() => {}
-                Node::Dir if path.exists() => {}
-                Node::Dir => fs::create_dir(path).unwrap(),
-                Node::File(inode) => {
+                DiskNode::Dir if path.exists() => {}
+                DiskNode::Dir => fs::create_dir(path).unwrap(),
+                DiskNode::File(inode) => {
                     fs::write(
                         path,
                         self.contents.get(inode).map_or(&[][..], Vec::as_slice),
@@ -173,7 +174,7 @@ fn close_to_others(path: &Path) {
 struct Recorder {
     root: PathBuf,
     inodes: RefCell<BTreeMap<u64, Inode>>,
-    events: RefCell<Vec<Event>>,
+    events: RefCell<Vec<DiskEvent>>,
 }
 
 impl Recorder {
@@ -181,7 +182,7 @@ impl Recorder {
         self.inodes.borrow()[&file.metadata().unwrap().ino()]
     }
 
-    /// A number of its own: the system gives those of deleted files to new ones.
+    /// A number that no other file gets: the system gives those of deleted files to new ones.
     fn add(&self, name: &str) -> Inode {
         let number = fs::metadata(self.root.join(name)).unwrap().ino();
         let mut inodes = self.inodes.borrow_mut();
@@ -190,57 +191,61 @@ impl Recorder {
         inode
     }
 
-    fn event(&self, event: Event) {
+    fn event(&self, event: DiskEvent) {
         self.events.borrow_mut().push(event);
     }
 }
 
 impl Watcher for Recorder {
-    fn before(&self, _call: &Call<'_>) -> Verdict {
+    fn before(&self, _call: &DirCall<'_>) -> Verdict {
         Verdict::Go
     }
 
-    fn after(&self, call: &Call<'_>) {
+    fn after(&self, call: &DirCall<'_>) {
         let name = |name: &str| name.to_owned();
         self.event(match *call {
-            Call::Create(of) => Event::Changes(Change::Add(name(of), Node::File(self.add(of)))),
-            Call::MakeDir(of) => Event::Changes(Change::Add(name(of), Node::Dir)),
-            Call::RemoveFile(of) | Call::RemoveDir(of) => Event::Changes(Change::Remove(name(of))),
-            Call::Rename { from, to } => Event::Changes(Change::Move(name(from), name(to))),
-            Call::Replace { old, new } => {
+            DirCall::Create(of) => {
+                DiskEvent::Changes(Change::Add(name(of), DiskNode::File(self.add(of))))
+            }
+            DirCall::MakeDir(of) => DiskEvent::Changes(Change::Add(name(of), DiskNode::Dir)),
+            DirCall::RemoveFile(of) | DirCall::RemoveDir(of) => {
+                DiskEvent::Changes(Change::Remove(name(of)))
+            }
+            DirCall::Rename { from, to } => DiskEvent::Changes(Change::Move(name(from), name(to))),
+            DirCall::Replace { old, new } => {
                 assert!(
                     self.root.join(new).exists(),
                     "names cannot be exchanged here"
                 );
-                Event::Changes(Change::Exchange(name(old), name(new)))
+                DiskEvent::Changes(Change::Exchange(name(old), name(new)))
             }
-            Call::Write(file, bytes, at) => {
+            DirCall::Write(file, bytes, at) => {
                 let at = usize::try_from(at).unwrap();
-                Event::Changes(Change::Write(self.inode(file), at, bytes.to_owned()))
+                DiskEvent::Changes(Change::Write(self.inode(file), at, bytes.to_owned()))
             }
-            Call::SyncDir(of) => Event::Syncs(Thing::Names(name(of))),
-            Call::SyncFile(file) => Event::Syncs(Thing::Content(self.inode(file))),
-            Call::Open(_)
-            | Call::Identify(_)
-            | Call::Changed(_)
-            | Call::List(_)
-            | Call::SyncPath(_)
-            | Call::Facts(_)
-            | Call::Read(_)
-            | Call::Lock(..) => return,
+            DirCall::SyncDir(of) => DiskEvent::Syncs(Thing::Names(name(of))),
+            DirCall::SyncFile(file) => DiskEvent::Syncs(Thing::Content(self.inode(file))),
+            DirCall::Open(_)
+            | DirCall::Identify(_)
+            | DirCall::Changed(_)
+            | DirCall::List(_)
+            | DirCall::SyncPath(_)
+            | DirCall::Facts(_)
+            | DirCall::Read(_)
+            | DirCall::Lock(..) => return,
         });
     }
 }
 
 /// All disks that a power cut behind these events can leave.
-fn disks(before: &Disk, events: &[Event]) -> BTreeSet<Disk> {
+fn disks(before: &Disk, events: &[DiskEvent]) -> BTreeSet<Disk> {
     let mut parts = Vec::new();
     for (index, event) in events.iter().enumerate() {
-        let Event::Changes(change) = event else {
+        let DiskEvent::Changes(change) = event else {
             continue;
         };
         let of = change.of();
-        let syncs = |event: &Event| matches!(event, Event::Syncs(thing) if *thing == of);
+        let syncs = |event: &DiskEvent| matches!(event, DiskEvent::Syncs(thing) if *thing == of);
         let is_safe = events[index..].iter().any(syncs);
         parts.extend(change.parts().into_iter().map(|part| (part, is_safe)));
     }
@@ -291,8 +296,8 @@ fn cut_in(scenario: &Scenario) -> usize {
     recorder.events.take();
     under(recorder.clone(), || {
         for op in &scenario.processes[0] {
-            recorder.event(Event::Begins);
-            recorder.event(Event::Ends(op.run(&fixture.store).unwrap()));
+            recorder.event(DiskEvent::Begins);
+            recorder.event(DiskEvent::Ends(op.run(&fixture.store).unwrap()));
         }
     });
     let events = recorder.events.take();
@@ -319,12 +324,12 @@ fn cut_in(scenario: &Scenario) -> usize {
     count
 }
 
-fn done(events: &[Event]) -> Vec<Done> {
-    let mut done: Vec<Done> = Vec::new();
+fn done(events: &[DiskEvent]) -> Vec<Finished> {
+    let mut done: Vec<Finished> = Vec::new();
     for (index, event) in events.iter().enumerate() {
         match event {
-            Event::Begins => done.push(Done {
-                place: Place {
+            DiskEvent::Begins => done.push(Finished {
+                place: OpPlace {
                     process: 0,
                     number: done.len(),
                 },
@@ -332,12 +337,12 @@ fn done(events: &[Event]) -> Vec<Done> {
                 ended: usize::MAX,
                 outcome: None,
             }),
-            Event::Ends(outcome) => {
+            DiskEvent::Ends(outcome) => {
                 let last = done.last_mut().unwrap();
                 last.ended = index;
                 last.outcome = Some(outcome.clone());
             }
-            Event::Changes(_) | Event::Syncs(_) => {}
+            DiskEvent::Changes(_) | DiskEvent::Syncs(_) => {}
         }
     }
     done
@@ -347,24 +352,24 @@ fn done(events: &[Event]) -> Vec<Done> {
 fn what_was_answered_is_on_the_disk() {
     let user_2 = with(later(3, 11), |head| head.user = Some(user(2)));
     let disks = [
-        vec![What::Create(TWO, later(1, 20)).into()],
-        vec![What::Create(TWO, large(1, 20)).into()],
+        vec![Action::Create(TWO, later(1, 20)).into()],
+        vec![Action::Create(TWO, large(1, 20)).into()],
         vec![
             commit(later(2, 10)),
             commit_over(2, 10, later(3, 11)),
-            What::Remove(ONE).into(),
+            Action::Remove(ONE).into(),
         ],
         vec![commit(large(2, 10)), commit_over(2, 10, user_2)],
         vec![touch(), commit(later(2, 10))],
         vec![renew(TWO, 20), commit_to(TWO, 2, 20, large(3, 21))],
-        vec![renew(TWO, 20), What::Remove(ONE).into()],
-        vec![What::RemoveUser(user(1), Which::All).into()],
+        vec![renew(TWO, 20), Action::Remove(ONE).into()],
+        vec![Action::RemoveUser(user(1), Which::All).into()],
     ]
     .map(cut);
     // In a directory where there is nothing yet.
     let at_first = Scenario {
         before: vec![],
-        ..Scenario::of_one_session([vec![What::Create(ONE, first()).into()]])
+        ..Scenario::of_one_session([vec![Action::Create(ONE, first()).into()]])
     };
     let disks = cut_in(&at_first) + disks.iter().sum::<usize>();
     println!("{disks} disks in all");
@@ -375,8 +380,8 @@ fn what_was_answered_is_on_the_disk() {
 struct Synced(RefCell<Vec<PathBuf>>);
 
 impl Watcher for Synced {
-    fn before(&self, call: &Call<'_>) -> Verdict {
-        if let Call::SyncPath(path) = *call {
+    fn before(&self, call: &DirCall<'_>) -> Verdict {
+        if let DirCall::SyncPath(path) = *call {
             self.0.borrow_mut().push(path.to_owned());
         }
         Verdict::Go

@@ -9,12 +9,12 @@ use crate::store::memory::OpenMemory;
 /// An operation, and the time it is told.
 #[derive(Clone, Debug)]
 pub(super) struct Op {
-    pub(super) what: What,
+    pub(super) what: Action,
     pub(super) now: Timestamp,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum What {
+pub(super) enum Action {
     Load(Key),
     Create(Key, Record),
     Commit(Key, Revision, Record),
@@ -28,40 +28,40 @@ pub(super) enum What {
     Sweep,
 }
 
-impl From<What> for Op {
-    fn from(what: What) -> Self {
+impl From<Action> for Op {
+    fn from(what: Action) -> Self {
         Self { what, now: NOW }
     }
 }
 
 impl Op {
-    pub(super) fn at(what: What, now: Timestamp) -> Self {
+    pub(super) fn at(what: Action, now: Timestamp) -> Self {
         Self { what, now }
     }
 
-    /// What it comes to, in words that can be compared.
+    /// Does it, and returns the outcome in words that can be compared.
     pub(super) fn run(&self, store: &Asked) -> Result<String, StoreError> {
         let now = self.now;
         Ok(match self.what.clone() {
-            What::Load(key) => loaded(&at_once(store.load(key, now))?),
-            What::Create(key, record) => {
+            Action::Load(key) => loaded(&at_once(store.load(key, now))?),
+            Action::Create(key, record) => {
                 format!("created: {}", at_once(store.create(key, record, now))?)
             }
-            What::Commit(key, over, record) => {
+            Action::Commit(key, over, record) => {
                 committed(&at_once(store.commit(key, over, record, now))?)
             }
-            What::Touch(key, revision, expires) => {
+            Action::Touch(key, revision, expires) => {
                 at_once(store.touch(key, revision, expires, now))?;
                 "touched".to_owned()
             }
-            What::Renew(old, over, new, record) => {
+            Action::Renew(old, over, new, record) => {
                 committed(&at_once(store.renew(old, over, new, record, now))?)
             }
-            What::Remove(key) => format!("removed: {}", at_once(store.remove(key, now))?),
-            What::RemoveUser(user, which) => {
+            Action::Remove(key) => format!("removed: {}", at_once(store.remove(key, now))?),
+            Action::RemoveUser(user, which) => {
                 format!("removed: {}", at_once(store.remove_user(user, which, now))?)
             }
-            What::Lock(key) => {
+            Action::Lock(key) => {
                 let Some(_lease) = at_once(store.lock(key))? else {
                     return Ok("busy".to_owned());
                 };
@@ -69,27 +69,28 @@ impl Op {
                 let other = at_once(store.lock(key))?.filter(|_| !store.in_process());
                 other.map_or("locked", |_| "met").to_owned()
             }
-            What::Sweep => {
+            Action::Sweep => {
                 while !store.sweep(now, 1000)?.finished {}
                 "swept".to_owned()
             }
         })
     }
 
-    /// Whether it may as well not have happened, though nobody is told: a touch and a sweeper pass
-    /// over what is locked.
+    /// True if it may answer *done* and have done nothing: a touch and a sweeper pass over what is locked.
     fn may_be_left_out(&self) -> bool {
-        matches!(self.what, What::Touch(..) | What::Sweep)
+        matches!(self.what, Action::Touch(..) | Action::Sweep)
     }
 
-    /// What it may come to if its process is killed, beside all of it and nothing.
+    /// The outcomes that it may have if its process is killed, beside all of it and nothing.
     fn halves(&self) -> Vec<Self> {
         let half = |what| Self::at(what, self.now);
         match &self.what {
             // The new session is there before the old one is buried. Nobody was told its id.
-            What::Renew(_, _, new, record) => vec![half(What::Create(*new, record.clone()))],
+            Action::Renew(_, _, new, record) => vec![half(Action::Create(*new, record.clone()))],
             // One session after the other.
-            What::RemoveUser(_, Which::All) => [ONE, TWO].map(|key| half(What::Remove(key))).into(),
+            Action::RemoveUser(_, Which::All) => {
+                [ONE, TWO].map(|key| half(Action::Remove(key))).into()
+            }
             _ => vec![],
         }
     }
@@ -133,7 +134,7 @@ fn committed(commit: &Commit) -> String {
     }
 }
 
-/// What there is before, what each process does, and what is looked at afterwards.
+/// The operations before, those of each process, and the keys and users to look at afterwards.
 #[derive(Clone, Debug)]
 pub(super) struct Scenario {
     pub(super) before: Vec<Op>,
@@ -146,7 +147,7 @@ impl Scenario {
     /// One session, of the user 1, as [`first`] has it.
     pub(super) fn of_one_session<const N: usize>(processes: [Vec<Op>; N]) -> Self {
         Self {
-            before: vec![What::Create(ONE, first()).into()],
+            before: vec![Action::Create(ONE, first()).into()],
             processes: processes.into(),
             keys: vec![ONE],
             users: vec![user(1), user(2)],
@@ -167,7 +168,7 @@ impl Scenario {
         }
     }
 
-    /// What anybody can see of the sessions.
+    /// Everything that anybody can see of the sessions.
     pub(super) fn seen(&self, store: &Asked) -> Vec<String> {
         let mut seen: Vec<_> = self
             .keys
@@ -182,8 +183,8 @@ impl Scenario {
         seen
     }
 
-    /// What the operations may come to: in every order that keeps each process's own, with and
-    /// without those that may be left out, the operations of a process that is killed among them.
+    /// The outcomes that the operations may have: in every order that keeps the order of each process, with and without
+    /// those that may be left out. The operations of a process that is killed are among those.
     pub(super) fn orders(&self, killed: Option<usize>) -> Vec<Order> {
         let mut orders = Vec::new();
         let mut at = vec![0; self.processes.len()];
@@ -195,7 +196,7 @@ impl Scenario {
         &self,
         killed: Option<usize>,
         at: &mut Vec<usize>,
-        steps: &mut Vec<(Place, How)>,
+        steps: &mut Vec<(OpPlace, Extent)>,
         orders: &mut Vec<Order>,
     ) {
         let mut over = true;
@@ -206,16 +207,16 @@ impl Scenario {
             };
             over = false;
             let killed_here = killed == Some(process);
-            let mut ways = vec![How::Wholly];
+            let mut ways = vec![Extent::Wholly];
             if killed_here || op.may_be_left_out() {
-                ways.push(How::NotAtAll);
+                ways.push(Extent::NotAtAll);
             }
             if killed_here {
-                ways.extend((0..op.halves().len()).map(How::Half));
+                ways.extend((0..op.halves().len()).map(Extent::Half));
             }
             at[process] += 1;
             for how in ways {
-                steps.push((Place { process, number }, how));
+                steps.push((OpPlace { process, number }, how));
                 self.extend(killed, at, steps, orders);
                 steps.pop();
             }
@@ -226,7 +227,7 @@ impl Scenario {
         }
     }
 
-    fn in_order(&self, steps: &[(Place, How)]) -> Order {
+    fn in_order(&self, steps: &[(OpPlace, Extent)]) -> Order {
         let store = Asked::new(Arc::new(OpenMemory::new(None)));
         self.begin(&store);
         let steps = steps
@@ -234,10 +235,10 @@ impl Scenario {
             .map(|&(place, how)| {
                 let op = &self.processes[place.process][place.number];
                 let outcome = match how {
-                    How::Wholly => Came::To(op.run(&store).unwrap()),
-                    How::NotAtAll if op.may_be_left_out() => Came::ToNothingUnnoticed,
-                    How::NotAtAll => Came::ToNothing,
-                    How::Half(which) => {
+                    Extent::Wholly => Came::To(op.run(&store).unwrap()),
+                    Extent::NotAtAll if op.may_be_left_out() => Came::ToNothingUnnoticed,
+                    Extent::NotAtAll => Came::ToNothing,
+                    Extent::Half(which) => {
                         op.halves()[which].run(&store).unwrap();
                         Came::ToHalf
                     }
@@ -254,29 +255,29 @@ impl Scenario {
 
 /// Which operation: the number of its process, and its own in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct OpPlace {
     pub(super) process: usize,
     pub(super) number: usize,
 }
 
 #[derive(Clone, Copy)]
-enum How {
+enum Extent {
     Wholly,
     NotAtAll,
     Half(usize),
 }
 
-/// What the operations come to one after the other.
+/// The outcomes of the operations, done one after the other.
 #[derive(Debug)]
 pub(super) struct Order {
-    steps: Vec<(Place, Came)>,
+    steps: Vec<(OpPlace, Came)>,
     seen: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Came {
     To(String),
-    /// Whoever did it is told that it was done.
+    /// The caller is told that it was done.
     ToNothingUnnoticed,
     /// It can only have been killed.
     ToNothing,
@@ -286,23 +287,23 @@ enum Came {
 /// An operation as it went: when it began and ended, and what it came to; nothing if its process
 /// was killed in its middle.
 #[derive(Debug)]
-pub(super) struct Done {
-    pub(super) place: Place,
+pub(super) struct Finished {
+    pub(super) place: OpPlace,
     pub(super) began: usize,
     pub(super) ended: usize,
     pub(super) outcome: Option<String>,
 }
 
 impl Order {
-    /// Whether no operation was left out or done by half.
+    /// True if no operation was left out or done in part.
     pub(super) fn is_whole(&self) -> bool {
         let whole = |came: &Came| matches!(came, Came::To(_));
         self.steps.iter().all(|(_, came)| whole(came))
     }
 
-    /// Whether two orders cannot be told from each other.
+    /// True if two orders cannot be told from each other.
     pub(super) fn looks_like(&self, other: &Self) -> bool {
-        let outcome = |place: Place| {
+        let outcome = |place: OpPlace| {
             other
                 .steps
                 .iter()
@@ -316,11 +317,11 @@ impl Order {
                 .all(|(place, came)| outcome(*place) == Some(came))
     }
 
-    /// Whether what happened looks as if it had happened in this order: *linearizable* (Herlihy and
-    /// Wing, 1990). What was over before another operation began comes before that one.
-    pub(super) fn explains(&self, happened: &[Done], seen: &[String]) -> bool {
-        let find = |place: Place| happened.iter().find(|done| done.place == place);
-        let fits = |(place, came): &(Place, Came)| match (find(*place), came) {
+    /// True if what happened looks as if it had happened in this order: *linearizable* (Herlihy and Wing, 1990). An
+    /// operation that was over before another one began comes before that one.
+    pub(super) fn explains(&self, happened: &[Finished], seen: &[String]) -> bool {
+        let find = |place: OpPlace| happened.iter().find(|done| done.place == place);
+        let fits = |(place, came): &(OpPlace, Came)| match (find(*place), came) {
             (Some(done), Came::To(expected)) => {
                 done.outcome.as_ref().is_none_or(|found| found == expected)
             }
@@ -374,7 +375,7 @@ pub(super) fn large(number: u64, tag: u8) -> Record {
 }
 
 pub(super) fn commit(record: Record) -> Op {
-    What::Commit(ONE, first().head.revision, record).into()
+    Action::Commit(ONE, first().head.revision, record).into()
 }
 
 /// One behind a commit of the same process.
@@ -383,14 +384,14 @@ pub(super) fn commit_over(number: u64, tag: u8, record: Record) -> Op {
 }
 
 pub(super) fn commit_to(key: Key, number: u64, tag: u8, record: Record) -> Op {
-    What::Commit(key, later(number, tag).head.revision, record).into()
+    Action::Commit(key, later(number, tag).head.revision, record).into()
 }
 
 pub(super) fn renew(to: Key, tag: u8) -> Op {
-    What::Renew(ONE, first().head.revision, to, later(2, tag)).into()
+    Action::Renew(ONE, first().head.revision, to, later(2, tag)).into()
 }
 
 pub(super) fn touch() -> Op {
-    let touch = What::Touch(ONE, first().head.revision, NOW + 2 * HOUR);
+    let touch = Action::Touch(ONE, first().head.revision, NOW + 2 * HOUR);
     Op::at(touch, NOW + HOUR / 2)
 }

@@ -1,6 +1,6 @@
 //! Every order in which the calls of several processes can fall.
 //!
-//! Each process is a thread with a store of its own on the directory. A thread announces each call
+//! Each process is a thread with its separate store on the directory. A thread announces each call
 //! and waits; when all of them wait, one is chosen and let go on to its next call. A run is
 //! repeated with other choices until there are none left. Two calls that have nothing to do with
 //! each other are tried in one order only, so what is left out comes to the very same as what is
@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::choice::{Choice, able, want_races_the_other_way};
-use super::scenario::{Done, Place, Scenario};
-use super::step::{Step, is_held, lock_of};
+use super::scenario::{Finished, OpPlace, Scenario};
+use super::step::{CallStep, is_held, lock_of};
 use super::*;
-use crate::store::file::dir::watched::{Call, Verdict, Watcher, under};
+use crate::store::file::dir::watched::{DirCall, Verdict, Watcher, under};
 
 /// When a process is killed: before its call of this number, counted from 0; or with so many of its
 /// bytes written, if that call is a write of more.
@@ -27,39 +27,39 @@ pub(super) struct Kill {
     pub(super) written: Option<usize>,
 }
 
-/// What was found out about a scenario.
+/// The result of an exploration of a scenario.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Explored {
     /// Orders that were run, and that came to something that no other one does.
     pub(super) orders: usize,
     pub(super) runs: usize,
-    /// In how many of them the process that was to be killed came so far.
+    /// The number of orders in which the process came as far as its kill.
     pub(super) killed: usize,
 }
 
-/// Of more runs nobody waits for the end.
+/// The largest number of runs. More take too long.
 const MOST: usize = 10_000;
 
-enum Thread {
+enum ThreadState {
     Runs,
-    Waits(Step),
+    Waits(CallStep),
     Over,
 }
 
 /// The threads of one run.
-struct Run {
-    threads: Mutex<Vec<Thread>>,
+struct Threads {
+    threads: Mutex<Vec<ThreadState>>,
     all_wait: Condvar,
     goes_on: Vec<Condvar>,
-    /// How many steps there were.
+    /// The number of steps so far.
     clock: AtomicUsize,
-    done: Mutex<Vec<Done>>,
+    done: Mutex<Vec<Finished>>,
 }
 
-impl Run {
+impl Threads {
     fn of(processes: usize) -> Self {
         Self {
-            threads: Mutex::new((0..processes).map(|_| Thread::Runs).collect()),
+            threads: Mutex::new((0..processes).map(|_| ThreadState::Runs).collect()),
             all_wait: Condvar::new(),
             goes_on: (0..processes).map(|_| Condvar::new()).collect(),
             clock: AtomicUsize::new(0),
@@ -68,31 +68,34 @@ impl Run {
     }
 
     /// Waits until it is the turn of `process`, and gives the time.
-    fn announce(&self, process: usize, step: Step) -> usize {
+    fn announce(&self, process: usize, step: CallStep) -> usize {
         let mut threads = self.threads.lock().unwrap();
-        threads[process] = Thread::Waits(step);
+        threads[process] = ThreadState::Waits(step);
         self.all_wait.notify_one();
-        while !matches!(threads[process], Thread::Runs) {
+        while !matches!(threads[process], ThreadState::Runs) {
             threads = self.goes_on[process].wait(threads).unwrap();
         }
         self.clock.load(Ordering::SeqCst)
     }
 
     fn over(&self, process: usize) {
-        self.threads.lock().unwrap()[process] = Thread::Over;
+        self.threads.lock().unwrap()[process] = ThreadState::Over;
         self.all_wait.notify_one();
     }
 
     /// Waits until no thread runs, and gives the steps that they wait for.
-    fn steps(&self) -> Vec<Option<Step>> {
+    fn steps(&self) -> Vec<Option<CallStep>> {
         let mut threads = self.threads.lock().unwrap();
-        while threads.iter().any(|thread| matches!(thread, Thread::Runs)) {
+        while threads
+            .iter()
+            .any(|thread| matches!(thread, ThreadState::Runs))
+        {
             threads = self.all_wait.wait(threads).unwrap();
         }
         threads
             .iter()
             .map(|thread| match thread {
-                Thread::Waits(step) => Some(step.clone()),
+                ThreadState::Waits(step) => Some(step.clone()),
                 _ => None,
             })
             .collect()
@@ -100,21 +103,21 @@ impl Run {
 
     fn let_go_on(&self, process: usize) {
         self.clock.fetch_add(1, Ordering::SeqCst);
-        self.threads.lock().unwrap()[process] = Thread::Runs;
+        self.threads.lock().unwrap()[process] = ThreadState::Runs;
         self.goes_on[process].notify_one();
     }
 }
 
-/// What watches the calls of one thread.
+/// The watcher of one thread's calls.
 struct Announcer {
-    run: Arc<Run>,
+    run: Arc<Threads>,
     process: usize,
     kill: Option<Kill>,
-    state: RefCell<State>,
+    state: RefCell<CallState>,
 }
 
 #[derive(Default)]
-struct State {
+struct CallState {
     calls: usize,
     is_dead: bool,
     /// The locks it asked for, and may hold.
@@ -122,8 +125,8 @@ struct State {
 }
 
 impl Announcer {
-    /// That an operation begins or ends is a step too: of two orders that differ in whether one
-    /// operation was over before another one began, both are run.
+    /// Announces the beginning or the end of an operation. That is a step, too: of two orders that differ in whether
+    /// one operation was over before another one began, both are run.
     fn boundary(&self, begins: bool) -> usize {
         let mut state = self.state.borrow_mut();
         state.locks.clear();
@@ -132,7 +135,7 @@ impl Announcer {
             true => ("begins", "ends"),
             false => ("ends", "begins"),
         };
-        let step = Step {
+        let step = CallStep {
             what: own.to_owned(),
             reads: others.map(|other| format!("{other} {theirs}")).collect(),
             writes: vec![format!("{} {own}", self.process)],
@@ -149,12 +152,12 @@ impl Announcer {
 }
 
 impl Watcher for Announcer {
-    fn before(&self, call: &Call<'_>) -> Verdict {
+    fn before(&self, call: &DirCall<'_>) -> Verdict {
         let killed = || Verdict::Not(std::io::Error::other("killed"));
         if self.is_dead() {
             return killed();
         }
-        let Some(mut step) = Step::of(call) else {
+        let Some(mut step) = CallStep::of(call) else {
             return Verdict::Go;
         };
         {
@@ -178,7 +181,7 @@ impl Watcher for Announcer {
                         written: Some(count),
                         ..
                     }),
-                    Call::Write(_, bytes, _),
+                    DirCall::Write(_, bytes, _),
                 ) if count < bytes.len() => {
                     state.is_dead = true;
                     drop(state);
@@ -198,7 +201,7 @@ impl Watcher for Announcer {
 pub(super) fn in_every_order(
     scenario: &Scenario,
     kill: Option<Kill>,
-    mut check: impl FnMut(&Fixture, &[Done]),
+    mut check: impl FnMut(&Fixture, &[Finished]),
 ) -> Explored {
     let fixture = fixture(Durability::Process);
     let mut explored = Explored::default();
@@ -232,9 +235,9 @@ fn run_once(
     scenario: &Scenario,
     kill: Option<Kill>,
     path: &mut Vec<Choice>,
-) -> Option<Vec<Done>> {
+) -> Option<Vec<Finished>> {
     let count = scenario.processes.len();
-    let run = Arc::new(Run::of(count));
+    let run = Arc::new(Threads::of(count));
     let mut is_new = true;
     std::thread::scope(|scope| {
         for process in 0..count {
@@ -247,7 +250,7 @@ fn run_once(
             if steps.iter().all(Option::is_none) {
                 break;
             }
-            // Without anybody who can go on, whoever does will panic, for his lock is held.
+            // If no process can go on, one is let go on all the same. It panics, since its lock is held.
             let anybody = able(&steps).pop_first().unwrap_or_default();
             if let Some(choice) = path.get_mut(depth).filter(|_| is_new) {
                 // As before, but for the numbers of files.
@@ -273,8 +276,8 @@ fn run_once(
     is_new.then_some(done)
 }
 
-/// Says that a thread is over, be it by a panic.
-struct Over(Arc<Run>, usize);
+/// Says that a thread is over, also after a panic.
+struct Over(Arc<Threads>, usize);
 
 impl Drop for Over {
     fn drop(&mut self) {
@@ -296,8 +299,8 @@ fn be_process(fixture: &Fixture, scenario: &Scenario, kill: Option<Kill>, over: 
         let result = under(announcer.clone(), || op.run(&store));
         let ended = announcer.boundary(false);
         let is_dead = announcer.is_dead();
-        let done = Done {
-            place: Place {
+        let done = Finished {
+            place: OpPlace {
                 process: *process,
                 number,
             },
@@ -312,9 +315,13 @@ fn be_process(fixture: &Fixture, scenario: &Scenario, kill: Option<Kill>, over: 
     }
 }
 
+/// Deletes all but the file for git, beside which a directory is as good as empty.
 fn clear(fixture: &Fixture) {
     for entry in fs::read_dir(fixture.root()).unwrap() {
-        fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        }
     }
 }
 

@@ -8,49 +8,52 @@ use std::sync::{Arc, LazyLock};
 
 use super::scenario::{ONE, THREE, TWO};
 use super::*;
-use crate::store::file::dir::watched::Call;
-use crate::store::file::name::LOCKS;
+use crate::store::file::dir::watched::DirCall;
+use crate::store::file::file_name::LOCKS;
 
 /// Two of them come to the same in either order if neither changes what the other sees or changes.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(super) struct CallStep {
     pub(super) what: String,
     pub(super) reads: Vec<String>,
     pub(super) writes: Vec<String>,
     /// The file whose lock is asked for, opened by nobody who has to do with it.
     pub(super) lock: Option<Arc<File>>,
-    /// Whether it waits for that.
+    /// True if it waits for that lock.
     pub(super) waits: bool,
 }
 
-impl Step {
-    /// What a call has to do with; nothing if it never matters who makes it first.
-    pub(super) fn of(call: &Call<'_>) -> Option<Self> {
+impl CallStep {
+    /// Describes the files and names that a call reads and writes. Answers `None` if it never matters who makes it
+    /// first.
+    pub(super) fn of(call: &DirCall<'_>) -> Option<Self> {
         let name = |name: &str| format!("name {name}");
         // Its names, as they are listed.
         let dir = |of: &str| format!("dir {}", of.rsplit_once('/').map_or(".", |(dir, _)| dir));
         let data = |file: &File| format!("data {}", file.metadata().unwrap().ino());
         let (reads, writes) = match *call {
-            Call::Open(of) | Call::Identify(of) | Call::Changed(of) => (vec![name(of)], vec![]),
+            DirCall::Open(of) | DirCall::Identify(of) | DirCall::Changed(of) => {
+                (vec![name(of)], vec![])
+            }
             // A directory in which nobody of the scenario is.
-            Call::List(of) if !matters(of) => return None,
-            Call::List(of) => (vec![name(of), format!("dir {of}")], vec![]),
-            Call::Create(of) | Call::RemoveFile(of) => (vec![], vec![name(of), dir(of)]),
-            Call::MakeDir(of) | Call::RemoveDir(of) => (
+            DirCall::List(of) if !matters(of) => return None,
+            DirCall::List(of) => (vec![name(of), format!("dir {of}")], vec![]),
+            DirCall::Create(of) | DirCall::RemoveFile(of) => (vec![], vec![name(of), dir(of)]),
+            DirCall::MakeDir(of) | DirCall::RemoveDir(of) => (
                 vec![format!("dir {of}")],
                 vec![name(of), dir(of), format!("dir {of}")],
             ),
-            Call::Rename { from, to } | Call::Replace { old: from, new: to } => {
+            DirCall::Rename { from, to } | DirCall::Replace { old: from, new: to } => {
                 (vec![], vec![name(from), name(to), dir(from), dir(to)])
             }
-            Call::Facts(file) | Call::Read(file) => (vec![data(file)], vec![]),
-            Call::Write(file, ..) => (vec![], vec![data(file)]),
-            // The lock itself is in `State::locks`.
-            Call::Lock(..) => (vec![], vec![]),
-            Call::SyncDir(_) | Call::SyncPath(_) | Call::SyncFile(_) => return None,
+            DirCall::Facts(file) | DirCall::Read(file) => (vec![data(file)], vec![]),
+            DirCall::Write(file, ..) => (vec![], vec![data(file)]),
+            // The lock itself is in `CallState::locks`.
+            DirCall::Lock(..) => (vec![], vec![]),
+            DirCall::SyncDir(_) | DirCall::SyncPath(_) | DirCall::SyncFile(_) => return None,
         };
         let (lock, waits) = match call {
-            Call::Lock(file, tries) => {
+            DirCall::Lock(file, tries) => {
                 let again = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()));
                 (Some(Arc::new(again.unwrap())), *tries > 1)
             }
@@ -72,7 +75,7 @@ impl Step {
             || meets(&self.reads, &other.writes)
     }
 
-    /// Whoever waits for a lock that is held goes on when it is free.
+    /// False while it waits for a lock that is held.
     pub(super) fn can_go_on(&self) -> bool {
         !self.waits || !self.lock.as_deref().is_some_and(is_held)
     }
@@ -90,28 +93,28 @@ pub(super) fn lock_of(file: &File) -> String {
     format!("lock {}", file.metadata().unwrap().ino())
 }
 
-/// Whether a directory is of a session or a user of the scenarios.
+/// True for the directory of a session or a user of the scenarios.
 pub(super) fn matters(dir: &str) -> bool {
     static THEIRS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-        let sessions = [ONE, TWO, THREE].map(Name::bucket_of);
+        let sessions = [ONE, TWO, THREE].map(FileName::bucket_of);
         let users = [1, 2].map(user);
-        let buckets = users.map(|user| Name::users_bucket(user.0[0]));
+        let buckets = users.map(|user| FileName::users_bucket(user.0[0]));
         let names = sessions
             .into_iter()
             .chain(buckets)
-            .chain(users.map(Name::user));
+            .chain(users.map(FileName::user));
         let names = names.map(|name| name.to_string());
         names.chain([LOCKS.to_owned()]).collect()
     });
     THEIRS.contains(dir)
 }
 
-fn described(call: &Call<'_>) -> String {
+fn described(call: &DirCall<'_>) -> String {
     match call {
-        Call::Write(_, bytes, at) => format!("Write {} bytes at {at}", bytes.len()),
-        Call::Facts(_) => "Facts".to_owned(),
-        Call::Read(_) => "Read".to_owned(),
-        Call::Lock(..) => "Lock".to_owned(),
+        DirCall::Write(_, bytes, at) => format!("Write {} bytes at {at}", bytes.len()),
+        DirCall::Facts(_) => "Facts".to_owned(),
+        DirCall::Read(_) => "Read".to_owned(),
+        DirCall::Lock(..) => "Lock".to_owned(),
         call => format!("{call:?}"),
     }
 }

@@ -1,12 +1,12 @@
-//! A store that is asked all that can be asked of it about one file.
+//! A store with one file, which is asked everything that can be asked about it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::file_name::FileName;
 use super::super::layout::Tombstone;
-use super::super::name::Name;
-use super::super::{Durability, OpenFiles};
+use super::super::settings::FileStore;
 use super::assert_same;
 use super::says::Says;
 use crate::clock::Timestamp;
@@ -21,8 +21,8 @@ const LATER: Timestamp = Timestamp::from_millis(2_000_000_000);
 const KEY: Key = Key([0xAB; 16]);
 const NEW_KEY: Key = Key([0xCD; 16]);
 
-/// A store with the bytes as the file of one session.
-pub(super) struct Site<'b> {
+/// A store in which the bytes are the file of one session.
+pub(super) struct FuzzedStore<'b> {
     root: PathBuf,
     store: Asked,
     bytes: &'b [u8],
@@ -31,18 +31,18 @@ pub(super) struct Site<'b> {
     _quiet: super::super::tests::forks::Quiet,
 }
 
-impl Drop for Site<'_> {
+impl Drop for FuzzedStore<'_> {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.root);
     }
 }
 
-impl<'b> Site<'b> {
+impl<'b> FuzzedStore<'b> {
     pub(super) fn new(dir: &Path, bytes: &'b [u8], says: Says) -> Self {
         let root = dir.join("sessions");
-        let store = OpenFiles::open(&root, Durability::Process).unwrap();
+        let store = FileStore::at(&root).open().unwrap();
         let store = Asked::new(Arc::new(store));
-        fs::create_dir(root.join(Name::bucket_of(KEY).as_str())).unwrap();
+        fs::create_dir(root.join(FileName::bucket_of(KEY).as_str())).unwrap();
         Self {
             root,
             store,
@@ -53,7 +53,7 @@ impl<'b> Site<'b> {
         }
     }
 
-    fn path(&self, name: Name) -> PathBuf {
+    fn path(&self, name: FileName) -> PathBuf {
         self.root.join(name.as_str())
     }
 
@@ -77,14 +77,14 @@ impl<'b> Site<'b> {
 
     /// Puts the file where it belongs.
     fn begin(&self) {
-        fs::write(self.path(Name::session(KEY)), self.bytes).unwrap();
+        fs::write(self.path(FileName::session(KEY)), self.bytes).unwrap();
     }
 
     /// An operation that changes no record leaves the file alone; one that is torn is set aside.
     fn assert_untouched(&self) {
         let name = match self.says {
-            Says::Torn => Name::damaged(KEY),
-            _ => Name::session(KEY),
+            Says::Torn => FileName::damaged(KEY),
+            _ => FileName::session(KEY),
         };
         assert_eq!(fs::read(self.path(name)).unwrap(), self.bytes);
     }
@@ -180,7 +180,7 @@ impl<'b> Site<'b> {
                 self.assert_stored(NEW_KEY, &next);
                 assert!(matches!(now(self.store.load(KEY, NOW)), Loaded::Retired));
                 assert!(now(self.store.remove(KEY, NOW)), "a removal follows");
-                let _ = fs::remove_file(self.path(Name::session(NEW_KEY)));
+                let _ = fs::remove_file(self.path(FileName::session(NEW_KEY)));
             }
             // A tombstone may name this very successor, which is not there.
             (None, Commit::Saved) => {
@@ -196,7 +196,7 @@ impl<'b> Site<'b> {
                     }
                     _ => self.assert_untouched(),
                 }
-                assert!(!self.path(Name::session(NEW_KEY)).exists());
+                assert!(!self.path(FileName::session(NEW_KEY)).exists());
             }
             (_, other) => panic!("a renewal ends as {other:?}"),
         }
@@ -212,7 +212,7 @@ impl<'b> Site<'b> {
         let removed = now(self.store.remove(KEY, NOW));
         assert_eq!(removed, self.live().is_some());
         match self.says {
-            // An expired one too, lest a clock that is set back revives it.
+            // An expired one, too: a clock that is set back must not bring it back.
             Says::Live(_) => {
                 assert!(matches!(now(self.store.load(KEY, NOW)), Loaded::Retired));
                 assert!(!now(self.store.remove(KEY, NOW)), "it is removed once");
@@ -221,14 +221,14 @@ impl<'b> Site<'b> {
         }
     }
 
-    /// Nobody believes an entry in a user's list that the record does not bear out.
+    /// An entry on a user's list counts only if the record names the same user.
     fn users(&self) {
         let whose = match &self.says {
             Says::Live(record) => record.head.user,
             _ => None,
         };
         let user = whose.unwrap_or(UserKey([6; 16]));
-        let entry = self.path(Name::user_session(user, KEY));
+        let entry = self.path(FileName::user_session(user, KEY));
         fs::create_dir_all(entry.parent().unwrap()).unwrap();
         let is_theirs = whose.is_some() && self.live().is_some();
         for removes in [false, true] {
@@ -258,7 +258,7 @@ impl<'b> Site<'b> {
             Says::Empty | Says::Torn => false,
         };
         if is_over {
-            assert!(!self.path(Name::session(KEY)).exists());
+            assert!(!self.path(FileName::session(KEY)).exists());
         } else {
             self.assert_untouched();
         }

@@ -4,10 +4,12 @@
 //! 3f/3f9c…              a session: its key, in a directory named by the key's first byte
 //! 3f/3f9c….0a44…        the same session while it moves into another file: key and revision's tag
 //! users/b1/b17e…/3f9c…  an empty file for each session of a user
-//! users/.whole          there while every session of a user has such a file, as far as is known
-//! users/.healing        the same file during the sweep that sees to it
+//! users/.whole          says that every session of a user has such a file, as far as is known
+//! users/.healing        the same file, while a sweep makes that true
 //! locks/3f9c…           an empty file while a request has the session's lock
-//! damaged/3f9c…         what was a session once
+//! damaged/3f9c…         a session's file that cannot be read any more
+//! .gitignore            `*`, so that git adds no session to a repository
+//! .lock-test            an empty file while a service that starts tries a lock
 //! ```
 
 use std::fmt;
@@ -16,13 +18,18 @@ use crate::record::{Key, UserKey};
 
 /// The directory that lists sessions by user.
 pub(super) const USERS: &str = "users";
-/// The mark that the lists of all users are whole, and the same while a sweep makes it true.
+/// The mark that the lists of all users are whole, and its name while a sweep makes that true.
 pub(super) const WHOLE: &str = "users/.whole";
 pub(super) const HEALING: &str = "users/.healing";
 /// The directory for the locks that requests hold.
 pub(super) const LOCKS: &str = "locks";
-/// The directory for what cannot be read any more.
+/// The directory for files that cannot be read any more.
 pub(super) const DAMAGED: &str = "damaged";
+
+/// The file that makes git ignore the directory.
+pub(super) const GITIGNORE: &str = ".gitignore";
+/// The file on which a lock is tried when a service is built.
+pub(super) const LOCK_TEST: &str = ".lock-test";
 
 /// True for the names that this store makes directly in its directory.
 pub(super) fn is_ours(name: &str) -> bool {
@@ -33,17 +40,17 @@ pub(super) fn is_ours(name: &str) -> bool {
                 .iter()
                 .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
     };
-    [USERS, LOCKS, DAMAGED].contains(&name) || is_bucket()
+    [USERS, LOCKS, DAMAGED, GITIGNORE, LOCK_TEST].contains(&name) || is_bucket()
 }
 
 /// A path of this store, kept without an allocation: every load makes one.
 #[derive(Clone, Copy)]
-pub(super) struct Name {
+pub(super) struct FileName {
     bytes: [u8; 80],
     len: usize,
 }
 
-impl Name {
+impl FileName {
     pub(super) fn session(key: Key) -> Self {
         Self::new("").hex(&key.0[..1]).text("/").hex(&key.0)
     }
@@ -84,7 +91,7 @@ impl Name {
     }
 
     pub(super) fn as_str(&self) -> &str {
-        // ASCII: never the empty name, which no file has.
+        // It is ASCII, so this never gives the default, the empty name, which no file has.
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
 
@@ -102,7 +109,7 @@ impl Name {
         self
     }
 
-    /// By hand: `Display` of a key takes fifty times as many instructions, at every load.
+    /// Written by hand: `Display` of a key takes fifty times as many instructions, at every load.
     fn hex(mut self, bytes: &[u8]) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let (pairs, _) = self.bytes[self.len..].as_chunks_mut::<2>();
@@ -117,13 +124,13 @@ impl Name {
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// What a name in a directory of sessions stands for; `None` is nothing of ours.
+/// The meaning of a name in a directory of sessions.
 pub(super) enum Named {
     Session(Key),
     Moving(Key, u64),
@@ -153,24 +160,24 @@ mod tests {
     fn a_name_is_read_back_as_what_it_was_made_of() {
         let key = Key(std::array::from_fn(|i| 0xF0 | i as u8));
         assert_eq!(
-            Name::session(key).as_str(),
+            FileName::session(key).as_str(),
             "f0/f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
         );
         assert_eq!(
-            Name::moving(key, 0xAB).as_str(),
+            FileName::moving(key, 0xAB).as_str(),
             "f0/f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff.00000000000000ab"
         );
         let user = UserKey([0x1B; 16]);
         assert_eq!(
-            Name::user_session(user, key).as_str(),
+            FileName::user_session(user, key).as_str(),
             "users/1b/1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b/f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
         );
-        let in_bucket = |name: Name| name.as_str()[3..].to_owned();
+        let in_bucket = |name: FileName| name.as_str()[3..].to_owned();
         assert!(
-            matches!(Named::parse(&in_bucket(Name::session(key))), Some(Named::Session(k)) if k == key)
+            matches!(Named::parse(&in_bucket(FileName::session(key))), Some(Named::Session(k)) if k == key)
         );
         assert!(
-            matches!(Named::parse(&in_bucket(Name::moving(key, 0xAB))), Some(Named::Moving(k, 0xAB)) if k == key)
+            matches!(Named::parse(&in_bucket(FileName::moving(key, 0xAB))), Some(Named::Moving(k, 0xAB)) if k == key)
         );
     }
 
