@@ -1,4 +1,4 @@
-//! Without the attribute: connect at the top of a handler, save at its end.
+//! Sessions without the attribute: a handler connects at its top and saves at its end.
 //!
 //! ```text
 //! cargo run --example by_hand

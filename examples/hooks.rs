@@ -1,4 +1,4 @@
-//! Hooks: the middleware connects and saves, the handlers only use the session.
+//! Hooks: the middleware connects and saves. The handlers only use the session.
 //!
 //! ```text
 //! cargo run --example hooks

@@ -1,9 +1,9 @@
-//! "Remember me": a login ends with the browser, unless the visitor ticks a box.
+//! "Remember me": a login ends when the browser is closed, unless the visitor ticks a box.
 //!
 //! ```text
 //! cargo run --example remember_me
 //! curl -i -d name=joe http://127.0.0.1:8080/login                # a cookie without Max-Age
-//! curl -i -d name=joe -d remember=on http://127.0.0.1:8080/login # one that stays
+//! curl -i -d name=joe -d remember=on http://127.0.0.1:8080/login # a cookie that stays
 //! ```
 //!
 //! Or open <http://127.0.0.1:8080> and close the browser in between.
@@ -16,7 +16,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Login {
     name: String,
-    remember: Option<String>, // a box that is not ticked is not sent
+    remember: Option<String>, // browsers do not send a box that is not ticked
 }
 
 #[get("/")]
@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Sessions::builder(Secret::load_or_create("session.secret")?)
         .mode(Mode::File)
         .browser_session(true)
-        .days(1) // for those who never close it
+        .days(1) // for visitors who never close the browser
         .init()?;
     HttpServer::new(|| App::new().service(index).service(login))
         .bind(("127.0.0.1", 8080))?

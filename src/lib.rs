@@ -13,10 +13,11 @@ pub use bsession_runtime::{
 #[doc(inline)]
 pub use bsession_runtime::RedisStore;
 
-/// For stores of one's own: the contract that they keep, and what it is written in.
+/// The contract for a custom store, and the types in that contract.
 ///
-/// [`Builder::mode`] takes one, and [`testing::contract`](https://docs.rs/bsession/latest/bsession/testing/fn.contract.html)
-/// checks it. The example `own_store` keeps sessions in an embedded database.
+/// [`Builder::mode`] accepts a custom store, and
+/// [`testing::contract`](https://docs.rs/bsession/latest/bsession/testing/fn.contract.html) checks it. The example
+/// `own_store` keeps sessions in an embedded database.
 pub mod store {
     #[cfg(doc)]
     use crate::Builder;
@@ -51,10 +52,10 @@ pub mod operations {}
 #[doc = include_str!("../docs/speed.md")]
 pub mod speed {}
 
-/// What the attribute's expansion calls. No part of the public interface.
+/// The items that the attribute's expansion uses. They are not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    /// Under a name that says so, for the compiler shows it to whom calls a handler.
+    /// The name is a message, because the compiler shows it to a user who calls a handler.
     pub use bsession_runtime::Call as OnlyActixWebCallsThis;
     pub use bsession_runtime::{Csrf, Gate, Request, Saved};
 }

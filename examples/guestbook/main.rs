@@ -1,13 +1,13 @@
-//! A guest book: count visits, log in with a name, sign, see where one is logged in, log out.
+//! A guest book: count visits, log in with a name, sign, list the devices that are logged in, log out.
 //!
 //! ```text
 //! cargo run --example guestbook
 //! ```
 //!
 //! serves it at <http://127.0.0.1:8080>. Sessions are files in `./sessions`, sealed with the secret in
-//! `./guestbook.secret`; both are made at the first start. Stop it and start it again: whoever was
-//! logged in still is. Start a second one beside it, with `-- 127.0.0.1:8081`: it knows them too.
-//! Log in with the same name from another browser, and see both of them on the page of devices.
+//! `./guestbook.secret`. Both are created at the first start. Stop it and start it again: visitors who were
+//! logged in still are. Start a second one beside it, with `-- 127.0.0.1:8081`: it knows them, too.
+//! Log in with the same name from another browser, and see both browsers on the page of devices.
 
 mod pages;
 
@@ -27,7 +27,8 @@ const LONGEST_TEXT: usize = 280;
 const MOST_ENTRIES: usize = 20;
 const MOST_DEVICES: usize = 5;
 
-/// What browsers are to load, where forms may go, and that no other page may frame ours.
+/// The content security policy: it says what browsers may load and where forms may go, and forbids other pages to
+/// frame ours.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -96,7 +97,7 @@ async fn login(form: Form<Login>, request: HttpRequest) -> impl Responder {
         );
         return Redirect::to("/").see_other();
     }
-    session.login(name); // as somebody else it would begin an empty session
+    session.login(name); // if another user is logged in, this begins an empty session
     let agent = request.headers().get(USER_AGENT);
     session.set_note(
         agent
@@ -119,7 +120,7 @@ async fn sign(form: Form<Signature>) -> bsession::Result<impl Responder> {
         );
     } else {
         let written = SystemTime::now();
-        // An update, so that two tabs that sign at once are two entries.
+        // An update, so that both entries are kept if two tabs sign at once.
         session.update("entries", move |mut entries: Vec<Entry>| {
             entries.insert(0, Entry { text, written });
             entries.truncate(MOST_ENTRIES);
@@ -146,7 +147,7 @@ async fn revoke(
     form: Form<Device>,
     sessions: Sessions,
 ) -> bsession::Result<impl Responder> {
-    // Of this user alone: the form may say what it likes.
+    // It ends only sessions of this user, so a forged handle in the form does no harm.
     if sessions.revoke(user, form.handle).await? {
         session.flash(Level::Success, "That device is logged out.");
     }
@@ -179,7 +180,7 @@ async fn not_found() -> impl Responder {
         .with_status(StatusCode::NOT_FOUND)
 }
 
-/// What `csrf` refuses, in words: without any, browsers show an error of their own.
+/// Shows a page for a request that `csrf` refused. Without it, browsers show their own error page.
 fn refused<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
     let page = pages::page("Not from there", &[], include_str!("refused.html"))
         .customize()

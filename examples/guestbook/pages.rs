@@ -1,4 +1,4 @@
-//! The pages of the guest book: HTML, and nothing else.
+//! The pages of the guest book: only HTML.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use bsession::{Flash, Handle, LocalPath, SessionInfo};
 
 use crate::{Entry, LONGEST_NAME, LONGEST_TEXT};
 
-/// Text that is to stay text, whatever is in it.
+/// Text that is escaped, so that nothing in it is read as HTML.
 struct Text<'t>(&'t str);
 
 impl fmt::Display for Text<'_> {
@@ -39,8 +39,8 @@ pub(crate) fn page(title: &str, flashes: &[Flash], content: &str) -> Html {
     ))
 }
 
-// The fields of these two say `autocomplete="off"`: what was typed there would come back with the back
-// button, also to the next user of a shared computer.
+// The fields of the next two pages say `autocomplete="off"`. Without it, the back button brings back the typed text,
+// also for the next user of a shared computer.
 
 pub(crate) fn guest(visits: u64, next: &LocalPath, token: &str) -> String {
     format!(
@@ -106,14 +106,15 @@ pub(crate) fn devices(devices: &[SessionInfo], this: Option<Handle>, token: &str
     )
 }
 
-/// What a person would call a browser that calls itself so.
+/// Returns the familiar name of a browser, from its `User-Agent` header.
 fn name_of(agent: &str) -> String {
     let one_of = |names: &[(&str, &'static str)], otherwise| {
         let mut names = names.iter();
         let found = names.find(|(word, _)| agent.contains(word));
         found.map_or(otherwise, |(_, name)| *name)
     };
-    // The first that fits: browsers add the names of those whom they want to be taken for.
+    // The first match wins, so the order matters: browsers also name the other browsers that they want to be taken
+    // for.
     let browsers = [
         ("Edg", "Edge"),
         ("Firefox", "Firefox"),

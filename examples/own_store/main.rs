@@ -1,4 +1,4 @@
-//! A store of your own: sessions in the embedded database [redb](https://docs.rs/redb).
+//! Your own store: sessions in the embedded database [redb](https://docs.rs/redb).
 //!
 //! ```text
 //! cargo run --example own_store
@@ -7,8 +7,8 @@
 //! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1 again
 //! ```
 //!
-//! The store is in `store.rs`. That it keeps the contract of [`bsession::store::Store`] is checked by the suite that comes
-//! with the feature `testing`:
+//! The store is in `store.rs`. The test suite of the feature `testing` checks that it keeps the contract of
+//! [`bsession::store::Store`]:
 //!
 //! ```text
 //! cargo test --example own_store

@@ -1,4 +1,4 @@
-//! The store: four operations, each of them one transaction.
+//! The store: four operations. Each is one transaction.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use redb::{Database, MultimapTableDefinition, ReadableDatabase, ReadableTable, T
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Id = [u8; 16];
-/// Head, summary and body of a session.
+/// The head, the summary and the body of a session.
 type Session<'r> = ([u8; Head::LEN], Option<&'r [u8]>, &'r [u8]);
-/// A session; or none, and then when it ended and what has followed it.
+/// A session; or, for a tombstone, `None`, the time when the session ended, and the key of its successor.
 type Row<'r> = (Option<Session<'r>>, u64, Option<Id>);
 
 const ENTRIES: TableDefinition<Id, Row<'static>> = TableDefinition::new("entries");
-/// Which keys are a user's.
+/// The keys of the sessions of each user.
 const USERS: MultimapTableDefinition<Id, Id> = MultimapTableDefinition::new("users");
 
 fn to_row(entry: &Entry) -> Row<'_> {
@@ -49,13 +49,13 @@ fn from_row((session, at, successor): Row<'_>) -> Entry {
     }
 }
 
-/// Keeps sessions in a file of redb, which one process opens at a time.
+/// Keeps sessions in a file of redb. Only one process at a time can open it.
 pub(crate) struct RedbStore(Arc<Database>);
 
 impl RedbStore {
     pub(crate) fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let database = Database::create(path)?;
-        // A reader makes no tables, so they are made here.
+        // A read transaction cannot create tables, so they are created here.
         let transaction = database.begin_write()?;
         transaction.open_table(ENTRIES)?;
         transaction.open_multimap_table(USERS)?;
@@ -63,8 +63,8 @@ impl RedbStore {
         Ok(Self(Arc::new(database)))
     }
 
-    /// redb blocks, so it runs on a thread that may be blocked, as a worker of actix may not. There
-    /// it comes to its end even if nobody waits for the answer any more.
+    /// Runs `work` on a thread that may block: redb blocks, and a worker of actix must not. The work comes to its
+    /// end even if nobody waits for the answer any more.
     fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, Error> + Send + 'static,
@@ -86,8 +86,8 @@ impl Store for RedbStore {
         })
     }
 
-    /// Writers take turns, and a commit ends when it is on the disk. An error before it drops the
-    /// transaction, and all is as it was.
+    /// redb runs one write transaction at a time, and a commit returns when the data is on the disk. An error before
+    /// the commit drops the transaction, and nothing is changed.
     fn swap(
         &self,
         key: Key,
@@ -124,7 +124,7 @@ impl Store for RedbStore {
     fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
         let users = users.to_vec();
         self.run(move |database| {
-            // One look: a reader sees the database as it was when the transaction began.
+            // One read transaction for both tables: it sees the database as it was when the transaction began.
             let transaction = database.begin_read()?;
             let entries = transaction.open_table(ENTRIES)?;
             let lists = transaction.open_multimap_table(USERS)?;

@@ -1,14 +1,14 @@
-//! Two servers behind a proxy, with their sessions in Redis: any of them may answer, and one that
-//! is killed takes no session with it.
+//! Two servers behind a proxy, with their sessions in Redis. Either server can answer a request, and no session
+//! is lost if one of them is killed.
 //!
 //! ```text
 //! redis-server --port 6379 &
 //! cargo run --example two_servers --features redis
 //! ```
 //!
-//! serves it at <http://127.0.0.1:8080>; with another Redis: `REDIS_URL=redis://host:6379`. Each
-//! request goes to the other server than the one before. Log in, reload, stop one of them by its
-//! button, and reload again: the other one knows you. After a moment there is a new one in its place.
+//! serves it at <http://127.0.0.1:8080>. To use another Redis, set `REDIS_URL=redis://host:6379`. Requests
+//! alternate between the two servers. Log in, reload, stop one server by its button, and reload again: the other
+//! server knows you. After a moment a new server takes the place of the stopped one.
 
 mod proxy;
 
@@ -26,7 +26,7 @@ const SERVERS: [(&str, u16); 2] = [("Anna", 8081), ("Bert", 8082)];
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Which of the servers this is.
+/// The name of this server.
 struct Name(String);
 
 #[derive(Deserialize)]
@@ -82,7 +82,7 @@ async fn logout() -> impl Responder {
 #[post("/stop")]
 #[session(csrf, readonly)]
 async fn stop() -> impl Responder {
-    // A moment later, so that the answer leaves.
+    // The server stops a moment later, so that the response is sent first.
     std::thread::spawn(|| {
         std::thread::sleep(Duration::from_millis(200));
         std::process::exit(0);
@@ -111,7 +111,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// One of the two servers. Both have the secret and the Redis in common, and nothing else.
+/// Runs one of the two servers. They share the secret and the Redis, and nothing else.
 async fn serve(name: &str, port: u16) -> Result<()> {
     let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
     let sessions = Sessions::builder(Secret::load_or_create("two_servers.secret")?);
@@ -125,7 +125,7 @@ async fn serve(name: &str, port: u16) -> Result<()> {
             .service(logout)
             .service(stop)
     })
-    // Every request is a connection, so that the proxy has something to choose.
+    // The proxy chooses a server for each connection, so every request needs a new connection.
     .keep_alive(KeepAlive::Disabled)
     .workers(1)
     .bind(("127.0.0.1", port))?
@@ -134,9 +134,9 @@ async fn serve(name: &str, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// Starts the two servers, again whenever one of them has ended, and the proxy in front of them.
+/// Starts the proxy and the two servers behind it, and restarts a server that has ended.
 async fn front() -> Result<()> {
-    // Once, before both of them look for it.
+    // The secret is created once, before both servers look for it.
     Secret::load_or_create("two_servers.secret")?;
     actix_web::rt::spawn(proxy::run(FRONT, SERVERS.map(|(_, port)| port)));
     println!("open http://{}:{}", FRONT.0, FRONT.1);
@@ -163,7 +163,7 @@ fn start(name: &str, port: u16) -> Result<Child> {
         .spawn()?)
 }
 
-/// They end with the one who started them.
+/// The server processes. They are killed when this is dropped.
 struct Servers(Vec<(Child, &'static str, u16)>);
 
 impl Drop for Servers {

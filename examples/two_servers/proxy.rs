@@ -1,10 +1,10 @@
-//! A proxy as small as can be: connection by connection to the next server that is there.
+//! A minimal proxy: it forwards each connection to the next server that is up.
 
 use std::io;
 
 use tokio::net::{TcpListener, TcpStream};
 
-/// Takes connections for as long as it is polled.
+/// Accepts connections for as long as it is polled.
 pub(crate) async fn run(at: (&str, u16), servers: [u16; 2]) -> io::Result<()> {
     let listener = TcpListener::bind(at).await?;
     let mut next = 0;
@@ -16,7 +16,7 @@ pub(crate) async fn run(at: (&str, u16), servers: [u16; 2]) -> io::Result<()> {
     }
 }
 
-/// To the first of them that takes it.
+/// Forwards a connection to the first of the servers that accepts it.
 async fn forward(mut client: TcpStream, servers: [u16; 2]) -> io::Result<()> {
     for port in servers {
         if let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await {

@@ -1,4 +1,4 @@
-//! What comes before the body: the service of `sessions`, and what the other words ask for.
+//! The code before the body: it connects to the service of `sessions`, and checks the other arguments.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -7,9 +7,9 @@ use syn::{ReturnType, Signature};
 
 use crate::args::{Args, Redirect, Requirement};
 
-/// Connects, and returns early with the response of a request that is refused.
+/// Writes code that connects, and that returns early with the response of a request that is refused.
 pub(crate) fn admit(args: &Args, sig: &Signature) -> Option<TokenStream> {
-    // Without a return type (an error, reported) there is nothing to be returned.
+    // Without a return type (an error that `check` reports) there is nothing to return.
     let ReturnType::Type(..) = &sig.output else {
         return None;
     };
@@ -38,7 +38,7 @@ pub(crate) fn admit(args: &Args, sig: &Signature) -> Option<TokenStream> {
     Some(quote!(#connect #admit))
 }
 
-/// Each word is a method of the same name.
+/// Writes the arguments as calls of the methods of `Gate`.
 fn words(args: &Args) -> TokenStream {
     let ours = Span::mixed_site();
     let flag = |word: Option<Span>, call: TokenStream| word.map(|_| call);

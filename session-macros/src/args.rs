@@ -1,4 +1,4 @@
-//! What stands in the parentheses of `#[session(..)]`.
+//! The arguments in the parentheses of `#[session(..)]`.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -12,7 +12,7 @@ const EXPECTED_OF_REQUIRE: &str =
     "expected `require` (who is logged in) or `require = \"key\"` (whose session has that key)";
 const EXAMPLE_OF_REDIRECT: &str = "redirect = \"/login\"";
 
-/// The arguments, as far as they could be read. A word that was given has the place where it stands.
+/// The arguments, as far as they could be read. A `Span` is the place of a word that was given.
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) csrf: Option<Span>,
@@ -24,17 +24,17 @@ pub(crate) struct Args {
     pub(crate) redirect: Option<Redirect>,
     pub(crate) renew: Option<Span>,
     pub(crate) require: Option<Requirement>,
-    /// Whether all of them could be read.
+    /// True if all of them could be read.
     pub(crate) is_whole: bool,
 }
 
-/// Where they are sent who are refused.
+/// The path to which refused visitors are sent.
 pub(crate) struct Redirect {
     pub(crate) word: Span,
     pub(crate) path: LitStr,
 }
 
-/// What a visitor must have.
+/// The requirement of `require`, which a visitor must meet.
 pub(crate) enum Requirement {
     /// A login.
     User,
@@ -43,7 +43,7 @@ pub(crate) enum Requirement {
 }
 
 impl Args {
-    /// Reads all there is: a wrong argument is an error and does not hide the next one.
+    /// Reads all arguments. An error in one argument does not hide the errors in those after it.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Vec<Error>) -> Self {
         let mut args = Self::default();
         let read = |input: ParseStream<'_>| {
@@ -65,7 +65,7 @@ impl Args {
         args
     }
 
-    /// Whether the handler is for logged-in users alone.
+    /// True if the handler is only for logged-in users.
     pub(crate) fn has_user(&self) -> bool {
         matches!(self.require, Some(Requirement::User)) || self.fresh.is_some()
     }
@@ -105,7 +105,7 @@ impl Args {
         }
     }
 
-    /// Words that cannot stand beside each other.
+    /// Reports words that contradict each other.
     fn contradictions(&self, errors: &mut Vec<Error>) {
         let mut wrong = |word: &Option<Span>, is_wrong: bool, message: &str| {
             if let (Some(word), true) = (word, is_wrong) {
@@ -146,7 +146,7 @@ fn expected() -> String {
     format!("expected one of: {}", words.join(", "))
 }
 
-/// For a word that there is not; perhaps it is like one that there is.
+/// Returns the error for an unknown word. It suggests a known word if one is similar.
 fn unknown(word: &Ident) -> Error {
     let message = match meant(&word.to_string()) {
         Some(meant) => format!("there is no `{word}`: did you mean `{meant}`?"),
@@ -170,13 +170,13 @@ fn flag(place: &mut Option<Span>, word: &Ident, input: ParseStream<'_>) -> syn::
     once(place, word, word.span())
 }
 
-/// The text that a word is given.
+/// Reads the text that a word is given.
 fn text(word: Span, input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
     value(word, input, &format!("expected `{example}`"))
 }
 
-/// A path that browsers take for one of the same site, and that can stand in a header: what the
-/// library's `LocalPath` is.
+/// Reads a path that browsers resolve within the same site and that can stand in a header, like the library's
+/// `LocalPath`.
 fn path(word: Span, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let path = text(word, input, EXAMPLE_OF_REDIRECT)?;
     let value = path.value();
@@ -193,7 +193,7 @@ fn path(word: Span, input: ParseStream<'_>) -> syn::Result<LitStr> {
     Err(Error::new(path.span(), message))
 }
 
-/// An expression that gives a session service.
+/// Reads an expression that gives a session service.
 fn service(word: Span, input: ParseStream<'_>) -> syn::Result<Expr> {
     let expected = "expected `sessions = EXPR`, where `EXPR` gives a `bsession::Sessions`";
     let service: Expr = value(word, input, expected)?;
@@ -204,7 +204,7 @@ fn service(word: Span, input: ParseStream<'_>) -> syn::Result<Expr> {
 }
 
 fn value<T: Parse>(word: Span, input: ParseStream<'_>, expected: &str) -> syn::Result<T> {
-    // At the end there is no token to point at but the word.
+    // At the end of the input, the word is the only token to point at.
     let place = |input: ParseStream<'_>| if input.is_empty() { word } else { input.span() };
     let equals = place(input);
     input

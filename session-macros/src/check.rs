@@ -1,4 +1,4 @@
-//! What makes a function no handler, each fault on the smallest wrong token.
+//! Reports the faults of a function that cannot be a handler, each on the smallest wrong token.
 
 use proc_macro2::Span;
 use quote::ToTokens;
@@ -10,7 +10,7 @@ use crate::handler::Handler;
 use crate::lent::{Lent, What, is_session};
 use crate::pattern;
 
-/// Reports all that is wrong at once.
+/// Reports all faults at once.
 pub(crate) fn check(args: &Args, handler: &Handler, errors: &mut Vec<Error>) {
     check_signature(handler, errors);
     for input in &handler.sig.inputs {
@@ -74,7 +74,7 @@ fn check_signature(handler: &Handler, errors: &mut Vec<Error>) {
     }
 }
 
-/// Reports what is meant to be lent, and is written as an extractor.
+/// Reports a parameter that should be lent from the session and is written as an extractor.
 fn check_extractor(args: &Args, input: &FnArg, errors: &mut Vec<Error>) {
     let FnArg::Typed(parameter) = input else {
         return;
@@ -93,7 +93,7 @@ fn check_extractor(args: &Args, input: &FnArg, errors: &mut Vec<Error>) {
     errors.push(Error::new(ty.span(), message));
 }
 
-/// Reports what cannot be lent, to a handler that is lent the `earlier` ones already.
+/// Reports a parameter that cannot be lent. `earlier` are the lent parameters before it.
 fn check_lent(args: &Args, lent: &Lent, earlier: &[Lent], errors: &mut Vec<Error>) {
     let ty = &lent.ty;
     let mut wrong = |span: Span, message: &str| errors.push(Error::new(span, message));

@@ -1,4 +1,4 @@
-//! The rewrite.
+//! The rewrite of a handler.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -19,7 +19,7 @@ use crate::output;
 //     async fn f((mut __call, id): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>))
 //         -> ::bsession::__private::Saved<impl Responder>
 //     {
-//         if let ::core::option::Option::Some(__refused) = __call.admit(Gate::NONE.require()).await {  // if there are any
+//         if let ::core::option::Option::Some(__refused) = __call.admit(Gate::NONE.require()).await { // if required
 //             return __refused;
 //         }
 //         let mut __view0 = __call.view::<Cart>();                                            // for each view
@@ -32,13 +32,12 @@ use crate::output;
 //             let cart: &mut Cart = __view0_mut;
 //             { body }
 //         }.await;
-//         __call.write(__view0);                                                              // for each that is `&mut`
+//         __call.write(__view0);                                                              // for each `&mut` view
 //         __call.save(__response).await
 //     }
 pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
-    // Spans decide which lints see what, and what an editor makes of a name. User spans stay on
-    // the user's tokens; what is ours has the hygiene of `mixed_site`, so that no name of ours
-    // meets one of theirs.
+    // Spans decide which lints see a token, and how an editor treats a name. The user's tokens keep the user's spans.
+    // Generated tokens have the hygiene of `mixed_site`, so that no generated name clashes with a user's name.
     let ours = Span::mixed_site();
     let fix_type = fix_type(&handler.sig);
     let save = save(&handler.sig);
@@ -59,13 +58,14 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     } = handler;
 
     rewrite_signature(args, &mut sig);
-    // In the place of the user's braces, but ours: else `unused_braces` fires at a body on one line.
+    // Located at the user's braces, and with the hygiene of generated code. Otherwise `unused_braces` fires at a
+    // body on one line.
     let inner = ours.located_at(brace.span.join());
     let body = quote_spanned!(inner=> { #body });
 
     let mut output = quote!(#(#attrs)* #vis #sig);
-    // The user's own braces: with others `dead_code` and its like take the function for generated
-    // code and keep silent.
+    // These must be the user's own braces. With others, lints such as `dead_code` treat the function as generated code
+    // and stay silent.
     brace.surround(&mut output, |block| {
         quote_spanned! {ours=>
             #admit
@@ -86,22 +86,22 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     output
 }
 
-/// The binding `session`, found by the body's tokens, and leading from there to the attribute;
-/// unless a parameter brings the session under another name.
+/// Writes the binding `session`. The body's tokens find it, and an editor goes from them to the attribute.
+/// Returns `None` if a parameter brings the session under another name.
 fn bind_session(args: &Args, handler: &Handler) -> Option<TokenStream> {
     if handler.names_its_session() {
         return None;
     }
     let visible = Span::call_site().resolved_at(handler.brace.span.open());
     let taken = handler.parameter_named_session().is_some();
-    // When a parameter has the name (an error, reported), the body goes on meaning the parameter.
+    // If a parameter has the name (an error that `check` reports), the body still means the parameter.
     let session = Ident::new("session", if taken { Span::mixed_site() } else { visible });
-    // `let _`: a handler that only wants its session saved, or purged, need not name it. Not
-    // `#[allow(unused_variables)]`, which is an error where the user forbids that lint.
+    // `let _` uses the binding, because a handler that only wants its session saved or purged need not name it.
+    // `#[allow(unused_variables)]` would be an error where the user forbids that lint.
     let ours = Span::mixed_site();
     let ty = match args.readonly {
         None => quote_spanned!(ours=> &mut ::bsession::Session),
-        // In the place of the word: the compiler shows it to whom it misses `mut`.
+        // Located at the word `readonly`: the compiler points there if the body needs a `mut`.
         Some(word) => quote_spanned!(ours.located_at(word)=> &::bsession::Session),
     };
     Some(quote_spanned! {ours=>
@@ -110,9 +110,9 @@ fn bind_session(args: &Args, handler: &Handler) -> Option<TokenStream> {
     })
 }
 
-/// A return that is never taken: it comes first and so fixes what the `return`s and `?`s of the
-/// body are checked against. Without it the async block's type is a guess from whichever of them
-/// the compiler sees first.
+/// Writes a return that is never taken. It comes first, so it fixes the type that the `return`s and `?`s of the body
+/// are checked against. Without it the compiler guesses the type of the async block from the first of them that it
+/// sees.
 fn fix_type(sig: &Signature) -> TokenStream {
     let (place, ty) = match &sig.output {
         ReturnType::Default => (sig.paren_token.span.close(), quote!(())),
@@ -123,7 +123,7 @@ fn fix_type(sig: &Signature) -> TokenStream {
     }
 }
 
-/// In the place of the return type: if that is no `Responder`, the error is about it.
+/// Writes the save. It is located at the return type, so that the error points there if that type is not a `Responder`.
 fn save(sig: &Signature) -> Option<TokenStream> {
     let ReturnType::Type(_, ty) = &sig.output else {
         return None;
@@ -131,8 +131,8 @@ fn save(sig: &Signature) -> Option<TokenStream> {
     Some(quote_spanned!(Span::mixed_site().located_at(ty.span())=> __call.save(__response).await))
 }
 
-/// Adds the hidden extractor and wraps the return type; what a handler cannot have (an error,
-/// reported) is left out, so that no second error comes of it.
+/// Adds the hidden extractor and wraps the return type. Leaves out everything that a handler cannot have (errors that
+/// `check` reports), so that it does not cause a second error.
 fn rewrite_signature(args: &Args, sig: &mut Signature) {
     let ours = Span::mixed_site();
     sig.constness = None;
@@ -142,7 +142,7 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
     sig.abi = None;
     sig.variadic = None;
 
-    // Without a return type nobody connects.
+    // Without a return type `admit` does not connect, so the extractor has to.
     let returns = matches!(sig.output, ReturnType::Type(..));
     let (call, call_ty) = if args.sessions.is_some() && returns {
         (
@@ -159,10 +159,9 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
     let csrf_ty = args
         .csrf
         .map(|_| quote_spanned!(ours=> ::bsession::__private::Csrf,));
-    // In a tuple with another extractor, so that a handler keeps the sixteen that actix-web gives
-    // it; not with one that a `#[cfg]` may take away. With the first one, and before it: `Csrf`
-    // has to see the body of the request before another extractor takes it, so it goes with that
-    // one or alone.
+    // The hidden extractor shares a tuple with another one, so that a handler keeps the sixteen that actix-web allows.
+    // It never shares with one that a `#[cfg]` may remove. `Csrf` has to see the body of the request before another
+    // extractor takes it, so it goes before the first extractor in its tuple, or stands alone.
     let mut extractors = sig.inputs.iter_mut().filter_map(|input| match input {
         FnArg::Typed(extractor) => Some(extractor),
         FnArg::Receiver(_) => None,
@@ -194,7 +193,7 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
     }
 
     if let ReturnType::Type(_, ty) = &mut sig.output {
-        // In the place of the type, as `save` is.
+        // Located at the type, as in `save`.
         let there = ours.located_at(ty.span());
         **ty = Type::Verbatim(quote_spanned!(there=> ::bsession::__private::Saved<#ty>));
     }

@@ -1,10 +1,10 @@
-//! The words that there are, and which of them is meant by one that there is not.
+//! The known words, and a guess at the one that an unknown word means.
 
 pub(crate) const WORDS: [&str; 9] = [
     "csrf", "fresh", "lock", "purge", "readonly", "redirect", "renew", "require", "sessions",
 ];
 
-/// What is called so elsewhere.
+/// Names that are used elsewhere, with the word that they stand for.
 const ELSEWHERE: [(&str, &str); 9] = [
     ("auth", "require"),
     ("clear", "purge"),
@@ -17,12 +17,12 @@ const ELSEWHERE: [(&str, &str); 9] = [
     ("user", "require"),
 ];
 
-/// As many letters may be wrong.
+/// The largest number of wrong letters for which a word is still guessed.
 const MOST_WRONG: usize = 2;
-/// And as many have to be there.
+/// The shortest length, in bytes, for which a word is guessed by its letters.
 const FEWEST: usize = 4;
 
-/// The word that is most likely meant.
+/// Returns the known word that is most likely meant.
 pub(crate) fn meant(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase().replace('_', "");
     if let Some(&(_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word) {
@@ -39,7 +39,7 @@ pub(crate) fn meant(word: &str) -> Option<&'static str> {
     (distance(&word, nearest) <= MOST_WRONG).then_some(nearest)
 }
 
-/// How many letters have to be put in, taken out or replaced (Levenshtein).
+/// Returns how many letters have to be inserted, removed or replaced (Levenshtein distance).
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (above, a) in one.chars().enumerate() {

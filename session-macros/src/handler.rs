@@ -10,16 +10,16 @@ use syn::{
 use crate::lent::{Lent, What, is_session};
 use crate::pattern;
 
-/// A function whose signature is known and whose body is not looked at.
+/// A function whose signature is parsed and whose body is not.
 ///
-/// The body is tokens and no statements, so that code which is still being typed keeps its
-/// completion, and so that a body made by `macro_rules!` passes through as it is.
+/// The body is kept as tokens, not as statements. Code that is still being typed thus keeps its completion, and a body
+/// made by `macro_rules!` passes through unchanged.
 pub(crate) struct Handler {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
-    /// With the extractors alone for its parameters.
+    /// The signature, with only the extractors as parameters.
     pub(crate) sig: Signature,
-    /// The other parameters.
+    /// The parameters that are lent from the session.
     pub(crate) lent: Vec<Lent>,
     pub(crate) brace: Brace,
     pub(crate) body: TokenStream,
@@ -44,7 +44,7 @@ impl Parse for Handler {
         }
         let content;
         let brace = braced!(content in input);
-        // The body becomes an inner block; on that, docs or `allow(dead_code)` would mean nothing.
+        // The body becomes an inner block, on which docs or `allow(dead_code)` would have no effect.
         for attr in content.call(Attribute::parse_inner)? {
             attrs.push(Attribute {
                 style: AttrStyle::Outer,
@@ -70,18 +70,18 @@ impl Parse for Handler {
 }
 
 impl Handler {
-    /// Whether the session comes as a parameter, under the user's own name, and not as `session`.
+    /// True if the session comes as a parameter, under a name that the user gave, and not as `session`.
     pub(crate) fn names_its_session(&self) -> bool {
         self.lent.iter().any(|lent| lent.what == What::Session)
     }
 
-    /// The name `session` among the parameters, where the injected one would hide it.
+    /// Returns the name `session` if a parameter has it: the injected binding would hide that parameter.
     pub(crate) fn parameter_named_session(&self) -> Option<&Ident> {
         if self.names_its_session() {
             return None;
         }
         let extractors = self.sig.inputs.iter().filter_map(|input| match input {
-            // One that is called `Session` is another error.
+            // A parameter of a type `Session` is reported as another error.
             FnArg::Typed(parameter) if is_session(&parameter.ty) => None,
             FnArg::Typed(parameter) => Some(&*parameter.pat),
             FnArg::Receiver(_) => None,
@@ -102,8 +102,8 @@ fn starts_a_function(input: ParseStream<'_>) -> bool {
         && ahead.peek(Token![fn])
 }
 
-/// Whether the attribute has been here before, under whatever name it was imported: a handler
-/// that it has rewritten returns `::bsession::__private::Saved`.
+/// True if the attribute has rewritten this function already, under any name that it was imported by. A rewritten
+/// handler returns `::bsession::__private::Saved`.
 fn is_rewritten(sig: &Signature) -> bool {
     let ReturnType::Type(_, ty) = &sig.output else {
         return false;
@@ -113,7 +113,7 @@ fn is_rewritten(sig: &Signature) -> bool {
     ty.path.leading_colon.is_some() && names.eq(["bsession", "__private", "Saved"])
 }
 
-/// Whether the compiler may take away what the attribute stands on.
+/// True if the compiler may remove the item that has this attribute.
 pub(crate) fn is_conditional(attr: &Attribute) -> bool {
     attr.path().is_ident("cfg") || attr.path().is_ident("cfg_attr")
 }

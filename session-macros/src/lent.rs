@@ -1,8 +1,8 @@
-//! Parameters of reference type: what a handler is lent of its session.
+//! Parameters of reference type: the parts of its session that a handler is lent.
 
 use syn::{Attribute, FnArg, Pat, PatType, Type, TypeReference};
 
-/// A parameter that is bound from the session and is no extractor.
+/// A parameter that is bound from the session and is not an extractor.
 pub(crate) struct Lent {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) pat: Pat,
@@ -21,7 +21,7 @@ pub(crate) enum What {
 }
 
 impl Lent {
-    /// `None` is a parameter that is not of reference type.
+    /// Returns `None` if the parameter is not of reference type.
     pub(crate) fn of(input: &FnArg) -> Option<Self> {
         let FnArg::Typed(PatType { attrs, pat, ty, .. }) = input else {
             return None;
@@ -35,14 +35,14 @@ impl Lent {
         })
     }
 
-    /// Whether it is a view of no type that could be named.
+    /// True for a view of a type that has no name: `impl Trait` or `dyn Trait`.
     pub(crate) fn is_unnamed(&self) -> bool {
         self.what == What::View
             && matches!(&*self.ty.elem, Type::ImplTrait(_) | Type::TraitObject(_))
     }
 }
 
-/// Through the invisible parentheses that a `macro_rules!` macro leaves around a type.
+/// Returns the reference, also from inside the invisible parentheses that a `macro_rules!` macro leaves around a type.
 fn reference(ty: &Type) -> Option<&TypeReference> {
     match ty {
         Type::Reference(reference) => Some(reference),
@@ -52,7 +52,7 @@ fn reference(ty: &Type) -> Option<&TypeReference> {
     }
 }
 
-/// Whether a type is called `Session`, by whichever path.
+/// True if a type is called `Session`, by any path.
 pub(crate) fn is_session(ty: &Type) -> bool {
     matches!(ty, Type::Path(ty) if ty.path.segments.last().is_some_and(|last| last.ident == "Session"))
 }

@@ -1,4 +1,4 @@
-//! The `#[session]` attribute of the `bsession` crate, which re-exports it: depend on that one.
+//! The `#[session]` attribute of the `bsession` crate, which re-exports it. Depend on `bsession`, not on this crate.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -25,11 +25,11 @@ use crate::check::check;
 use crate::expand::expand;
 use crate::handler::Handler;
 
-/// Gives a handler its session, and saves it when the body has run.
+/// Gives a handler its session, and saves it after the body has run.
 ///
-/// In the body of an `async fn` under `#[session]` there is a binding `session`, of the type
-/// `&mut Session`. It is the session of whoever sent the request: loaded before the body runs, and
-/// saved, with what the body changed in it, before the response leaves.
+/// In the body of an `async fn` under `#[session]` there is a binding `session` of type `&mut Session`. It is the
+/// session of the visitor who sent the request. It is loaded before the body runs. It is saved, with the changes that
+/// the body made, before the response leaves.
 ///
 /// ```
 /// use actix_web::{Responder, get, web::Path};
@@ -56,16 +56,15 @@ use crate::handler::Handler;
 ///
 /// # Where to write it
 ///
-/// Last, right above `async fn`. A route attribute (`#[get("/")]`), `#[tracing::instrument]` and
-/// others go above it. It also works above them, but then they see the handler with the session
-/// already in it.
+/// Write it last, directly above `async fn`. A route attribute (`#[get("/")]`), `#[tracing::instrument]` and other
+/// attributes go above it. It also works above them, but then they see the handler with the session already in it.
 ///
 /// # What can be a handler
 ///
-/// Whatever actix-web takes: up to sixteen extractors with any patterns, generics, associated
-/// functions without `self`, and any return type that is a `Responder`: `impl Responder`,
-/// `HttpResponse`, `Result<impl Responder, E>`, and so on. `return` and `?` mean what they mean
-/// without the attribute, and the session is saved after them, too.
+/// Every handler that actix-web accepts works. It may have up to sixteen extractors with any patterns, and generics. It
+/// may be an associated function without `self`. It may return any type that is a `Responder`: `impl Responder`,
+/// `HttpResponse`, `Result<impl Responder, E>`, and so on. `return` and `?` mean the same as without the attribute, and
+/// the session is also saved after them.
 ///
 /// ```
 /// use actix_web::{HttpResponse, Responder, error, web::Path};
@@ -87,15 +86,16 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// # By reference means from the session
+/// # Parameters that are references come from the session
 ///
-/// No extractor can be a reference, so a parameter that is one comes from the session, in any position:
+/// An extractor cannot be a reference. A parameter that is a reference therefore comes from the session, in any
+/// position:
 ///
 /// | parameter | is |
 /// |---|---|
-/// | `visitor: &mut Session`, `visitor: &Session` | the session, under a name of your own instead of `session` |
+/// | `visitor: &mut Session`, `visitor: &Session` | the session, under a name that you choose instead of `session` |
 /// | `cart: &mut Cart`, `cart: &Cart` | some of its keys as the fields of a [`View`](https://docs.rs/bsession/latest/bsession/trait.View.html), read before the body; behind `&mut` the fields that the body changed are saved |
-/// | `user: &str` | who is logged in, in a handler that says [`require`](#require) or [`fresh`](#fresh) |
+/// | `user: &str` | the user who is logged in, in a handler with [`require`](#require) or [`fresh`](#fresh) |
 ///
 /// ```
 /// use actix_web::{Responder, post, web::Path};
@@ -124,25 +124,26 @@ use crate::handler::Handler;
 ///
 /// # What is saved, and when
 ///
-/// | the handler | of the session |
+/// | if the handler | then for the session |
 /// |---|---|
-/// | answers 2xx, 3xx or 4xx, also by `Err` | is saved, *before* the response leaves: a redirected request sees it |
-/// | answers 5xx | its removal (`purge`) and its new id (`renew`) happen; changes of data and user do not |
-/// | panics, or is dropped because the client has gone | only the removal by `#[session(purge)]` happens |
-/// | is not reached, because an extractor failed | nothing happens |
+/// | answers 2xx, 3xx or 4xx, also by `Err` | all is saved *before* the response leaves: a redirected request sees it |
+/// | answers 5xx | its removal (`purge`) and its new id (`renew`) are saved; changes of data and user are not |
+/// | panics, or is dropped because the client has gone | only the removal by `#[session(purge)]` is done |
+/// | is not reached, because an extractor failed | nothing is saved |
 ///
 /// Nothing is written if nothing has changed, and a visitor who only reads does not get a session.
-/// If the store does not answer, the response is a 503; it never looks as if there were no session.
+/// If the store does not answer, the response is a 503. It never looks as if there were no session.
 ///
 /// # The arguments
 ///
-/// They stand in the parentheses, in any order, each at most once. Whatever the order, `csrf` is checked first, then
-/// `lock` is taken, then `require` and `fresh` are checked; a request that is refused does not reach the body.
+/// Write them in the parentheses, in any order, each at most once. The checks always run in the same order: first
+/// `csrf` is checked, then `lock` is taken, then `require` and `fresh` are checked. A request that is refused does not
+/// reach the body.
 ///
 /// ## `purge`
 ///
-/// For a logout. The body can still read the session; after it the session is gone, with what the
-/// body wrote into it, and so is the cookie. That holds even if the body fails or panics.
+/// For a logout. The body can still read the session. After the body, the session and the cookie are removed, together
+/// with the changes that the body made. That happens even if the body fails or panics.
 ///
 /// ```
 /// use actix_web::{Responder, post, web::Redirect};
@@ -155,17 +156,18 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// A logout that may refuse, or leaves a message for the next page, is a `#[session]` that calls
-/// `session.purge()` itself.
+/// If a logout may refuse, or leaves a message for the next page, write `#[session]` and call `session.purge()` in the
+/// body.
 ///
 /// A `GET` that another site's page causes, by a link or an image, is refused with 403 and logs nobody out.
 ///
 /// ## `csrf`
 ///
-/// For a handler that changes something. A `POST` or any other method that is not safe, and a `GET` that opens a
-/// WebSocket, have to come from a page of this service. The browser says so (`Sec-Fetch-Site`, else `Origin`); if it says
-/// nothing, the request must carry the token that the page was given, in the form field `csrf_token` or the header
-/// `X-CSRF-Token`. Others are refused with 403; the body does not run, and the session stays as it was.
+/// For a handler that changes something. A `POST` or any other method that is not safe must come from a page of this
+/// service, and so must a `GET` that opens a WebSocket. The browser says where a request comes from (`Sec-Fetch-Site`,
+/// else `Origin`). If it does not, the request must carry the token that the page was given, in the form field
+/// `csrf_token` or the header `X-CSRF-Token`. Other requests are refused with 403: the body does not run, and the
+/// session stays as it was.
 ///
 /// ```
 /// use actix_web::{Responder, get, post, web::{Form, Html}};
@@ -197,8 +199,8 @@ use crate::handler::Handler;
 ///
 /// ## `lock`
 ///
-/// Handlers with `lock` that serve one session run one after another, each on the session as the one before
-/// left it: for code that reads, decides and writes. In file mode that holds across processes, in Redis across hosts.
+/// For code that reads, decides and writes. Handlers with `lock` that serve the same session run one after another.
+/// Each sees the changes of the one before. In file mode that holds across processes, in Redis across hosts.
 ///
 /// ```
 /// # use bsession::session;
@@ -206,21 +208,24 @@ use crate::handler::Handler;
 /// async fn spend() -> bsession::Result<String> {
 ///     let credit: u64 = session.get("credit")?.unwrap_or(0);
 ///     if credit > 0 {
-///         session.insert("credit", credit - 1)?; // nobody else has spent it meanwhile
+///         session.insert("credit", credit - 1)?; // no other request has spent it meanwhile
 ///     }
 ///     Ok(format!("{credit} left"))
 /// }
 /// ```
 ///
-/// Others wait for at most [`lock_timeout`](https://docs.rs/bsession/latest/bsession/struct.Builder.html#method.lock_timeout), 10 seconds by default, and then get a 503. The lock
-/// ends with the save, before the response's body is sent; a panic, a client that hangs up and the end of the
-/// process end it, too. Handlers without `lock` do not wait, and neither do other sessions. To count or to append,
-/// [`update`](https://docs.rs/bsession/latest/bsession/struct.Session.html#method.update) is exact without it. [`Connection::lock`](https://docs.rs/bsession/latest/bsession/struct.Connection.html#method.lock) does the same by hand.
+/// The others wait for at most
+/// [`lock_timeout`](https://docs.rs/bsession/latest/bsession/struct.Builder.html#method.lock_timeout), 10 seconds by
+/// default, and then get a 503. The lock is released by the save, before the response's body is sent. A panic, a client
+/// that hangs up, and the end of the process also release it. Handlers without `lock` do not wait, and neither do other
+/// sessions. To count or to append you need no lock:
+/// [`update`](https://docs.rs/bsession/latest/bsession/struct.Session.html#method.update) is exact without it.
+/// [`Connection::lock`](https://docs.rs/bsession/latest/bsession/struct.Connection.html#method.lock) takes the same
+/// lock by hand.
 ///
 /// ## `readonly`
 ///
-/// `session` is a `&Session`: the handler cannot change it, and all that its visit writes is the
-/// new expiry.
+/// `session` is a `&Session`, so the handler cannot change it. The visit writes only the new expiry.
 ///
 /// ```
 /// # use bsession::session;
@@ -232,8 +237,8 @@ use crate::handler::Handler;
 ///
 /// ## `require`
 ///
-/// The body runs only for users who are logged in; others get a 401. `user: &str` is the user.
-/// With `require = "key"` it runs only for visitors whose session has that key, logged in or not.
+/// The body runs only for users who are logged in. Other visitors get a 401. `user: &str` is the user.
+/// With `require = "key"` the body runs only for visitors whose session has that key, logged in or not.
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -254,8 +259,8 @@ use crate::handler::Handler;
 ///
 /// ## `fresh`
 ///
-/// Like `require`, and the login must be no longer ago than the span: a number, and `s`, `m`, `h` or `d`. Use it where
-/// you would ask for the password again. A renewal is not a login.
+/// Like `require`, and the login must not be older than the given time: a number, followed by `s`, `m`, `h` or `d`. Use
+/// it where you would ask for the password again. A renewal is not a login.
 ///
 /// ```
 /// # use bsession::session;
@@ -268,9 +273,10 @@ use crate::handler::Handler;
 /// ## `redirect`
 ///
 /// A browser that `require` or `fresh` refuses is sent to this path of the site (303) instead of getting a 401. The
-/// page that it asked for comes along as `next`, for the login to read as a
-/// [`LocalPath`](https://docs.rs/bsession/latest/bsession/struct.LocalPath.html), which cannot leave the site. Scripts still get a 401: a request counts
-/// as a browser's if it says `Sec-Fetch-Mode: navigate` or, without that header, accepts `text/html`.
+/// requested page goes along as `next`. The login reads it as a
+/// [`LocalPath`](https://docs.rs/bsession/latest/bsession/struct.LocalPath.html), which cannot leave the site. Scripts
+/// still get a 401. A request counts as a browser's if it says `Sec-Fetch-Mode: navigate` or, without that header, if
+/// it accepts `text/html`.
 ///
 /// ```
 /// use actix_web::{Responder, get, web::Path};
@@ -285,8 +291,8 @@ use crate::handler::Handler;
 ///
 /// ## `renew`
 ///
-/// The session gets a new id after the body, and the old one is dead at once: for a handler that
-/// changes what somebody may do. A login brings a new id by itself.
+/// For a handler that changes what a user may do, against session fixation. The session gets a new id after the body,
+/// and the old id is dead at once. A login brings a new id even without `renew`.
 ///
 /// ```
 /// # use bsession::session;
@@ -299,8 +305,8 @@ use crate::handler::Handler;
 ///
 /// ## `sessions`
 ///
-/// The session is that of another service, which the expression gives, such as the administrators' beside the
-/// visitors'. The expression is evaluated after the extractors, and may use them.
+/// The session comes from another service, which the expression gives. An example is a service for administrators
+/// beside the one for visitors. The expression is evaluated after the extractors, and may use them.
 ///
 /// ```
 /// use actix_web::{Responder, get, web::Data};
@@ -317,10 +323,10 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// # What is borrowed stays in the body
+/// # Borrows end with the body
 ///
-/// The session is borrowed while the body runs, and saved after it. What outlives the body, such as a
-/// response, a streaming body or a spawned task, cannot borrow from it. Copy what it needs first.
+/// The session is borrowed while the body runs, and saved after it. A value that outlives the body, such as a response,
+/// a streaming body or a spawned task, cannot borrow from the session. Copy the data that it needs first.
 ///
 /// ```compile_fail,E0505
 /// # use bsession::session;
@@ -345,11 +351,11 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// # A handler, and nothing else
+/// # Only for handlers
 ///
-/// A function under `#[session]` has one more parameter than you wrote, and another return type. Register
-/// it with actix-web; it cannot be called, nor used as middleware with `from_fn`. Put what handlers have in
-/// common into a function that takes the session.
+/// A function under `#[session]` has one more parameter than you wrote, and another return type. Register it with
+/// actix-web. You cannot call it, and you cannot use it as middleware with `from_fn`. Put code that several handlers
+/// share into a function that takes the session.
 ///
 /// ```
 /// use bsession::{Session, session};
@@ -364,8 +370,8 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// A `macro_rules!` macro that makes handlers should take their bodies as `$body:block`: `session` is
-/// visible to the code that has the braces.
+/// A `macro_rules!` macro that makes handlers should take their bodies as `$body:block`, because `session` is visible
+/// to the code that has the braces.
 #[proc_macro_attribute]
 pub fn session(args: TokenStream, item: TokenStream) -> TokenStream {
     rewrite(args.into(), item.into()).into()

@@ -1,4 +1,4 @@
-//! What the handler is lent beside the session, from its taking to its return.
+//! The code that lends a handler its parameters, and that takes them back after the body.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -8,8 +8,8 @@ use syn::spanned::Spanned;
 use crate::handler::is_conditional;
 use crate::lent::{Lent, What};
 
-/// What the handler is lent beside the session: taken before the body, bound in it under the
-/// user's names, and given back after it.
+/// The code for the parameters that a handler is lent. They are taken before the body, bound in it under the user's
+/// names, and given back after it.
 #[derive(Default)]
 pub(crate) struct Loans {
     pub(crate) take: TokenStream,
@@ -22,7 +22,7 @@ impl Loans {
         let mut loans = Self::default();
         for (place, lent) in lent.iter().enumerate() {
             if lent.is_unnamed() {
-                continue; // an error, and reported
+                continue; // an error that `check` reports
             }
             loans.add(place, lent);
         }
@@ -36,7 +36,7 @@ impl Loans {
             ty,
             what,
         } = lent;
-        // Without what is an error, and reported, so that no second one comes of it.
+        // Leaves out what `check` reports as an error, so that it does not cause a second error.
         let ty = TypeReference {
             lifetime: None,
             mutability: ty.mutability.filter(|_| *what != What::User),
@@ -55,7 +55,7 @@ impl Loans {
                 let view = Ident::new(&format!("__view{place}"), ours);
                 let view_mut = Ident::new(&format!("__view{place}_mut"), ours);
                 let elem = &ty.elem;
-                // In the place of the type: if that is no view, the error is about it.
+                // Located at the type, so that the error points there if that type is not a view.
                 let there = ours.located_at(elem.span());
                 let load = quote_spanned!(there=> __call.view::<#elem>());
                 self.take.extend(quote_spanned! {ours=>

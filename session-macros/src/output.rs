@@ -1,11 +1,11 @@
-//! What the handler returns.
+//! The return type of a handler.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{GenericArgument, Path, PathArguments, Type, TypeParamBound};
 
-/// The type with `_` for every `impl Trait`, which only a signature may name:
-/// `Result<impl Responder, Error>` is `Result<_, Error>`.
+/// Returns the type with `_` for every `impl Trait`, which is only allowed in a signature:
+/// `Result<impl Responder, Error>` becomes `Result<_, Error>`.
 pub(crate) fn inferred(ty: &Type) -> Type {
     let mut ty = ty.clone();
     infer(&mut ty);

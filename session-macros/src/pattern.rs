@@ -3,7 +3,7 @@
 use proc_macro2::Ident;
 use syn::Pat;
 
-/// Where `pattern` binds `name`, as in `Path(name)` and `Point { name, .. }`.
+/// Returns the place where `pattern` binds `name`, as in `Path(name)` and `Point { name, .. }`.
 pub(crate) fn binding<'p>(pattern: &'p Pat, name: &str) -> Option<&'p Ident> {
     let within = |inner: &'p Pat| binding(inner, name);
     match pattern {

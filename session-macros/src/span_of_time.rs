@@ -1,11 +1,11 @@
-//! Spans of time as they are written: `"15m"`.
+//! Spans of time in their written form: `"15m"`.
 
 use syn::{Error, LitStr};
 
 const EXPECTED: &str =
     "expected a span of time such as \"15m\": a whole number, and `s`, `m`, `h` or `d`";
 
-/// The milliseconds of a span.
+/// Returns the milliseconds of a span.
 pub(crate) fn milliseconds(span: &LitStr) -> syn::Result<u64> {
     read(&span.value()).ok_or_else(|| Error::new(span.span(), EXPECTED))
 }
@@ -19,7 +19,7 @@ fn read(span: &str) -> Option<u64> {
         "d" => 24 * 60 * 60,
         _ => return None,
     };
-    // `parse` alone would take a sign.
+    // `parse` alone would accept a `+`.
     let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
     let number = number
         .parse::<u64>()

@@ -1,7 +1,7 @@
-//! What the attribute writes, compared with what it is meant to write.
+//! Tests that compare the expansions of the attribute with the recorded ones.
 //!
 //! `snapshots/name.rs` is expanded to `snapshots/name.expanded.rs`. `SNAPSHOTS=overwrite cargo test
-//! -p bsession-macros` writes the expansions anew; read the difference before you keep it.
+//! -p bsession-macros` writes all expansions again. Read the difference before you keep it.
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
@@ -34,7 +34,7 @@ fn handlers_expand_as_recorded() {
     );
 }
 
-/// The body is not read: whatever tokens stand in it arrive in the output, one by one.
+/// The body is not parsed: all its tokens arrive in the output, one by one.
 #[test]
 fn an_unfinished_body_arrives_whole() {
     let body = "{ session . ; let = if match x { => } # ! @ $ ~ 'a r#type b\"\" }";
@@ -76,7 +76,7 @@ fn inputs() -> Vec<PathBuf> {
     inputs
 }
 
-/// Does what rustc does with an attribute: takes it off, hands over its arguments and the rest.
+/// Does the same as rustc with an attribute: removes it, and hands over its arguments and the rest.
 fn expand(source: &str) -> String {
     let (mut args, mut item) = (TokenStream::new(), Vec::new());
     for token in source.parse::<TokenStream>().unwrap() {
@@ -89,14 +89,14 @@ fn expand(source: &str) -> String {
         }
     }
     let expanded = rewrite(args, TokenStream::from_iter(item));
-    // Half-typed code is no file that could be printed prettily.
+    // Half-typed code does not parse as a file, so it cannot be pretty-printed.
     syn::parse2(expanded.clone()).map_or_else(
         |_| format!("{expanded}\n"),
         |file| prettyplease::unparse(&file),
     )
 }
 
-/// The arguments, if `token` is the `[session(..)]` of the attribute.
+/// Returns the arguments if `token` is the `[session(..)]` of the attribute.
 fn arguments(token: &TokenTree) -> Option<TokenStream> {
     let TokenTree::Group(group) = token else {
         return None;

@@ -184,7 +184,7 @@ impl Builder {
     /// Sends the cookie without `Max-Age`, so that it ends with the browser. Default: false.
     ///
     /// A session whose expiry was set with [`Session::set_days`](crate::Session::set_days) still has a `Max-Age`.
-    /// In the store every session lasts [`days`](Self::days).
+    /// In the store the session still lasts for its idle timeout ([`days`](Self::days)).
     pub fn browser_session(mut self, yes: bool) -> Self {
         self.lifetime.browser_session = yes;
         self
@@ -193,7 +193,7 @@ impl Builder {
     /// Adds a secret that was in use before. Cookies and sessions that it signed or sealed stay valid, and move to
     /// the current secret at the next visit.
     ///
-    /// With several processes, a rotation takes two roll-outs: first add the new secret everywhere as a
+    /// A rotation with several processes takes two roll-outs: first add the new secret everywhere as a
     /// previous one, then make it the first.
     ///
     /// ```
@@ -217,10 +217,10 @@ impl Builder {
         self
     }
 
-    /// Sets the requests from other sites with which the cookie is sent. Default: `SameSite::Lax`.
+    /// Sets which requests from other sites carry the cookie. Default: `SameSite::Lax`.
     ///
     /// # Warning
-    /// With `SameSite::None` any site can send requests with your visitors' sessions.
+    /// Under `SameSite::None` any site can send requests with your visitors' sessions.
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.cookie.same_site = same_site;
         self
@@ -300,11 +300,11 @@ impl Builder {
     /// The limit is checked when a login is saved, in every mode. Expired sessions do not count. The session that
     /// logs in again does not count either. Each login then asks the store up to twice for the user's sessions.
     ///
-    /// With [`EndOldest`](AtLimit::EndOldest), parallel logins may exceed `count` for a moment, but not after
+    /// Under [`EndOldest`](AtLimit::EndOldest), parallel logins may exceed `count` for a moment, but not after
     /// their responses have left. The clocks of the hosts decide which login is the older one. They have to agree
     /// to a minute.
     ///
-    /// With [`RefuseNewest`](AtLimit::RefuseNewest), no response sets a cookie for a session beyond `count`. If two
+    /// Under [`RefuseNewest`](AtLimit::RefuseNewest), no response sets a cookie for a session beyond `count`. If two
     /// logins race for the last place, both may be refused. A login that loses such a race also loses the contents
     /// of its anonymous session.
     ///

@@ -95,8 +95,8 @@ impl Changes {
         self
     }
 
-    /// Takes out the update of `key` if it starts from the stored value. The remaining changes are as if it had never
-    /// happened.
+    /// Takes out the update of `key` if it starts from the stored value. The remaining changes are then the same as
+    /// without that update.
     pub(crate) fn take_update(&mut self, key: &str) -> Option<Update> {
         let is_it = |update: &Update| update.is_of(key);
         let update = self

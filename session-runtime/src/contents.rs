@@ -34,7 +34,7 @@ pub(crate) fn empty() -> Arc<Contents> {
     EMPTY.with(Arc::clone)
 }
 
-/// An absent time is written as zero: nothing happened in 1970.
+/// An absent time or idle timeout is written as zero: nothing happened in 1970, and no idle timeout is zero.
 const NEVER: u64 = 0;
 
 impl Contents {

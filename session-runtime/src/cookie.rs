@@ -8,25 +8,25 @@ use cookie::{Cookie, SameSite};
 use crate::error::InitError;
 use crate::token;
 
-/// How many cookies of our name are looked at. Browsers keep at most 180 for a whole domain
-/// (Chromium's `kDomainMaxCookies`), so a good one is always among them.
-const MOST_LOOKED_AT: usize = 180;
+/// The number of cookies with our name that are looked at. Browsers keep at most 180 for a whole domain
+/// (Chromium's `kDomainMaxCookies`), so a valid one is always among them.
+const MAX_LOOKED_AT: usize = 180;
 
-/// Browsers drop a cookie whose name and value have more bytes, and ignore an attribute whose value
-/// has (RFC 6265bis §5.6).
-const MOST_OF_PAIR: usize = 4096;
-const MOST_OF_ATTRIBUTE: usize = 1024;
+/// Browsers drop a cookie whose name and value together have more bytes, and ignore an attribute with a longer
+/// value than `MAX_ATTRIBUTE_LEN` (RFC 6265bis §5.6).
+const MAX_PAIR_LEN: usize = 4096;
+const MAX_ATTRIBUTE_LEN: usize = 1024;
 
-/// The base of the default name.
+/// The default name without a prefix.
 const BASE_NAME: &str = "bsession";
 
-/// The prefixes that promise browsers something about a cookie (RFC 6265bis §4.1.3). `__Host-Http-` begins with
-/// one of them.
+/// The prefixes that promise browsers something about a cookie (RFC 6265bis §4.1.3). `__Host-Http-` is not listed,
+/// because it begins with `__Host-`.
 const PREFIXES: [&str; 3] = ["__Secure-", "__Host-", "__Http-"];
 
-/// The values of all cookies called `name`, as they stand in the `Cookie` headers.
+/// The values of all cookies called `name`, exactly as they are in the `Cookie` headers.
 ///
-/// Works on bytes and decodes nothing, so that no other cookie, however broken, can hide ours
+/// Works on bytes and decodes nothing, so that no other cookie can hide ours, not even a malformed one
 /// (RFC 6265 §5.4 lets a server read the header as it likes).
 pub(crate) fn values<'h>(
     headers: impl Iterator<Item = &'h [u8]>,
@@ -39,10 +39,10 @@ pub(crate) fn values<'h>(
             let value = pair.strip_prefix(name)?.strip_prefix(b"=")?;
             Some(value.trim_ascii_end())
         })
-        .take(MOST_LOOKED_AT)
+        .take(MAX_LOOKED_AT)
 }
 
-/// A header between its semicolons.
+/// The parts of a header between its semicolons.
 fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(header);
     std::iter::from_fn(move || {
@@ -53,12 +53,13 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether the cookie is sent over https only.
+/// The rule for sending the cookie over https only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Secure {
     /// Always, except in a debug build that serves plain http on a loopback host, so that
-    /// development works without certificates.
+    /// development works without certificates. A cookie with a prefix such as `__Host-`, or with `SameSite::None`,
+    /// is sent over https only even there: browsers accept it in no other way.
     #[default]
     Auto,
     /// Always.
@@ -66,11 +67,11 @@ pub enum Secure {
     /// Never.
     ///
     /// # Warning
-    /// Anybody on the way can read the cookie, and with it take over the session.
+    /// Anybody on the network path can read the cookie, and with it take over the session.
     Never,
 }
 
-/// Everything about the cookie that does not change from one visitor to the next.
+/// The settings of the cookie, which are the same for all visitors.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) name: String,
@@ -93,7 +94,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Builds every `Set-Cookie` of ours: so what removes a cookie is of one kind with what set it.
+    /// Builds every `Set-Cookie` of the service, so that a removal has the same attributes as the cookie it removes.
     pub(crate) fn cookie(
         &self,
         value: String,
@@ -109,26 +110,26 @@ impl Settings {
             cookie = cookie.domain(domain.clone());
         }
         let mut cookie = cookie.finish();
-        // Rounded up: a cookie may outlast its session, and not the other way round.
+        // Rounded up: a cookie may outlast its session, but a session must not outlast its cookie.
         let seconds = max_age.map(|span| span.as_secs() + u64::from(span.subsec_nanos() > 0));
         let seconds = seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         cookie.set_max_age(seconds.map(cookie::time::Duration::seconds));
         cookie
     }
 
-    /// The removal: the same cookie, empty and over at once.
+    /// The removal: the same cookie, but empty and expired at once.
     pub(crate) fn removal(&self, secure: bool) -> Cookie<'static> {
         self.cookie(String::new(), Some(Duration::ZERO), secure)
     }
 
-    /// Whether the cookie is `Secure` on a connection, which may be plain http to a loopback host.
+    /// True if the cookie is `Secure`. The connection may be plain http to a loopback host.
     pub(crate) fn is_secure(&self, is_plain_loopback: bool) -> bool {
         match self.secure {
             Secure::Never => false,
             Secure::Auto => {
                 !is_plain_loopback
                     || !cfg!(debug_assertions)
-                    // Browsers drop these without `Secure`, wherever they come from.
+                    // Without `Secure`, browsers drop these even on a loopback host.
                     || self.has_secure_prefix()
                     || self.same_site == SameSite::None
             }
@@ -138,15 +139,15 @@ impl Settings {
 
     /// The default name for these settings, with the strongest prefix that they permit.
     ///
-    /// A debug build serves plain http, where some browsers refuse every prefix: its name has none.
+    /// A debug build serves plain http, where some browsers refuse every prefix, so its name has no prefix.
     pub(crate) fn default_name(&self, is_debug_build: bool) -> String {
         let prefix = if is_debug_build || self.secure == Secure::Never {
             ""
         } else if self.domain.is_some() || self.path != "/" {
-            // Never `__Http-`: a browser that does not know it protects nothing.
+            // Not `__Http-`: a browser that does not know this prefix gives no protection.
             "__Secure-"
         } else {
-            // A browser that does not know it treats it as `__Host-`.
+            // A browser that does not know this prefix treats it as `__Host-`.
             "__Host-Http-"
         };
         format!("{prefix}{BASE_NAME}")
@@ -165,7 +166,7 @@ impl Settings {
         PREFIXES.iter().any(|prefix| has_prefix(&self.name, prefix))
     }
 
-    /// Refuses what browsers would refuse, or drop without a word.
+    /// Refuses settings with which browsers would refuse the cookie, or drop it silently.
     pub(crate) fn check(&self) -> Result<(), InitError> {
         self.check_name()?;
         self.check_path()?;
@@ -186,7 +187,7 @@ impl Settings {
                 "`cookie_name({name:?})` is no cookie name: use letters, digits and any of !#$%&'*+-.^_`|~"
             ));
         }
-        let (len, most) = (name.len(), MOST_OF_PAIR - token::CHARACTERS);
+        let (len, most) = (name.len(), MAX_PAIR_LEN - token::CHARACTERS);
         if len > most {
             return refuse(format!(
                 "a `cookie_name` of {len} bytes is too long for browsers: give it at most {most}"
@@ -198,16 +199,16 @@ impl Settings {
     fn check_path(&self) -> Result<(), InitError> {
         let path = &self.path;
         let allowed = |byte: u8| byte != b';' && (0x20..0x7f).contains(&byte);
-        // A space at the end is not part of the path that a browser reads.
+        // Browsers do not count a space at the end as a part of the path.
         if !path.starts_with('/') || path.ends_with(' ') || !path.bytes().all(allowed) {
             return refuse(format!(
                 "`path({path:?})` is no cookie path: begin it with `/`, without `;`, in ASCII, with no space at its end"
             ));
         }
         let len = path.len();
-        if len > MOST_OF_ATTRIBUTE {
+        if len > MAX_ATTRIBUTE_LEN {
             return refuse(format!(
-                "a `path` of {len} bytes is too long for browsers: give it at most {MOST_OF_ATTRIBUTE}"
+                "a `path` of {len} bytes is too long for browsers: give it at most {MAX_ATTRIBUTE_LEN}"
             ));
         }
         Ok(())
@@ -234,7 +235,7 @@ impl Settings {
     }
 }
 
-/// True if a name begins with a prefix. Browsers compare without case (RFC 6265bis §4.1.3).
+/// True if a name begins with a prefix. Browsers ignore the case (RFC 6265bis §4.1.3).
 fn has_prefix(name: &str, prefix: &str) -> bool {
     name.get(..prefix.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -244,7 +245,8 @@ fn refuse(text: String) -> Result<(), InitError> {
     Err(InitError::Setting(text))
 }
 
-/// Whether it is the name of a host: labels of RFC 1034 §3.5 between dots.
+/// True if `text` can be the name of a host: letters, digits and hyphens between dots, in labels of at most 63
+/// bytes (RFC 1034 §3.5). Unlike the RFC, it lets a label begin or end with a hyphen.
 fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -255,7 +257,7 @@ fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// What a cookie's name may consist of: a token of RFC 9110 §5.6.2.
+/// True if a cookie's name may contain `byte`: the characters of a token (RFC 9110 §5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -302,8 +304,8 @@ mod tests {
         settings
     }
 
-    /// OWASP ASVS 5.0: 3.3.1 asks for `Secure` and one of the prefixes, 3.3.3 for `__Host-` where no other host
-    /// shall have the cookie.
+    /// OWASP ASVS 5.0: 3.3.1 asks for `Secure` and one of the prefixes; 3.3.3 asks for `__Host-` unless other hosts
+    /// need the cookie.
     #[test]
     fn the_default_cookie_of_a_release_build_has_the_strongest_prefix() {
         let mut settings = Settings::default();
@@ -357,6 +359,6 @@ mod tests {
     #[test]
     fn a_flood_is_bounded() {
         let flood = b"s=1; ".repeat(10_000);
-        assert_eq!(found(&[&flood]).len(), MOST_LOOKED_AT);
+        assert_eq!(found(&[&flood]).len(), MAX_LOOKED_AT);
     }
 }

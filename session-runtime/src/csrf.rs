@@ -1,10 +1,10 @@
-//! The CSRF token: what a form of ours carries, to show that a page of ours has sent it.
+//! The CSRF token: a form carries it to prove that one of our pages has sent it.
 //!
-//! It stands for the id of the session whose visitor got the page, and nobody learns that id from
-//! it. Each one is another text: its MACs are over a random value of its own, so that guessing at
-//! a compressed page (BREACH, <https://breachattack.com>) has nothing that stays to work on.
+//! The token stands for the id of the session whose visitor got the page. It does not reveal that id. Each token is
+//! a different text, because its MACs cover a random nonce. An attack that guesses a secret in compressed pages
+//! (BREACH, <https://breachattack.com>) needs a secret that stays the same, and finds none here.
 //!
-//! Its version is that of the keys, `bsession/1`, as with the token in the cookie.
+//! The version of the token is the version of the keys, `bsession/1`, as with the token in the cookie.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use crate::random;
 use crate::secret::{KeyRing, Keys};
 
 const NONCE: usize = 15;
-/// 128 bits of each MAC: nobody can try any without asking us.
+/// 128 bits of each MAC are enough, because an attacker can test a guess only by sending it to us.
 const MAC: usize = 16;
 
 // Key id, nonce, a mark for each of two ids, and the MAC of all that.
@@ -27,16 +27,16 @@ const FIRST: usize = 1 + NONCE;
 const SECOND: usize = FIRST + MAC;
 const SIGNED: usize = SECOND + MAC;
 const BYTES: usize = SIGNED + MAC;
-/// The field of a form that carries a token.
+/// The form field that carries a token.
 const FIELD: &str = "csrf_token";
-/// How long a token is as text.
+/// The length of a token as text.
 const CHARACTERS: usize = 86;
 
-/// Makes a token that fits the session of either id: the one it has, and the one that it has after
-/// this very response if that brings another.
+/// Makes a token that fits either of two ids: the id that the session has now, and the id that it has after this
+/// response if the response brings another one.
 ///
 /// # Errors
-/// [`Error::Random`].
+/// [`Error::Random`] if the operating system gives no random bytes.
 pub(crate) fn encode(ring: &KeyRing, now: &Id, next: &Id) -> Result<String> {
     let keys = ring.current();
     let nonce = random::bytes::<NONCE>().map_err(Error::Random)?;
@@ -52,7 +52,7 @@ pub(crate) fn encode(ring: &KeyRing, now: &Id, next: &Id) -> Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Whether this is, byte for byte, a token that fits this id. Compared in constant time.
+/// True if this is, byte for byte, a token that fits this id. Compares in constant time.
 pub(crate) fn fits(ring: &KeyRing, text: &[u8], id: &Id) -> bool {
     let mut bytes = [0; BYTES];
     if text.len() != CHARACTERS || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).is_err() {
@@ -64,19 +64,19 @@ pub(crate) fn fits(ring: &KeyRing, text: &[u8], id: &Id) -> bool {
     };
     ring.candidates(bytes[0]).any(|(keys, _)| {
         let mark = mark(keys, &bytes[..FIRST], id);
-        // `|`: which of the two it is, is nobody's business.
+        // `|` and not `||`: the time must not show which of the two marks fits.
         is(signature(keys, &bytes[..SIGNED]), SIGNED)
             && (is(mark.clone(), FIRST) | is(mark, SECOND))
     })
 }
 
-/// Whether a body of this content type is a form that is searched for a token.
+/// True if a body of this content type is a form that is searched for a token.
 pub(crate) fn is_form(content_type: &str) -> bool {
     content_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// The token that a form carries: nothing if it has several, for others may read another one. Of a
-/// body that is cut off the last field does not count.
+/// The token that a form carries; `None` if the form has several, because another parser may read another one. If the
+/// body is cut off, its last field does not count.
 pub(crate) fn form_field(body: &[u8], is_whole: bool) -> Option<Cow<'_, str>> {
     let end = if is_whole {
         body.len()
@@ -90,8 +90,8 @@ pub(crate) fn form_field(body: &[u8], is_whole: bool) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The mark of an id in one token. Its input has another length than that of the signature, so
-/// neither can stand for the other.
+/// The mark of an id in one token. Its input and the input of the signature have different lengths, so one cannot be
+/// used as the other.
 fn mark(keys: &Keys, head: &[u8], id: &Id) -> Hmac<Sha256> {
     signature(keys, head).chain_update(id.as_bytes())
 }
@@ -134,7 +134,7 @@ mod tests {
         assert!(!fits(&ring, token.as_bytes(), &id(3)));
     }
 
-    /// Pages outlive a roll-out: this token was made by 0.1.0.
+    /// Pages stay open during a deployment. This token was made by 0.1.0.
     #[test]
     fn a_token_is_read_as_it_always_was() {
         let token = "uAj6WmCm0u_-e1Tv3lCS9WvdriXivHNzbZr76yHO6S7eKWwkoWggSHfwWUwiPwWt-wp7tWCI0lIh6x--3pxJSA";
@@ -143,7 +143,7 @@ mod tests {
         assert!(fits(&ring, token.as_bytes(), &id(2)));
     }
 
-    /// Each byte of the text in turn is every other byte: so every bit is flipped, too.
+    /// Replaces each byte of the text, in turn, by every other byte. That flips every bit, too.
     #[test]
     fn a_token_has_one_spelling() {
         let ring = ring(&[ONE], "bsession");
@@ -171,7 +171,7 @@ mod tests {
         assert!(fits_in(&ring(&[TWO, ONE], "bsession")), "a previous secret");
     }
 
-    /// Nothing in one page tells anything of another one: no part of the token stays.
+    /// One page must reveal nothing about another page, so no part of the token stays the same.
     #[test]
     fn no_two_tokens_have_a_part_in_common() {
         let ring = ring(&[ONE], "bsession");
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(cut("csrf_token=abc"), None);
     }
 
-    /// A page that shows one must not show what opens the session.
+    /// A page shows the CSRF token, so the token must not give access to the session.
     #[test]
     fn a_token_is_no_cookie_nor_a_cookie_a_token() {
         let ring = ring(&[ONE], "bsession");

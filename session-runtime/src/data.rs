@@ -9,19 +9,19 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 
-/// How many values may lie in each other. serde_json reads 127 levels back, ours around them
-/// being one: <https://docs.rs/serde_json/latest/serde_json/de/struct.Deserializer.html>
+/// The largest depth of nested values. serde_json can read back 127 levels, and the dictionary itself is one of them:
+/// <https://docs.rs/serde_json/latest/serde_json/de/struct.Deserializer.html>
 pub(crate) const MAX_DEPTH: usize = 126;
 
 /// The keys and values of a session, in the order of the keys.
 ///
-/// A sorted vector, because sessions are small: two keys take some 150 bytes and a lookup a
-/// handful of comparisons, where a B-tree takes 632 bytes for its first key.
+/// It is a sorted vector, because sessions are small: two keys take about 150 bytes, and a lookup takes a few
+/// comparisons. A B-tree takes 632 bytes for its first key.
 ///
-/// Reading a missing key with `data["key"]` gives [`Value::Null`], writing one creates it.
+/// Reading a missing key with `data["key"]` gives [`Value::Null`]. Writing to a missing key creates it.
 #[derive(Clone, Default, PartialEq)]
 pub struct Data {
-    /// Keys are shared, so that a copy of the dictionary costs no allocation for each.
+    /// Keys are shared, so that a copy of the dictionary does not allocate each key again.
     entries: Vec<(Arc<str>, Value)>,
 }
 
@@ -38,13 +38,13 @@ impl Data {
         self.find(key).ok().map(|place| &self.entries[place].1)
     }
 
-    /// The value of `key`, to be changed.
+    /// The value of `key`, for changes.
     #[must_use]
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
         self.find(key).ok().map(|place| &mut self.entries[place].1)
     }
 
-    /// Sets `key`, and gives the value it had.
+    /// Sets `key`, and returns its old value.
     pub fn insert(&mut self, key: impl AsRef<str>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.as_ref(), value.into());
         match self.find(key) {
@@ -57,7 +57,7 @@ impl Data {
     }
 
     fn put(&mut self, key: Arc<str>, value: Value) {
-        // What was written in order is read in order: no search, no shifting.
+        // Stored keys are already in order. Appending needs no search and moves no other entry.
         if self.entries.last().is_none_or(|(last, _)| *last < key) {
             self.entries.push((key, value));
         } else {
@@ -65,32 +65,32 @@ impl Data {
         }
     }
 
-    /// Removes `key`, and gives the value it had.
+    /// Removes `key`, and returns its old value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         self.find(key)
             .ok()
             .map(|place| self.entries.remove(place).1)
     }
 
-    /// Whether there is a value under `key`.
+    /// True if there is a value under `key`.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
         self.find(key).is_ok()
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is no key.
+    /// True if there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Keys and values, in the order of the keys.
+    /// Returns the keys and their values, in the order of the keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.entries.iter().map(|(key, value)| (&**key, value))
     }
@@ -104,24 +104,24 @@ impl Data {
         self.entries.shrink_to_fit();
     }
 
-    /// Keeps the keys of which `keep` says so.
+    /// Keeps only the entries for which `keep` returns true.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
         self.entries.retain(|(key, value)| keep(key, value));
     }
 
-    /// The key as it is kept, so that it can be kept once more, and its value.
+    /// The value of `key`, and the shared key itself, so that it can be stored elsewhere without a new allocation.
     pub(crate) fn get_key_value(&self, key: &str) -> Option<(&Arc<str>, &Value)> {
         let (key, value) = &self.entries[self.find(key).ok()?];
         Some((key, value))
     }
 
-    /// At least as many bytes as the dictionary takes as JSON, without writing it.
+    /// An upper bound for the size of the dictionary as JSON, in bytes. It is computed without writing the JSON.
     pub(crate) fn size_bound(&self) -> usize {
         let pair = |(key, value): (&str, &Value)| text_bound(key) + 2 + size_bound(value);
         2 + self.iter().map(pair).sum::<usize>()
     }
 
-    /// How many bytes the dictionary takes as JSON.
+    /// The size of the dictionary as JSON, in bytes.
     pub(crate) fn size(&self) -> usize {
         struct Count(usize);
         impl io::Write for Count {
@@ -134,12 +134,12 @@ impl Data {
             }
         }
         let mut count = Count(0);
-        // A `Value` has string keys and finite numbers only, and the sink takes everything.
+        // This cannot fail: a `Value` has only string keys and finite numbers, and the sink accepts all bytes.
         let _ = serde_json::to_writer(&mut count, self);
         count.0
     }
 
-    /// Whether no value is nested deeper than can be read back.
+    /// True if no value is nested deeper than can be read back.
     pub(crate) fn is_shallow(&self) -> bool {
         self.entries
             .iter()
@@ -147,7 +147,7 @@ impl Data {
     }
 }
 
-/// What is escaped is six bytes at most, as in `\u0000`.
+/// An upper bound for the size of a text as JSON, in bytes. An escaped byte takes six bytes at most, as in `\u0000`.
 fn text_bound(text: &str) -> usize {
     let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
     let escaped = text
@@ -162,7 +162,7 @@ fn size_bound(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
         Value::Number(number) if number.is_i64() || number.is_u64() => 20,
-        // A crate elsewhere may have asked serde_json for numbers of any length.
+        // Another crate may have enabled serde_json's feature for numbers of any length.
         Value::Number(number) => number.to_string().len(),
         Value::String(text) => text_bound(text),
         Value::Array(items) => 2 + items.iter().map(|item| 1 + size_bound(item)).sum::<usize>(),
@@ -245,7 +245,7 @@ impl<'de> Deserialize<'de> for Data {
     }
 }
 
-/// A key as it is kept: serde's own way to one goes through a `String`.
+/// A key in the form in which it is stored. Serde's implementation for `Arc<str>` would first allocate a `String`.
 struct Name(Arc<str>);
 
 impl<'de> Deserialize<'de> for Name {
@@ -266,7 +266,7 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// The keys only: values are nobody's business in a log.
+/// Shows only the keys: values must not appear in a log.
 impl fmt::Debug for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
@@ -289,7 +289,7 @@ mod tests {
             0, -1, i64::MIN, u64::MAX, 0.1, -0.0, f64::MIN, f64::MAX, f64::MIN_POSITIVE, 5e-324,
             -1.234_567_890_123_456_7e-308, [i64::MIN, i64::MIN, i64::MIN], [], {}, [[], {}], {"": {}}, {"\u{1}": ["\u{2}", 1.5]}
         ]);
-        // So many of one character that no room elsewhere hides what it lacks.
+        // 100 times the same character: if its bound is too small, no slack elsewhere can hide that.
         let each: Vec<Value> = ('\0'..='\u{ff}')
             .map(|c| String::from_iter([c; 100]).into())
             .collect();

@@ -1,4 +1,4 @@
-//! Flashes: messages for the next page that the visitor sees.
+//! Flash messages: messages for the next page that the visitor sees.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::session::{Session, cut};
 
 /// The reserved key.
 const KEY: &str = "_flash";
-/// How many wait at most, so that a visitor whom no page shows them does not collect them for ever.
+/// The largest number of waiting messages. Without a limit, a visitor who never sees them would collect them forever.
 const MOST: usize = 32;
-/// The longest text, in bytes: as many as wait at most still leave a session room.
+/// The longest text, in bytes. 32 texts of this length still leave room in a session.
 const LONGEST: usize = 1024;
 
-/// How a [`Flash`] is meant. As text, in JSON too, it is in lower case: for the class of an element.
+/// The kind of a [`Flash`]. As text and in JSON it is in lower case, so that it can name the class of an element.
 ///
 /// ```
 /// # use bsession::Level;
@@ -24,13 +24,13 @@ const LONGEST: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Level {
-    /// Good to know.
+    /// Something that is good to know.
     Info,
-    /// What was asked for is done.
+    /// The requested action is done.
     Success,
-    /// Something needs a look.
+    /// Something needs attention.
     Warning,
-    /// What was asked for is not done.
+    /// The requested action is not done.
     Error,
 }
 
@@ -38,27 +38,26 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flash {
-    /// How it is meant.
+    /// The kind of the message.
     pub level: Level,
-    /// What it says: plain text, to be escaped where it goes into HTML.
+    /// The message as plain text. Escape it in HTML.
     pub text: String,
 }
 
 impl Session {
-    /// Leaves a message for the next page that shows [`flashes`](Session::flashes), mostly behind a
-    /// redirect.
+    /// Leaves a message for the next page that shows [`flashes`](Session::flashes), usually after a redirect.
     ///
-    /// Those of parallel requests all arrive. At most 32 wait; beyond that the oldest is dropped. A text longer
-    /// than 1024 bytes is cut. They are kept under the reserved key
-    /// `_flash`, count towards [`max_size`](crate::Builder::max_size), and end with the
-    /// session: after a [`purge`](Session::purge) a flash begins a new, anonymous session that carries it.
+    /// Messages from parallel requests all arrive. At most 32 messages wait; beyond that, the oldest is dropped. A text
+    /// longer than 1024 bytes is cut. The messages are stored under the reserved key `_flash`, and count towards
+    /// [`max_size`](crate::Builder::max_size). They end with the session. A flash after a [`purge`](Session::purge)
+    /// begins a new, anonymous session that carries it.
     ///
     /// ```
     /// use actix_web::{HttpResponse, Responder, get, post, web::Redirect};
     /// use bsession::{Level, session};
     ///
     /// #[post("/logout")]
-    /// #[session]                 // not `purge`, which takes what the body writes, too
+    /// #[session]                 // not `session(purge)`, which would remove this message, too
     /// async fn logout() -> impl Responder {
     ///     session.purge();
     ///     session.flash(Level::Success, "You are logged out.");
@@ -70,7 +69,7 @@ impl Session {
     /// async fn index() -> bsession::Result<impl Responder> {
     ///     let mut page = String::new();
     ///     for flash in session.flashes().await? {
-    ///         page += &format!("{}: {}\n", flash.level, flash.text); // in HTML: escaped
+    ///         page += &format!("{}: {}\n", flash.level, flash.text); // escape it in HTML
     ///     }
     ///     Ok(page)
     /// }
@@ -78,14 +77,15 @@ impl Session {
     pub fn flash(&mut self, level: Level, text: impl Into<String>) {
         let text = text.into();
         let flash = json!({ "level": level.as_str(), "text": cut(&text, LONGEST) });
-        // Any JSON is a `Value`, and any `Value` is JSON: it does not fail.
+        // This cannot fail: any stored JSON can be read as a `Value`, and any `Value` can be serialised.
         let _ = self.update(KEY, move |waiting: Value| with(waiting, flash));
     }
 
-    /// Takes the messages that wait, the oldest first, those of this very request last.
+    /// Takes the waiting messages: the oldest first, the messages of this request last.
     ///
-    /// If several requests ask at once, one gets them. That stands whatever becomes of the request, as with
-    /// [`claim`](Session::claim), so ask where they are shown. If none wait, nothing is written.
+    /// If several requests ask at once, one of them gets the messages. As with [`claim`](Session::claim), they are not
+    /// put back if that request fails later, so call this where the messages are shown. If no message waits, nothing is
+    /// written.
     ///
     /// # Errors
     /// [`Error::Store`](crate::Error::Store) if the store fails.
@@ -144,7 +144,7 @@ impl Serialize for Level {
     }
 }
 
-/// For templates: `level` and `text`.
+/// Serialises the fields `level` and `text`, for templates.
 impl Serialize for Flash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut flash = serializer.serialize_struct("Flash", 2)?;

@@ -43,7 +43,7 @@ mod visit;
 
 pub use ::cookie::SameSite;
 
-#[doc(hidden)] // what the attribute's expansion calls
+#[doc(hidden)] // used by the expansion of the attribute
 pub use crate::actix::{Call, Csrf, Gate, Request};
 pub use crate::actix::{Connection, Hooks, HooksMiddleware, Saved, connect};
 pub use crate::builder::{Builder, init};

@@ -38,7 +38,7 @@ impl Default for Lifetime {
 }
 
 impl Lifetime {
-    /// The idle timeout of a session: its own one, or else the service's.
+    /// The idle timeout of a session: its own timeout, or else the timeout of the service.
     pub(crate) fn idle(&self, contents: &Contents) -> Duration {
         let of_service = || match contents.user {
             Some(_) => self.idle,

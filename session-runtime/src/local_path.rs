@@ -1,4 +1,4 @@
-//! The local path: where to go on this site, and nowhere else.
+//! The local path: a redirect target that cannot leave this site.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,15 +8,15 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 
-/// A path of this site, as in `/orders?page=2`: where to go after the login, whoever says so.
+/// A path of this site, such as `/orders?page=2`: a target for the redirect after a login, from any source.
 ///
-/// A `next` that comes with a form or a link may come from anybody, and a redirect to it would lend
-/// a stranger's site the name of this one. A `LocalPath` cannot leave the site: it begins with one
-/// `/` and not with two, and has nothing in it that a browser strips, corrects or reads as another
-/// host ([WHATWG URL](https://url.spec.whatwg.org/#url-parsing)). What a browser itself asks this site for
-/// is one, unless it begins with `//` or has a backslash in it.
+/// A `next` in a form or a link may come from anybody. An unchecked redirect to it is an *open redirect*: a link with
+/// the name of this site leads to a stranger's site. A `LocalPath` cannot leave the site. It begins with exactly one
+/// `/`, and it contains nothing that a browser strips, corrects or reads as another host
+/// ([WHATWG URL](https://url.spec.whatwg.org/#url-parsing)). Any path that a browser requests from this site is a
+/// `LocalPath`, unless it begins with `//` or contains a backslash.
 ///
-/// When serde reads one, anything else becomes `/`, the default, so that no visitor is refused for it.
+/// Serde reads anything else as `/`, the default, so that no visitor is refused because of a bad path.
 ///
 /// ```
 /// use actix_web::{HttpRequest, Responder, get, post, web::{Form, Html, Query, Redirect}};
@@ -30,7 +30,7 @@ use serde_json::Value;
 ///
 /// #[get("/login")] // as `/login?next=/orders`
 /// async fn login_page(query: Query<Next>) -> impl Responder {
-///     let next = query.next.as_str().replace('&', "&amp;"); // no `"` is in it, but `'` may be
+///     let next = query.next.as_str().replace('&', "&amp;"); // it never contains `"`, but it may contain `'`
 ///     Html::new(format!(
 ///         r#"<form method="post" action="/login">
 ///             <input name="name"><input type="hidden" name="next" value="{next}"><button>Log in</button>
@@ -57,7 +57,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalPath(Cow<'static, str>);
 
-/// The error of reading a [`LocalPath`] from text.
+/// The error for a text that is not a [`LocalPath`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a path of this site, as in `/orders?page=2`: encoded, and without a second `/` at its start or a `\\`"
@@ -66,24 +66,26 @@ pub struct LocalPath(Cow<'static, str>);
 pub struct NotLocal;
 
 impl LocalPath {
-    /// The path as text: visible ASCII, and so a valid header value, without `"`, `<`, `>` and `\`.
+    /// The path as text: visible ASCII without `"`, `<`, `>` and `\`, and therefore a valid header value.
     ///
-    /// It may have `&` and `'` in it: in HTML it goes between double quotes, or is escaped as any text is.
+    /// It may contain `&` and `'`. In HTML, put it between double quotes, or escape it like any other text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Browsers strip tabs and line ends wherever they stand, spaces at both ends, and read a backslash
-/// as a slash. Quotes and brackets they encode: who sends them is none.
+/// True for a local path.
+///
+/// Browsers strip tabs and line ends everywhere, strip spaces at both ends, and read a backslash as a slash. They
+/// encode double quotes and angle brackets, so a text that contains them does not come from a browser.
 fn is_local(text: &str) -> bool {
     let harmless =
         |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>');
     text.starts_with('/') && !text.starts_with("//") && text.bytes().all(harmless)
 }
 
-/// `target` with the path as its `next`: where a visitor is sent to log in.
+/// The URL to which a visitor is sent to log in: `target` with the path as its parameter `next`.
 pub(crate) fn with_next(target: &str, next: &LocalPath) -> String {
     let (target, fragment) = target.split_at(target.find('#').unwrap_or(target.len()));
     let join = if target.contains('?') { '&' } else { '?' };
@@ -91,7 +93,7 @@ pub(crate) fn with_next(target: &str, next: &LocalPath) -> String {
     format!("{target}{join}next={next}{fragment}")
 }
 
-/// `/`.
+/// The path `/`.
 impl Default for LocalPath {
     fn default() -> Self {
         Self(Cow::Borrowed("/"))
@@ -146,7 +148,7 @@ impl Serialize for LocalPath {
     }
 }
 
-/// Anything that is no local path is `/`.
+/// Reads anything that is not a local path as `/`.
 impl<'de> Deserialize<'de> for LocalPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;

@@ -1,6 +1,6 @@
-//! The origin: scheme, host and port, as a browser names the page that a request comes from.
+//! The origin: the scheme, host and port with which a browser names the page that sent a request.
 
-/// An origin as RFC 6454 has it, in the spelling in which two of them can be compared.
+/// An origin as RFC 6454 defines it, normalised so that two of them can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     scheme: String,
@@ -9,7 +9,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads `scheme://host`, with a port or without one; nothing if it is anything else, `null` too.
+    /// Reads `scheme://host`, with or without a port. Returns `None` for anything else, also for `null`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -22,7 +22,7 @@ impl Origin {
     fn of(scheme: &str, authority: &str) -> Option<Self> {
         let (host, port) = split(authority)?;
         let scheme = scheme.to_ascii_lowercase();
-        // Browsers leave out the port that goes without saying; a `Host` may name it all the same.
+        // Browsers leave out the default port of a scheme, and `Host` may still name it.
         let port = port.or(match &*scheme {
             "https" => Some(443),
             "http" => Some(80),
@@ -35,8 +35,8 @@ impl Origin {
         })
     }
 
-    /// Whether a request to this authority, its `Host`, went to the origin itself. Behind a proxy
-    /// the server does not know with which scheme, so http and https are one but for the port.
+    /// True if a request to this authority (its `Host`) went to this origin. Behind a proxy the server does not know
+    /// the scheme of the request, so http and https only differ in their default port.
     pub(crate) fn is_at(&self, authority: &str) -> bool {
         self.is_web() && Self::of(&self.scheme, authority).as_ref() == Some(self)
     }
@@ -50,7 +50,7 @@ impl Origin {
     }
 }
 
-/// The host and the port of an authority.
+/// Splits an authority into host and port. Returns `None` if it is malformed.
 pub(crate) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
     let end = match authority.strip_prefix('[') {
         Some(rest) => rest.find(']')? + 2,
@@ -71,7 +71,7 @@ pub(crate) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
         return None;
     }
     let port = match rest.strip_prefix(':') {
-        // `parse` alone would take a `+`.
+        // `parse` alone would accept a `+`.
         Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().ok()?),
         Some(_) => return None,
         None if rest.is_empty() => None,

@@ -1,4 +1,4 @@
-//! What a store keeps: a record under a key, and the few fields of it that a store may read.
+//! The record that a store keeps under a key, and the few fields of it that a store may read.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use crate::clock::Timestamp;
 use crate::contents::Contents;
 use crate::random;
 
-/// How long a removed or renewed id reads as *retired*.
+/// The time for which a removed or renewed id counts as *retired*.
 pub const RETIRED: Duration = Duration::from_secs(60);
 
-/// How long a tombstone is kept, so that a removal that comes late still finds the successor.
+/// The time for which a tombstone is kept, so that a late removal still finds the successor.
 pub const TOMBSTONE: Duration = Duration::from_secs(600);
 
 macro_rules! bytes_as_hex {
@@ -53,16 +53,16 @@ macro_rules! bytes_as_hex {
 }
 
 bytes_as_hex! {
-    /// Where a record is kept: a hash of the session's id, from which the id cannot be found.
+    /// The key of a record: a hash of the session's id, from which the id cannot be found.
     Key[16];
-    /// A session's public name, for lists and logs: not secret, the same through every renewal. As
-    /// text, and for serde, it is 24 hexadecimal digits.
+    /// The public name of a session, for lists and logs. It is not secret, and stays the same through every renewal.
+    /// Its text form, which serde uses too, is 24 hexadecimal digits.
     Handle[12];
     /// A user in a store: a hash of the name, keyed by the secret.
     UserKey[16];
 }
 
-/// As text, as it is shown: for forms and pages.
+/// Serializes the text that `Display` shows, for forms and pages.
 impl serde::Serialize for Handle {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -90,18 +90,18 @@ fn nibble(digit: u8) -> Result<u8, NotHex> {
     }
 }
 
-/// Which state of a record: a number that grows by one with each commit, and a tag that tells
-/// two commits of the same number apart.
+/// The revision of a record: a number that grows by one with each commit, and a tag that distinguishes
+/// two commits with the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revision {
-    /// 1 for a created record, one more with each commit.
+    /// The number of the commit: 1 for a created record, and one more with each commit.
     pub number: u64,
-    /// Different for every revision ever made, in whichever process.
+    /// A value that is different for every revision ever made, in any process.
     pub tag: u64,
 }
 
 impl Revision {
-    /// Writes number and tag, little endian.
+    /// Writes number and tag as little-endian bytes.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
@@ -110,7 +110,7 @@ impl Revision {
         bytes
     }
 
-    /// The revision of a record that is about to be created.
+    /// Returns the revision of a record that is about to be created.
     #[must_use]
     pub fn first() -> Self {
         Self {
@@ -119,46 +119,46 @@ impl Revision {
         }
     }
 
-    /// The revision that follows this one; every call makes another.
+    /// Returns the revision that follows this one. Every call returns another one.
     #[must_use]
     pub fn next(self) -> Self {
         Self {
-            // Never 0, which no revision has.
+            // Never 0: no revision has the number 0.
             number: self.number.wrapping_add(1).max(1),
             tag: new_tag(),
         }
     }
 }
 
-/// A random start for each process, then a counter: unique in the process for sure and between
-/// processes as surely as 64 bits are, for the price of an addition.
+/// A counter with a random start for each process. Tags are certainly unique in a process, and between processes as
+/// surely as 64 random bits are. Each costs one addition.
 fn new_tag() -> u64 {
     static NEXT: LazyLock<AtomicU64> =
         LazyLock::new(|| AtomicU64::new(u64::from_le_bytes(random::bytes_or_time())));
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The fields of a session that every store can read, whatever the rest is.
+/// The fields of a session that every store can read, in every format of the rest.
 ///
-/// Their form in bytes, [`to_bytes`](Self::to_bytes), never changes: so a server can list, end and
+/// Their form in bytes, [`to_bytes`](Self::to_bytes), never changes. So a server can list, end and
 /// sweep a session that a newer version wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Which state of the session this is.
+    /// The revision of the session.
     pub revision: Revision,
-    /// When the session ends unless it is visited; a touch moves it.
+    /// The time at which the session ends unless it is visited. A touch moves it.
     pub expires: Timestamp,
-    /// The last visit, as far as it was written; a touch moves it.
+    /// The last visit that was written. A touch moves it.
     pub seen: Timestamp,
-    /// When the session was created.
+    /// The time at which the session was created.
     pub created: Timestamp,
     /// The session's public name.
     pub handle: Handle,
-    /// The user who is logged in, if anybody is.
+    /// The user who is logged in, if there is one.
     pub user: Option<UserKey>,
 }
 
-/// In the place of a user, if nobody is logged in.
+/// The bytes that stand for the user if nobody is logged in.
 const NOBODY: [u8; 16] = [0; 16];
 
 impl Head {
@@ -171,8 +171,8 @@ impl Head {
         self.expires > now
     }
 
-    /// Writes the head: revision (number, tag), expires, seen, created, handle, and the user or zeros, which
-    /// no user is. Numbers are little endian, times in ms since 1970.
+    /// Writes the head: revision (number, tag), expires, seen, created, handle, and the user. Zeros mean that there is
+    /// no user. Numbers are little endian, times in ms since 1970.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
@@ -185,7 +185,7 @@ impl Head {
         bytes
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    /// Reads a head that [`to_bytes`](Self::to_bytes) wrote.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
         fn chunk<const N: usize>(bytes: &[u8; Head::LEN], at: usize) -> [u8; N] {
@@ -210,12 +210,12 @@ impl Head {
     }
 }
 
-/// A session as a store keeps it: its head in clear, and two parts that the store does not read.
+/// A session as a store keeps it: its head in clear, and two parts that the store cannot read.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The fields in clear.
     pub head: Head,
-    /// The part that a list of the user's sessions shows; never empty bytes.
+    /// The part that a list of the user's sessions shows. Its bytes are never empty.
     pub summary: Option<Summary>,
     /// The rest.
     pub body: Body,
@@ -223,11 +223,11 @@ pub struct Record {
 
 #[derive(Clone)]
 pub(crate) enum Inner {
-    /// For a store that keeps records in this process's memory: the values themselves, shared.
+    /// For a store that keeps records in this process's memory: the shared values themselves.
     Plain(Arc<Contents>),
     /// For every other store.
     Sealed(Arc<[u8]>),
-    /// Left out of a list, or of a format that this version does not know.
+    /// Left out of a list, or in a format that this version does not know.
     Absent,
 }
 
@@ -238,13 +238,13 @@ macro_rules! opaque {
         pub struct $name(pub(crate) Inner);
 
         impl $name {
-            /// One read back from where a store kept it.
+            /// Makes the value from the bytes that a store kept.
             #[must_use]
             pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
                 Self(Inner::Sealed(bytes.into()))
             }
 
-            /// The sealed bytes to keep.
+            /// Returns the sealed bytes, which the store keeps.
             ///
             /// Empty for a store whose [`in_process`](crate::Store::in_process) is true: such a store
             /// keeps the value itself.
@@ -266,11 +266,11 @@ macro_rules! opaque {
 }
 
 impl Body {
-    /// A body that is not here: left out of [`Store::list`](crate::Store::list) or
-    /// [`Store::scan`](crate::Store::scan), or of a format that this version does not know.
+    /// Makes a body that is absent: left out of [`Store::list`](crate::Store::list) or
+    /// [`Store::scan`](crate::Store::scan), or in a format that this version does not know.
     ///
-    /// A record with such a body can be listed, ended and swept. It opens for nobody, so nothing is
-    /// ever written over it.
+    /// A record with such a body can be listed, ended and swept. It opens for nobody, so it is
+    /// never overwritten.
     #[must_use]
     pub fn absent() -> Self {
         Self(Inner::Absent)
@@ -284,9 +284,9 @@ impl Summary {
 }
 
 opaque! {
-    /// The part of a record that only the session service reads, when it has the visitor's cookie.
+    /// The part of a record that only the session service can read, and only with the visitor's cookie.
     Body;
-    /// The part of a record that only the session service reads, without the visitor's cookie too:
-    /// for lists.
+    /// The part of a record that only the session service can read. It needs no visitor's cookie, because it is for
+    /// lists.
     Summary;
 }

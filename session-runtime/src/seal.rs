@@ -1,4 +1,4 @@
-//! Sealing: what a store cannot read and nobody can change.
+//! Sealing: encryption and authentication, so that a store can neither read nor change sealed contents.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use crate::random;
 use crate::record::{Handle, Head, Key, UserKey};
 use crate::secret::KeyRing;
 
-/// The first byte of a sealed body: how its contents are written.
+/// The first byte of a sealed body: the format of its contents.
 const FORMAT: u8 = 1;
 /// The first byte of a sealed summary.
 const SUMMARY_FORMAT: u8 = 1;
-const NONCE: usize = 12;
-const TAG: usize = 16;
-/// Format, key id, nonce.
-const HEAD: usize = 2 + NONCE;
+const NONCE_LEN: usize = 12;
+const TAG_LEN: usize = 16;
+/// Format, key id and nonce.
+const PREFIX_LEN: usize = 2 + NONCE_LEN;
 
-/// The authenticated data: where a sealed body stands. It opens in no other place and beside no other
-/// head; only the times that a touch moves are left out. Fixed widths, so that no two places read alike.
+/// The authenticated data: the place of a sealed body. The body opens in no other place and with no other head.
+/// Only the times that a touch moves are left out. All widths are fixed, so that no two places have the same bytes.
 fn place(key: Key, head: &Head) -> [u8; 17 + Head::LEN] {
     let fixed = Head {
         expires: Timestamp::default(),
@@ -36,9 +36,9 @@ fn place(key: Key, head: &Head) -> [u8; 17 + Head::LEN] {
     bytes
 }
 
-/// Seals with AES-256-GCM under the current secret and the id.
+/// Seals with AES-256-GCM under a key made from the current secret and the id.
 ///
-/// The key serves one session alone, so random nonces stay far below the 2³² uses that
+/// The key is used for one session only, so random nonces stay far below the 2³² uses that
 /// NIST SP 800-38D §8.3 allows.
 pub(crate) fn seal(
     ring: &KeyRing,
@@ -54,8 +54,8 @@ pub(crate) fn seal(
     })
 }
 
-/// Opens what [`seal`] made, and tells whether a previous secret sealed it; nothing if it is of
-/// another secret, another place, another format or not whole.
+/// Opens a body that [`seal`] made. The second value is true if a previous secret sealed it. `None` if it has
+/// another secret, another place or another format, or is damaged.
 pub(crate) fn open(
     ring: &KeyRing,
     id: &Id,
@@ -73,15 +73,15 @@ pub(crate) fn open(
     })
 }
 
-/// True if a newer version sealed it: then it is whole, and says nothing to this one.
+/// True if a newer version sealed it. It is then taken as intact, but this version cannot read it.
 pub(crate) fn is_of_newer_format(sealed: &[u8]) -> bool {
     sealed.first().is_some_and(|&format| format > FORMAT)
 }
 
-/// What a list tells of a session that no clear field does.
+/// The fields of a session that a list shows and that are not in clear.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SummaryContents {
-    /// When the user logged in.
+    /// The time of the login.
     pub(crate) authenticated: Option<Timestamp>,
     pub(crate) note: Option<Box<str>>,
 }
@@ -95,8 +95,8 @@ impl From<&Contents> for SummaryContents {
     }
 }
 
-/// Seals what a list tells of a session, which is made without the visitor's cookie: under the
-/// current secret and the session's public name. It opens beside that name and that user only.
+/// Seals the fields that a list shows of a session. A list is made without the visitor's cookie, so the key is made
+/// from the current secret and the session's public name. The summary opens only with that name and that user.
 pub(crate) fn seal_summary(
     ring: &KeyRing,
     handle: Handle,
@@ -113,7 +113,7 @@ pub(crate) fn seal_summary(
     })
 }
 
-/// Opens what [`seal_summary`] made; nothing if it is of another secret or session.
+/// Opens a summary that [`seal_summary`] made; `None` if it belongs to another secret or session.
 pub(crate) fn open_summary(
     ring: &KeyRing,
     handle: Handle,
@@ -143,31 +143,35 @@ fn summary_place(handle: Handle, user: UserKey) -> [u8; 29] {
     bytes
 }
 
-/// The head, a nonce, what `write` adds, encrypted, and the tag.
+/// Makes the sealed bytes: the head, a nonce, the encrypted bytes that `write` adds, and the tag.
 fn encrypt(
     key: &[u8; 32],
     head: [u8; 2],
     place: &[u8],
     write: impl FnOnce(&mut Vec<u8>),
 ) -> Result<Arc<[u8]>, Error> {
-    let nonce: [u8; NONCE] = random::bytes().map_err(Error::Random)?;
+    let nonce: [u8; NONCE_LEN] = random::bytes().map_err(Error::Random)?;
     let mut sealed = Vec::with_capacity(256);
     sealed.extend_from_slice(&head);
     sealed.extend_from_slice(&nonce);
     write(&mut sealed);
     let size = sealed.len();
     let tag = Aes256Gcm::new(key.into())
-        .encrypt_inout_detached(&Nonce::from(nonce), place, (&mut sealed[HEAD..]).into())
-        // Only beyond 64 GiB, and `max_size` is far below.
+        .encrypt_inout_detached(
+            &Nonce::from(nonce),
+            place,
+            (&mut sealed[PREFIX_LEN..]).into(),
+        )
+        // Fails only beyond 64 GiB, and `max_size` is far below that.
         .map_err(|_| Error::TooLarge { size, max: size })?;
     sealed.extend_from_slice(&tag);
     Ok(sealed.into())
 }
 
 fn decrypt(key: &[u8; 32], place: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-    let (head, rest) = sealed.split_at_checked(HEAD)?;
-    let (cipher, tag) = rest.split_last_chunk::<TAG>()?;
-    let nonce: [u8; NONCE] = head[2..].try_into().ok()?;
+    let (head, rest) = sealed.split_at_checked(PREFIX_LEN)?;
+    let (cipher, tag) = rest.split_last_chunk::<TAG_LEN>()?;
+    let nonce: [u8; NONCE_LEN] = head[2..].try_into().ok()?;
     let mut plain = cipher.to_vec();
     Aes256Gcm::new(key.into())
         .decrypt_inout_detached(
@@ -235,8 +239,8 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Files outlive releases: these must open for ever. A new format gets new files beside these, made of what
-    /// the message of a failure shows.
+    /// Files outlive releases, so these must open in every later version. A new format gets new files beside these.
+    /// Their bytes are in the message of the failing test.
     #[test]
     fn a_record_opens_that_was_sealed_once() {
         let bytes = crate::fuzzing::from_hex(include_str!("../tests/golden/record-1.hex"));
@@ -248,7 +252,7 @@ mod tests {
         );
     }
 
-    /// As the one before.
+    /// See the test above.
     #[test]
     fn a_summary_opens_that_was_sealed_once() {
         let bytes = crate::fuzzing::from_hex(include_str!("../tests/golden/summary-1.hex"));
@@ -353,7 +357,7 @@ mod tests {
             change(&mut head);
             assert!(!opens(&id(), KEY, &head), "change {number}");
         }
-        // A touch moves these, and knows nothing of what is sealed.
+        // A touch moves these times without opening the body.
         let touched = Head {
             expires: Timestamp::MAX,
             seen: Timestamp::MAX,

@@ -1,4 +1,4 @@
-//! The secret, and the keys that are derived from it: one for each purpose.
+//! The secret, and the keys that are derived from it: a separate key for each purpose.
 
 use std::env;
 use std::fmt;
@@ -18,13 +18,13 @@ use crate::id::Id;
 use crate::random;
 use crate::record::{Handle, Key, UserKey};
 
-/// The shortest secret: as many bytes as the keys that are derived from it.
+/// The shortest secret: as long as the keys that are derived from it.
 const MIN_LEN: usize = 32;
 
-/// What signs the cookies and seals the sessions: at least 32 bytes that nobody can guess.
+/// The secret that signs the cookies and seals the sessions: at least 32 bytes that nobody can guess.
 ///
-/// Make one with `openssl rand -base64 48` and keep it out of the repository. Whoever has it can
-/// forge cookies. `Debug` does not show it, and the memory is wiped when it is dropped.
+/// Make one with `openssl rand -base64 48` and keep it out of the repository. Anybody who has it can
+/// forge cookies. `Debug` does not show it. Its memory is wiped when it is dropped.
 ///
 /// ```
 /// # fn main() -> Result<(), bsession::InitError> {
@@ -39,8 +39,8 @@ const MIN_LEN: usize = 32;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// A secret that lasts as long as this process: enough for [`Mode::Memory`](crate::Mode::Memory),
-    /// whose sessions do so too, and for tests.
+    /// Makes a secret that lasts as long as this process. That is enough for tests, and for
+    /// [`Mode::Memory`](crate::Mode::Memory), whose sessions last no longer.
     ///
     /// # Errors
     /// The operating system gives no random bytes.
@@ -49,7 +49,7 @@ impl Secret {
         Ok(Self::from(bytes))
     }
 
-    /// The secret in an environment variable.
+    /// Reads the secret from an environment variable.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bsession::InitError> {
@@ -61,8 +61,7 @@ impl Secret {
     /// ```
     ///
     /// # Errors
-    /// The variable is not set, or is not UTF-8. Whether it is long enough is looked at when the
-    /// service is built.
+    /// The variable is not set, or is not UTF-8. The length is checked later, when the service is built.
     pub fn from_env(name: &str) -> Result<Self, InitError> {
         let problem = match env::var(name) {
             Ok(text) => return Ok(Self::from(text.trim_ascii())),
@@ -75,10 +74,10 @@ impl Secret {
         })
     }
 
-    /// Reads the secret from a file, or makes one and keeps it there, readable for its owner
-    /// only (mode 0600).
+    /// Reads the secret from a file. If there is no file, makes a secret and stores it there, readable only by its
+    /// owner (mode 0600).
     ///
-    /// Several processes may call it at once: they end with the same secret.
+    /// Several processes may call it at once: they all get the same secret.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -93,7 +92,7 @@ impl Secret {
     /// ```
     ///
     /// # Errors
-    /// The file cannot be read or made, or holds less than 32 bytes.
+    /// The file cannot be read or made, or has less than 32 bytes.
     pub fn load_or_create(path: impl AsRef<Path>) -> Result<Self, InitError> {
         let path = path.as_ref();
         let secret = match Self::read(path) {
@@ -116,8 +115,8 @@ impl Secret {
         Ok(Self(Zeroizing::new(bytes.trim_ascii().to_vec())))
     }
 
-    /// Writes a new secret beside `path` and links it there whole, so that nobody reads half of it
-    /// and, of several processes, the first one wins.
+    /// Writes a new secret to a file beside `path`, and links that complete file to `path`. So nobody reads half a
+    /// secret, and if several processes do this, the first one wins.
     fn create(path: &Path) -> io::Result<()> {
         let unique: [u8; 8] = random::bytes()?;
         let bytes = Zeroizing::new(random::bytes::<48>()?);
@@ -145,7 +144,7 @@ impl Secret {
         }
     }
 
-    /// Refuses what cannot be a secret.
+    /// Refuses bytes that cannot be a secret.
     pub(crate) fn check(&self) -> Result<(), InitError> {
         let problem = match &**self.0 {
             [] => "is empty".to_owned(),
@@ -215,9 +214,9 @@ impl<const N: usize> From<[u8; N]> for Secret {
     }
 }
 
-/// The keys of one secret, in the state in which they are used: the key schedules are done once.
+/// The keys of one secret, ready for use: the key schedules are computed once.
 pub(crate) struct Keys {
-    /// The first byte of a token: names the format and, among a few secrets, the secret.
+    /// The first byte of a token. It identifies the format and, among a few secrets, the secret.
     pub(crate) key_id: u8,
     mac: Hmac<Sha256>,
     user: Hmac<Sha256>,
@@ -226,7 +225,7 @@ pub(crate) struct Keys {
     summary: Hkdf<Sha256>,
 }
 
-/// How much of the MAC a token carries: 184 bits, so that a token is 48 bytes and 64 characters.
+/// The number of MAC bytes in a token: 184 bits, so that a token is 48 bytes and 64 characters.
 pub(crate) const MAC_LEN: usize = 23;
 
 impl Keys {
@@ -234,7 +233,7 @@ impl Keys {
         let root = Hkdf::<Sha256>::new(Some(b"bsession/1"), &secret.0);
         let key = |purpose: &str| {
             let mut key = Zeroizing::new([0; 32]);
-            // 32 bytes of the 8160 that HKDF can give: it cannot refuse.
+            // HKDF can give 8160 bytes. 32 of them cannot fail.
             let expanded =
                 root.expand_multi_info(&[purpose.as_bytes(), b"\0", realm.as_bytes()], &mut *key);
             debug_assert!(expanded.is_ok());
@@ -257,29 +256,29 @@ impl Keys {
         mac
     }
 
-    /// The MAC of an id, as far as a token carries it.
+    /// The MAC of an id, cut to the length that a token carries.
     pub(crate) fn sign(&self, id: &Id) -> [u8; MAC_LEN] {
         let mut short = [0; MAC_LEN];
         short.copy_from_slice(&self.mac(id).finalize().into_bytes()[..MAC_LEN]);
         short
     }
 
-    /// Whether this is the MAC of that id, compared in constant time.
+    /// True if this is the MAC of that id. Compares in constant time.
     pub(crate) fn verify(&self, id: &Id, mac: &[u8; MAC_LEN]) -> bool {
         self.mac(id).verify_truncated_left(mac).is_ok()
     }
 
-    /// The key that seals one session: whoever has the secret still needs the visitor's id.
+    /// The key that seals one session. It needs the secret and the visitor's id.
     pub(crate) fn sealing_key(&self, id: &Id) -> Zeroizing<[u8; 32]> {
         expand(&self.seal, id.as_bytes())
     }
 
-    /// The key that seals what lists tell of one session: whoever has the secret has it.
+    /// The key that seals one session's summary for lists. It needs the secret only.
     pub(crate) fn summary_key(&self, handle: Handle) -> Zeroizing<[u8; 32]> {
         expand(&self.summary, &handle.0)
     }
 
-    /// How the store knows a user.
+    /// The key under which the store knows a user.
     pub(crate) fn user_key(&self, user: &str) -> UserKey {
         let mut mac = self.user.clone();
         mac.update(user.as_bytes());
@@ -295,7 +294,7 @@ fn expand(from: &Hkdf<Sha256>, info: &[u8]) -> Zeroizing<[u8; 32]> {
 }
 
 fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
-    // `new` takes exactly one block; an HMAC key shorter than that is filled with zeros (RFC 2104).
+    // `new` takes exactly one block. An HMAC key that is shorter is padded with zeros (RFC 2104).
     let mut block = Zeroizing::new([0; 64]);
     block[..32].copy_from_slice(key);
     Hmac::new((&*block).into())
@@ -307,17 +306,17 @@ fn first_16(bytes: &[u8]) -> [u8; 16] {
     first
 }
 
-/// All secrets of a service. The first signs and seals; every one verifies and opens.
+/// All secrets of a service. The first one signs and seals; all of them verify and open.
 pub(crate) struct KeyRing {
     secrets: Vec<Keys>,
-    /// The secrets by key id, so that twenty cost what one costs.
+    /// The positions of the secrets by key id, so that twenty secrets cost no more than one.
     by_key_id: Box<[Vec<u8>; 256]>,
-    /// SHA-256 with all but the id already in it.
+    /// SHA-256 that has already read everything except the id.
     store_key: Sha256,
 }
 
 impl KeyRing {
-    /// At most 255 secrets, the current one first.
+    /// Derives the keys of at most 255 secrets. The current secret is the first.
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>, realm: &str) -> Self {
         let secrets: Vec<_> = secrets
             .into_iter()
@@ -342,7 +341,7 @@ impl KeyRing {
         &self.secrets[0]
     }
 
-    /// The secrets that may be meant by a key id, each with whether it is a previous one.
+    /// The secrets that may belong to a key id, each with `true` if it is a previous one.
     pub(crate) fn candidates(&self, key_id: u8) -> impl Iterator<Item = (&Keys, bool)> {
         let places = &self.by_key_id[usize::from(key_id)];
         places
@@ -350,12 +349,12 @@ impl KeyRing {
             .map(|&place| (&self.secrets[usize::from(place)], place > 0))
     }
 
-    /// How the store knows a user, under every secret.
+    /// The keys under which the store knows a user, one for each secret.
     pub(crate) fn user_keys(&self, user: &str) -> impl Iterator<Item = UserKey> {
         self.secrets.iter().map(move |keys| keys.user_key(user))
     }
 
-    /// Where the session of this id is kept: the same under every secret, so that a rotation
+    /// The key under which the session of this id is stored. It is the same under every secret, so that a rotation
     /// moves no record.
     pub(crate) fn store_key(&self, id: &Id) -> Key {
         Key(first_16(

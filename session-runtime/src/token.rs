@@ -1,7 +1,7 @@
-//! The token: what the cookie carries. A signed id, 64 characters, one spelling each.
+//! The token in the cookie: a signed id of 64 characters, with exactly one spelling for each id.
 //!
-//! Its version is that of the keys, `bsession/1`: tokens of another version are of other keys, and so no tokens to
-//! this one. Within a version nothing of it changes.
+//! Its version is the version of the keys, `bsession/1`. A token of another version has other keys, and is not valid
+//! here. Within a version the format never changes.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,19 +9,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::id::Id;
 use crate::secret::{KeyRing, MAC_LEN};
 
-/// Key id, id and MAC; 48 bytes are 64 characters of base64url and leave no bit over.
+/// Key id, id and MAC. 48 bytes are exactly 64 characters of base64url, with no bits left over.
 const BYTES: usize = 1 + Id::LEN + MAC_LEN;
 pub(crate) const CHARACTERS: usize = 64;
 
-/// What a valid token says.
+/// The contents of a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) id: Id,
-    /// Whether it is signed with a previous secret, so that a new cookie is due.
+    /// True if a previous secret signed it, so that a new cookie is due.
     pub(crate) previous: bool,
 }
 
-/// Writes the token of an id, under the current secret.
+/// Writes the token of an id under the current secret.
 pub(crate) fn encode(ring: &KeyRing, id: &Id) -> String {
     let keys = ring.current();
     let mut bytes = [0; BYTES];
@@ -31,7 +31,7 @@ pub(crate) fn encode(ring: &KeyRing, id: &Id) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Reads a token; nothing unless it is, byte for byte, one of ours.
+/// Reads a token; `None` unless its bytes are exactly those that one of the secrets would write.
 pub(crate) fn decode(ring: &KeyRing, text: &[u8]) -> Option<Token> {
     let bytes = bytes(text)?;
     let (&key_id, rest) = bytes.split_first()?;
@@ -43,7 +43,7 @@ pub(crate) fn decode(ring: &KeyRing, text: &[u8]) -> Option<Token> {
     Some(Token { id, previous })
 }
 
-/// Why a text is no token of ours: for the log, which may guess.
+/// The reason why a text is not a valid token. It is for the log, and may be a guess.
 pub(crate) fn fault(ring: &KeyRing, text: &[u8]) -> &'static str {
     match bytes(text) {
         None => "it is no token: cut off, altered, or of something else with this `cookie_name`",
@@ -80,7 +80,7 @@ mod tests {
         Id::new(std::array::from_fn(|place| place as u8))
     }
 
-    /// Cookies outlive releases: this token was written by 0.1.0 and must be read for ever.
+    /// Cookies outlive releases: 0.1.0 wrote this token, and every later version must read it.
     #[test]
     fn a_token_is_what_it_always_was() {
         let text = encode(&ring(&[ONE], "bsession"), &id());
@@ -143,7 +143,7 @@ mod tests {
         );
     }
 
-    /// Among 255 secrets several share a key id; each of their tokens is read all the same.
+    /// Among 255 secrets, several share a key id. The tokens of all of them must still be read.
     #[test]
     fn secrets_may_share_a_key_id() {
         let names: Vec<_> = (0..255).map(|number| format!("{number:032}")).collect();
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    /// The place of a record does not hang on the secret, or a rotation would move them all.
+    /// The key of a record does not depend on the secret. Otherwise a rotation would have to move all records.
     #[test]
     fn a_store_key_hangs_on_id_and_realm_alone() {
         let key = ring(&[ONE], "bsession").store_key(&id());

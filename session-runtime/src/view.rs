@@ -13,10 +13,10 @@ use crate::session::Session;
 
 /// A type whose fields are keys of the session.
 ///
-/// A parameter of a `#[session]` handler that is a reference to a view is a copy, made before the body: what
-/// `Default` gives, overlaid with those of its keys that the session has. Behind `&mut`, the fields that the body
-/// changed are set in the session after it, as [`insert`](Session::insert) would set them; so two requests that change
-/// different fields both keep their change.
+/// A `#[session]` handler takes a view as a parameter, by reference. The handler gets a copy that is made before its
+/// body runs: the view's `Default`, overlaid with the fields that the session has. If the parameter is `&mut`, the
+/// fields that the body changed are set in the session after the body, as by [`insert`](Session::insert). If two
+/// requests change different fields, both changes are kept.
 ///
 /// ```
 /// use actix_web::{Responder, post, web::Path};
@@ -49,15 +49,17 @@ use crate::session::Session;
 /// # }
 /// ```
 ///
-/// A view is a struct with named fields that can read what it writes; otherwise the handler's answer is a 500, and the
-/// log says why. The names of the fields are keys of the one dictionary, here `items` and `coupon`, and not `cart`:
-/// `#[serde(rename = "cart_items")]` keeps two views apart, or lets them share a key. So a map cannot be a view, nor a
-/// struct with `#[serde(flatten)]`: it would take every key for its own. Put the map into a field.
+/// A view is a struct with named fields that can read what it writes. For any other type the handler's answer is a 500,
+/// and the log says why.
 ///
-/// A stored value that does not fit its field, as after a change of the type, is logged, and
-/// stays as it is unless the field is changed. Nothing is written if the body purged the session or
-/// logged in another user. To change one field by a function that is exact under races, use
-/// [`update`](Session::update).
+/// The names of the fields are keys of the session's one dictionary: here `items` and `coupon`, not `cart`.
+/// `#[serde(rename = "cart_items")]` keeps two views apart, or lets them share a key. A map cannot be a view, and
+/// neither can a struct with `#[serde(flatten)]`, because it would take every key as its field. Put the map into a
+/// field.
+///
+/// A stored value may not fit its field, for example after a change of the type. Such a value is logged, and it stays
+/// as it is unless the body changes the field. If the body purged the session or logged in another user, nothing is
+/// written. To change one field exactly, even if requests race, use [`update`](Session::update).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no view of the session",
     label = "not a `View`",
@@ -71,7 +73,8 @@ pub trait View: Serialize + DeserializeOwned + Default {}
 pub struct Viewed<T> {
     value: T,
     before: Map<String, Value>,
-    /// Here, so that what is no view is one error and not one for each use of it.
+    /// A function pointer instead of a bound `T: View` on each method: a type that is not a view then causes one
+    /// compiler error, and not one for each use.
     fields: fn(&T) -> Result<Map<String, Value>>,
 }
 
@@ -87,7 +90,7 @@ impl<T: View> Viewed<T> {
         })
     }
 
-    /// Something to go on with where [`load`](Self::load) failed.
+    /// The default view, on which the body runs if [`load`](Self::load) failed.
     pub(crate) fn unloaded() -> Self {
         Self {
             value: T::default(),
@@ -98,7 +101,7 @@ impl<T: View> Viewed<T> {
 }
 
 impl<T> Viewed<T> {
-    /// The view to read and to change.
+    /// The view, for reading and changes.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.value
     }
@@ -123,7 +126,7 @@ impl<T> Viewed<T> {
     }
 }
 
-/// What it holds is of the session, and so nobody's business in a log.
+/// Shows no fields: they are session values, which must not appear in a log.
 impl<T> std::fmt::Debug for Viewed<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Viewed(..)")
@@ -145,7 +148,7 @@ fn fields<T: View>(view: &T) -> Result<Map<String, Value>> {
     }
 }
 
-/// The default, with what the session has of it on top.
+/// Reads a view: its default, overlaid with the session's values.
 fn overlaid<T: View>(default: &Map<String, Value>, data: &Data) -> Result<T> {
     let with = |chosen: &dyn Fn(&str) -> bool| read::<T>(default, data, chosen);
     if let Ok(value) = with(&|_| true) {
@@ -153,7 +156,7 @@ fn overlaid<T: View>(default: &Map<String, Value>, data: &Data) -> Result<T> {
     }
     with(&|_| false)
         .map_err(|error| no_view::<T>(format!("does not read its own default: {error}")))?;
-    // A value of another type is in the way, or a key that the type does not suffer.
+    // Some value has the wrong type, or the view's type rejects unknown keys. Find out which keys can be read.
     let is_field = |key: &str| default.contains_key(key);
     let suffers_others = with(&|key| !is_field(key)).is_ok();
     let fits = |key: &str| {
@@ -161,9 +164,9 @@ fn overlaid<T: View>(default: &Map<String, Value>, data: &Data) -> Result<T> {
             return suffers_others;
         }
         let read = with(&|other| other == key);
-        // A Null is as good as nothing.
+        // A Null counts as a missing value, so it needs no warning.
         if read.is_err() && !data[key].is_null() {
-            // What serde says of it tells the value.
+            // Do not log serde's error: it contains the value.
             tracing::warn!(target: "bsession", view = type_name::<T>(), key, "field_does_not_fit");
         }
         read.is_ok()
@@ -265,7 +268,7 @@ mod tests {
         let mut view = load::<Cart>(&session);
         view.value.items.push(2);
         view.value.gift = None;
-        // As if the body had set it: what the view did not change is not written over it.
+        // The body sets this key directly. The view did not change that field and must not overwrite it.
         session["coupon"] = "ten".into();
         view.write(&mut session).expect("written");
         assert_eq!(session["items"], json!([1, 2]));

@@ -56,9 +56,9 @@ struct VisitState {
     clash: bool,
     /// The id that the session gets if this request creates or renews it. It is made together with the first CSRF
     /// token: each token is valid for this id and for the presented one.
-    next: Option<Id>,
+    next_id: Option<Id>,
     /// The cookie change that a response was given last. A response that replaces it has to send the same one.
-    told: Option<CookieChange>,
+    last_cookie_change: Option<CookieChange>,
 }
 
 /// The purges and logins by other connections that had happened when a connection began.
@@ -79,8 +79,8 @@ impl Visit {
             purges: 0,
             logins: 0,
             clash: false,
-            next: None,
-            told: None,
+            next_id: None,
+            last_cookie_change: None,
         };
         Self {
             sessions,
@@ -149,23 +149,23 @@ impl Visit {
         };
         let standing = self.sessions.0.reload(&live).await?;
         let is_there = standing.live().is_some();
-        self.go_on(Outcome::of(standing));
+        self.adopt(Outcome::of(standing));
         Ok(is_there)
     }
 
     /// Takes the result of a save, a claim or another load as the new state. Returns its cookie change.
-    fn go_on(&self, outcome: Outcome) -> Option<CookieChange> {
+    fn adopt(&self, outcome: Outcome) -> Option<CookieChange> {
         let mut state = self.state();
         state.view = match &state.pending[..] {
             [] => None,
-            pending => Some(self.put(pending, outcome.standing.contents())),
+            pending => Some(self.apply(pending, outcome.standing.contents())),
         };
         state.standing = outcome.standing;
         outcome.cookie
     }
 
     /// Applies changes to the contents of the session.
-    fn put(&self, changes: &[Changes], contents: Arc<Contents>) -> Arc<Contents> {
+    fn apply(&self, changes: &[Changes], contents: Arc<Contents>) -> Arc<Contents> {
         let service = &self.sessions.0;
         // Only a login needs the time.
         let login = changes.iter().any(|changes| changes.login);
@@ -202,7 +202,7 @@ impl Visit {
             return;
         }
         // This may run a closure of the application, and that may panic. Change the fields only after it.
-        let view = self.put(std::slice::from_ref(&changes), state.view());
+        let view = self.apply(std::slice::from_ref(&changes), state.view());
         if changes.login {
             state.clash |=
                 baseline.logins != state.logins && state.view().user != changes.after.user;
@@ -228,7 +228,7 @@ impl Visit {
     /// True if a CSRF token was made for a visitor who has no session and no id to present with the token.
     fn owes_an_id(&self, state: &VisitState) -> bool {
         let has_none = self.presented.tokens.is_empty() || state.purges > 0;
-        state.next.is_some() && has_none && matches!(state.standing, Standing::Nothing)
+        state.next_id.is_some() && has_none && matches!(state.standing, Standing::NoSession)
     }
 
     /// The id that a CSRF token must fit: the id of the session, else the first presented one. The presented id need
@@ -271,7 +271,7 @@ impl Visit {
             }
             let mut outcome = state.start();
             // A save that fails does not put the id back, because it may have stored something under it.
-            outcome.next = state.next.take();
+            outcome.next_id = state.next_id.take();
             (outcome, pending, held)
         };
         if let Some(status) = failed {
@@ -289,26 +289,26 @@ impl Visit {
         service
             .save(&self.presented, &mut outcome, &pending)
             .await?;
-        let next = outcome.next.take();
-        let cookie = self.go_on(outcome);
+        let next = outcome.next_id.take();
+        let cookie = self.adopt(outcome);
         let change = self.tell_an_id(next).or(cookie);
         if change.is_some() {
-            self.state().told.clone_from(&change);
+            self.state().last_cookie_change.clone_from(&change);
         }
         Ok(change)
     }
 
     /// The cookie change that a response was given last, for a response that is sent in its place.
     pub(crate) fn told(&self) -> Option<CookieChange> {
-        self.state().told.clone()
+        self.state().last_cookie_change.clone()
     }
 
     /// If a CSRF token was made and the visitor has no id to present with it, returns the cookie of such an id. No
     /// record is stored. This cookie change replaces a removal.
     fn tell_an_id(&self, next: Option<Id>) -> Option<CookieChange> {
         let mut state = self.state();
-        state.next = next.or(state.next.take());
-        let id = state.next.as_ref().filter(|_| self.owes_an_id(&state))?;
+        state.next_id = next.or(state.next_id.take());
+        let id = state.next_id.as_ref().filter(|_| self.owes_an_id(&state))?;
         Some(self.sessions.0.cookies.without_session(id))
     }
 }
@@ -329,11 +329,11 @@ impl Backing for Visit {
 
     fn csrf_token(&self) -> Result<String> {
         let mut state = self.state();
-        let next = match state.next.take() {
+        let next = match state.next_id.take() {
             Some(id) => id,
             None => secret::new_id()?,
         };
-        state.next = Some(next.clone());
+        state.next_id = Some(next.clone());
         let now = self.shown_id(&state).unwrap_or(&next);
         self.sessions.0.cookies.csrf_token(now, &next)
     }
@@ -349,7 +349,7 @@ impl Backing for Visit {
                 let stored = state.standing.contents();
                 let mut pending = state.pending.clone();
                 take_updates(&mut pending, key);
-                let rest = self.put(&pending, Arc::clone(&stored));
+                let rest = self.apply(&pending, Arc::clone(&stored));
                 let is_set =
                     |changes: &Changes| changes.before.data.get(key) != changes.after.data.get(key);
                 if pending.iter().any(is_set) || rest.data.get(key) != stored.data.get(key) {
@@ -362,7 +362,7 @@ impl Backing for Visit {
             let value = self.sessions.0.claim(&mut outcome, key).await?;
             // Pending `update`s of other connections are applied to the claimed value.
             let updates = take_updates(&mut self.state().pending, key);
-            self.go_on(outcome);
+            self.adopt(outcome);
             let replay =
                 |value: Option<Value>, update: &Update| update.replay(value.as_ref()).map(Some);
             updates.iter().try_fold(value, replay)

@@ -1,4 +1,4 @@
-//! What `#[session]` puts into a handler.
+//! The code that `#[session]` calls in a handler.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -21,8 +21,8 @@ use crate::visit::Visit;
 pub struct Call {
     pub(super) request: HttpRequest,
     pub(super) connection: Connection,
-    /// Why the answer will be another one than the body gives: a view that could not be read. The body
-    /// runs on its default all the same, since it has to have something to run on.
+    /// The error of a view that could not be read or written. Its response replaces that of the body. If the view
+    /// could not be read, the body still runs, on the default, because it needs a value.
     failed: Option<Error>,
 }
 
@@ -35,17 +35,17 @@ impl Call {
         }
     }
 
-    /// The session of the handler's body.
+    /// Returns the session for the handler's body.
     pub fn session(&mut self) -> &mut Session {
         self.connection.session()
     }
 
-    /// Who is logged in, in a handler that is for logged-in users.
+    /// Returns the user who is logged in. Only for a handler that requires a login.
     pub fn user(&mut self) -> String {
         self.session().user().unwrap_or_default().to_owned()
     }
 
-    /// A view of the session for the body.
+    /// Reads a view of the session for the body.
     pub fn view<T: View>(&mut self) -> Viewed<T> {
         Viewed::load(self.session()).unwrap_or_else(|error| {
             self.failed = Some(error);
@@ -53,7 +53,7 @@ impl Call {
         })
     }
 
-    /// Takes a view back after the body.
+    /// Writes a view back to the session after the body.
     pub fn write<T>(&mut self, view: Viewed<T>) {
         if let Err(error) = view.write(self.session()) {
             self.failed = Some(error);
@@ -81,12 +81,12 @@ impl FromRequest for Call {
     }
 }
 
-/// A request that has yet to be connected, to a service that the handler names.
+/// A request that is not connected yet. The handler names the service to connect to.
 #[derive(Debug)]
 pub struct Request(HttpRequest);
 
 impl Request {
-    /// Connects to the session that the request has with this service.
+    /// Connects to the session of the request in this service.
     ///
     /// # Errors
     /// The finished response, if the store fails.

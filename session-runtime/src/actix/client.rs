@@ -1,4 +1,4 @@
-//! A client for the tests of an application: in its process, and with a cookie jar.
+//! A client for the tests of an application. It runs in the same process and has a cookie jar.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -24,16 +24,16 @@ use crate::service::Sessions;
 use crate::session::Session;
 use crate::visit::Visit;
 
-/// What browsers follow at most, too (<https://fetch.spec.whatwg.org/#http-redirect-fetch>).
+/// The most redirects in a row, as in browsers (<https://fetch.spec.whatwg.org/#http-redirect-fetch>).
 const MOST_REDIRECTS: usize = 20;
 const SITE: &str = "http://localhost";
 const OTHER_SITE: &str = "https://elsewhere.example";
 
-/// A browser for the tests of an application: it keeps cookies and says what a browser says.
+/// A browser for the tests of an application. It keeps cookies and sends the headers that a browser sends.
 ///
-/// It sends requests to a service that [`init_service`](actix_web::test::init_service) made, within the process. Cookies expire
-/// by the clock of the sessions, according to `Max-Age` and `Expires`, and are sent below their `Path` only; `Secure` ones are
-/// kept and sent, as browsers do over https and on `localhost`.
+/// It sends requests to a service that [`init_service`](actix_web::test::init_service) made, within the process.
+/// Cookies expire according to `Max-Age` and `Expires`, by the clock of the sessions. They are sent below their `Path`
+/// only. `Secure` cookies are kept and sent, as browsers do over https and on `localhost`.
 ///
 /// ```
 /// use actix_web::{App, Responder, get, post, test, web::Redirect};
@@ -64,15 +64,15 @@ const OTHER_SITE: &str = "https://elsewhere.example";
 /// assert_eq!(joe.post("/visit", ()).await.location(), Some("/"));
 /// assert_eq!(joe.get("/").await.text(), "Welcome back.");
 /// assert_eq!(joe.follow().post("/visit", ()).await.text(), "Welcome back.");
-/// assert_eq!(joe.session().await["visits"], 2);                 // what is stored
+/// assert_eq!(joe.session().await["visits"], 2);                 // reads the stored session
 ///
 /// clock.advance(days(31));
 /// assert_eq!(joe.session().await.user(), None);
 /// # }
 /// ```
 ///
-/// Clones share the jar, as the tabs of one browser do, and requests may be under way at the same time:
-/// `futures_util::join!(client.get("/a"), client.get("/b"))`. For another visitor make another client.
+/// Clones share the jar, like the tabs of one browser. Several requests may run at the same time:
+/// `futures_util::join!(client.get("/a"), client.get("/b"))`. For another visitor, make another client.
 pub struct Client<S> {
     app: Rc<S>,
     sessions: Sessions,
@@ -82,9 +82,9 @@ pub struct Client<S> {
 }
 
 impl<S> Client<S> {
-    /// A visitor whom the application does not know yet. `app` may be a reference, for several of them.
+    /// Makes a client for a new visitor. `app` may be a reference, so that several clients can use it.
     ///
-    /// `sessions` are those that the application was given, by `App::app_data(sessions.clone())`.
+    /// `sessions` is the service that the application was given, by `App::app_data(sessions.clone())`.
     #[must_use]
     pub fn new(app: S, sessions: &Sessions) -> Self {
         Self {
@@ -96,10 +96,10 @@ impl<S> Client<S> {
         }
     }
 
-    /// The same client, following redirects to pages of the application, twenty of them at most.
+    /// Returns the same client, which now follows redirects to pages of the application, twenty in a row at most.
     ///
-    /// As in a browser a 303 becomes a GET, and so does a POST behind a 301 or a 302; a 307 and a 308 send
-    /// the body once more.
+    /// A 303 becomes a GET, and so does a POST after a 301 or a 302, as in a browser. A 307 or a 308 sends the body
+    /// again.
     #[must_use]
     pub fn follow(&self) -> Self {
         Self {
@@ -108,10 +108,10 @@ impl<S> Client<S> {
         }
     }
 
-    /// The same client, on a page of another site whose form or link leads to the application.
+    /// Returns the same client, which now acts as a page of another site with a form or a link to the application.
     ///
-    /// Cookies go along all the same, for `SameSite` does not keep every site and every browser from it: so it
-    /// is the application's own refusal that is tested.
+    /// Cookies are still sent, because `SameSite` does not prevent that for every site and every browser. The test
+    /// therefore sees whether the application itself refuses the request.
     #[must_use]
     pub fn cross_site(&self) -> Self {
         Self {
@@ -122,30 +122,30 @@ impl<S> Client<S> {
 
     /// Begins a session in which the user is logged in, without a login page.
     ///
-    /// It takes the place of the one that the client has.
+    /// It replaces the session that the client has.
     ///
     /// # Panics
-    /// The store fails.
+    /// If the store fails.
     pub async fn login(&self, user: impl ToString) {
         self.begin(|session| session.login(user)).await;
     }
 
-    /// Begins a session with whatever `f` puts in; a `login` in it logs a user in.
+    /// Begins a session with the data that `f` puts into it. A `login` in `f` logs a user in.
     ///
     /// # Panics
-    /// The store fails, or the session is larger than it may be.
+    /// If the store fails, or if the session is larger than it may be.
     pub async fn begin(&self, f: impl FnOnce(&mut Session)) {
         let cookie = self.sessions.cookie_for(f).await;
         let cookie = cookie.unwrap_or_else(|error| panic!("no session begins: {error}"));
         self.keep(&cookie.to_string(), "/");
     }
 
-    /// A look at what is stored of the client's session; an empty one if it has none.
+    /// Returns the client's session as it is stored, or an empty one if the client has no session.
     ///
-    /// It is no visit: it moves no expiry, and what is done to it is not saved.
+    /// This does not count as a visit: the expiry does not move, and changes to the returned session are not saved.
     ///
     /// # Panics
-    /// The store fails.
+    /// If the store fails.
     pub async fn session(&self) -> Session {
         let cookies = self.jar.borrow().everything(self.sessions.0.storage.now());
         let presented = self
@@ -160,8 +160,7 @@ impl<S> Client<S> {
         visit.open().0
     }
 
-    /// The value of a cookie that the client has. The session's is called
-    /// [`Sessions::cookie_name`].
+    /// Returns the value of a cookie that the client has. [`Sessions::cookie_name`] is the name of the session cookie.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
         let jar = self.jar.borrow();
@@ -179,7 +178,7 @@ impl<S> Client<S> {
         self.jar.borrow_mut().set(header, path, now);
     }
 
-    /// Adds what a browser says, but for what the test says itself.
+    /// Adds the headers that a browser sends. Headers of the test stay, and its cookies are joined with the jar's.
     fn complete(&self, sent: &SentRequest, headers: &mut HeaderMap) {
         let (site, origin) = if self.cross_site {
             ("cross-site", OTHER_SITE)
@@ -224,21 +223,21 @@ where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody,
 {
-    /// Asks for a page.
+    /// Requests a page.
     pub async fn get(&self, path: &str) -> Reply {
         self.send(TestRequest::get().uri(path)).await
     }
 
-    /// Sends a form: a struct, or pairs as in `[("name", "joe")]`; `()` is an empty one.
+    /// Sends a form: a struct, or pairs such as `[("name", "joe")]`. `()` is an empty form.
     pub async fn post(&self, path: &str, form: impl Serialize) -> Reply {
         self.send(TestRequest::post().uri(path).set_form(form))
             .await
     }
 
-    /// Sends any request, with what a browser would add: a header or a cookie of its own it keeps.
+    /// Sends any request, with the headers that a browser would add. The request keeps its headers and cookies.
     ///
     /// # Panics
-    /// The client follows, and more than twenty redirects come one after the other.
+    /// If the client follows redirects, and more than twenty come in a row.
     pub async fn send(&self, request: TestRequest) -> Reply {
         let mut sent = SentRequest::of(request).await;
         for _ in 0..=MOST_REDIRECTS {
@@ -259,7 +258,7 @@ where
         self.complete(sent, request.headers_mut());
         let reply = match self.app.call(request).await {
             Ok(response) => Reply::read(response.into_parts().1).await,
-            // As the server does with an error that comes out of every middleware.
+            // The server does the same with an error that comes out of the outermost middleware.
             Err(error) => Reply::read(HttpResponse::from_error(error)).await,
         };
         for header in reply.headers().get_all(SET_COOKIE) {
@@ -283,7 +282,7 @@ impl<S> Clone for Client<S> {
     }
 }
 
-/// Nothing of the jar: who has the cookie has the session.
+/// Leaves out the jar: anybody who has the cookie has the session.
 impl<S> fmt::Debug for Client<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
@@ -293,12 +292,12 @@ impl<S> fmt::Debug for Client<S> {
     }
 }
 
-/// What is sent for, so that a redirect can ask for it once more.
+/// The parts of a request, kept so that a redirect can send them again.
 struct SentRequest {
     method: Method,
     /// The path and the query.
     uri: String,
-    /// Those of the test.
+    /// The headers that the test gave.
     headers: HeaderMap,
     body: Bytes,
     peer: Option<std::net::SocketAddr>,
@@ -335,7 +334,7 @@ impl SentRequest {
         request
     }
 
-    /// What a browser asks for next, if the reply is a redirect within the site.
+    /// Returns the request that a browser sends next, if the reply is a redirect within the site.
     fn next(&self, reply: &Reply) -> Option<Self> {
         let becomes_get = match reply.status() {
             StatusCode::SEE_OTHER => self.method != Method::HEAD,

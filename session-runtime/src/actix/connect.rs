@@ -1,4 +1,4 @@
-//! From a request to the visit of its session.
+//! Connects a request to the visit of its session.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -17,10 +17,10 @@ use crate::few::Few;
 use crate::service::Sessions;
 use crate::visit::Visit;
 
-/// Connects to the session of a request by hand: what `#[session]` does before a handler's body.
+/// Connects to the session of a request by hand, as `#[session]` does before a handler's body.
 ///
-/// A guard, a middleware and a handler may all connect within one request: they share one load, each
-/// begins where the others left off, and the next save commits the changes of all of them.
+/// A guard, a middleware and a handler may all connect within one request. They share one load. Each one begins with
+/// the changes of those before it, and the next save commits the changes of all of them.
 ///
 /// ```
 /// use actix_web::{HttpRequest, Responder};
@@ -33,28 +33,29 @@ use crate::visit::Visit;
 /// ```
 ///
 /// # Errors
-/// [`Error::NotInitialised`], and [`Error::Store`] if the store fails: never "no session" for a
-/// visitor who has one.
+/// [`Error::NotInitialised`] if there is no session service, and [`Error::Store`] if the store fails. A failing store
+/// never looks as if the visitor had no session.
 pub async fn connect(req: &HttpRequest) -> Result<Connection> {
     Connecting::new(req, Connection::open).await
 }
 
-/// The visits of one request, one for each service, in its extensions.
+/// The visits of one request, one for each service. They are kept in the request's extensions.
 #[derive(Default)]
 struct Visits {
     all: Few<Arc<Visit>>,
     hooks: Option<Followed>,
 }
 
-/// The same visits for the hooks around a request: reachable without it, for an inner error comes
-/// back alone, and actix panics while a middleware keeps a clone of the request. A list of its own, so
-/// that a request without hooks allocates none.
+/// The same visits, for the hooks around a request.
+///
+/// The hooks reach them without the request: an inner error comes back without it, and actix panics if a middleware
+/// keeps a clone of it. This list is apart from [`Visits::all`], so that a request without hooks does not allocate it.
 #[derive(Clone)]
 pub(super) struct Followed(Rc<RefCell<Few<Arc<Visit>>>>);
 
 impl Followed {
-    /// The visits of a request, those that a middleware around the hooks has baseline among them: what
-    /// is inside goes on with these.
+    /// Returns the visits of a request. They include those that a middleware outside the hooks has opened, because
+    /// the middleware and handlers inside continue with the same visits.
     pub(super) fn of(req: &impl HttpMessage) -> Self {
         let mut extensions = req.extensions_mut();
         let Visits { all, hooks } = extensions.get_or_insert_with(Visits::default);
@@ -62,7 +63,7 @@ impl Followed {
         hooks.get_or_insert_with(follow).clone()
     }
 
-    /// All of them.
+    /// Returns all visits so far.
     pub(super) fn all(&self) -> Few<Arc<Visit>> {
         self.0.borrow().clone()
     }
@@ -74,7 +75,7 @@ impl Visits {
         if let Some(visit) = visits.find(|visit| Arc::ptr_eq(&visit.sessions.0, &sessions.0)) {
             return Arc::clone(visit);
         }
-        // The headers' bytes: `HttpRequest::cookies` gives up at the first one it cannot read.
+        // Reads the bytes of the headers: `HttpRequest::cookies` fails at the first cookie that it cannot parse.
         let headers = req
             .headers()
             .get_all(COOKIE)
@@ -89,7 +90,7 @@ impl Visits {
     }
 }
 
-/// The service of a request: the innermost one that its application data hold, else the global one.
+/// Returns the service of a request: the innermost one in its application data, else the global one.
 fn sessions(req: &HttpRequest) -> Result<Sessions> {
     req.app_data::<Sessions>()
         .cloned()
@@ -115,8 +116,8 @@ impl FromRequest for Connection {
     }
 }
 
-/// A connection to come, or what is made of it: there already unless the store has to be waited
-/// for.
+/// A future of a connection, or of a value that is made from its visit. It is ready at once, unless the store has to
+/// be awaited.
 #[must_use = "futures do nothing unless polled"]
 pub struct Connecting<T>(ConnectState<T>);
 
@@ -133,7 +134,7 @@ impl<T> Connecting<T> {
         }
     }
 
-    /// To this service, whatever the application has.
+    /// Connects to this service, even if the application has another one.
     pub(super) fn to(
         sessions: Sessions,
         req: &HttpRequest,

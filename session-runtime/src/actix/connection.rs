@@ -1,4 +1,4 @@
-//! The connection: one part of a request with the session in its hands.
+//! The connection, which gives one part of a request its session.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use crate::error::Result;
 use crate::session::Session;
 use crate::visit::{Baseline, Held, Visit};
 
-/// A request's hold on its session, from `connect` to `save`.
+/// A request's access to its session, from `connect` to `save`.
 ///
-/// [`connect`](crate::connect) makes one; it is also an extractor. Under
-/// [`Hooks`](crate::Hooks) it need not be saved. Elsewhere, if it is dropped without a save, its changes
-/// are lost and the log says so, but a purge is done all the same.
+/// [`connect`](crate::connect) returns one, and it is also an extractor. Under [`Hooks`](crate::Hooks) it need not be
+/// saved. Elsewhere, a connection that is dropped without a save loses its changes, and the log says so. A purge is
+/// still done.
 ///
 /// ```
 /// use actix_web::{HttpRequest, Responder};
@@ -27,14 +27,14 @@ use crate::visit::{Baseline, Held, Visit};
 /// ```
 #[derive(Debug)]
 pub struct Connection {
-    /// It keeps no `HttpRequest`: actix panics in routing while a clone of one lives.
+    /// The visit, and no `HttpRequest`: actix panics in routing while a clone of the request lives.
     pub(super) visit: Arc<Visit>,
-    /// There from its first use until it is closed.
+    /// The session, from its first use until the connection is closed.
     session: Option<Session>,
     baseline: Baseline,
-    /// The session's lock, once it was asked for.
+    /// The session's lock, after `lock` has taken it.
     held: Option<Held>,
-    /// Whether the session goes, whatever becomes of the handler.
+    /// True if the session is purged even when the handler fails.
     purges: bool,
 }
 
@@ -45,7 +45,8 @@ impl Connection {
         connection
     }
 
-    /// One that opens at its first use: what others of the request do until then, it sees.
+    /// Returns a connection that opens at its first use. It sees what other connections of the request changed until
+    /// then.
     pub(super) fn later(visit: Arc<Visit>) -> Self {
         Self {
             visit,
@@ -56,7 +57,7 @@ impl Connection {
         }
     }
 
-    /// The session, to read and to change.
+    /// Returns the session, to read and to change.
     pub fn session(&mut self) -> &mut Session {
         let Self {
             visit,
@@ -71,8 +72,9 @@ impl Connection {
         })
     }
 
-    /// Waits until no other request has the lock of this session, and continues with the session as it
-    /// is then: for plain reading and writing that must not race.
+    /// Takes the lock of this session, for code that reads and then writes without a race.
+    ///
+    /// Waits until no other request has the lock, and then continues with the session as it is stored at that moment.
     ///
     /// ```
     /// use actix_web::{HttpRequest, Responder};
@@ -80,38 +82,40 @@ impl Connection {
     ///
     /// async fn spend(req: HttpRequest, mut connection: Connection) -> bsession::Result<impl Responder> {
     ///     connection.lock().await?;
-    ///     let session = connection.session();                    // as the request before left it
+    ///     let session = connection.session();                    // with the changes of the request before
     ///     let credit: u64 = session.get("credit")?.unwrap_or(0);
     ///     if credit > 0 {
-    ///         session.insert("credit", credit - 1)?;             // nobody else has spent it meanwhile
+    ///         session.insert("credit", credit - 1)?;             // no other request has spent it meanwhile
     ///     }
     ///     Ok(connection.save(&req, format!("{credit} left")).await)
     /// }
     /// # let _ = spend;
     /// ```
     ///
-    /// Requests that lock a session run one after another, those of one process in the order in
-    /// which they asked. Nobody else waits: neither requests of other sessions, nor those of this one
-    /// that do not lock it. In file mode the lock holds across processes, in Redis across hosts.
+    /// Requests that lock the same session run one after another. Within one process they run in the order in which
+    /// they asked. Requests of other sessions do not wait, and neither do requests that do not lock this session. In
+    /// file mode the lock holds across processes, in Redis across hosts.
     ///
-    /// The lock is released when the session is saved or purged, before the response's body is sent;
-    /// without that, when the connection is dropped, as by a panic or a client that hangs up. If the connection
-    /// leaves its changes to a later save, as under [`Hooks`](crate::Hooks), that save releases it. The end of
-    /// the process releases it, too. Other connections of the same request share it.
+    /// The lock is released when the session is saved or purged, before the response's body is sent. Without a save it
+    /// is released when the connection is dropped, for example by a panic or by a client that hangs up. If the
+    /// connection leaves its changes to a later save, as under [`Hooks`](crate::Hooks), that save releases the lock.
+    /// The end of the process also releases it. Other connections of the same request share the lock.
     ///
-    /// What was changed on this connection before is applied to the session as it is found, like changes
-    /// that meet another request's. A visitor without a session locks nothing and waits for nobody.
+    /// Changes that this connection made before the lock are merged into the stored session, by the same rules as
+    /// changes that conflict with another request. A visitor without a session locks nothing and does not wait.
     ///
-    /// A request that locks the sessions of two services has to do so in the same order everywhere, or two
-    /// such requests wait for each other until they time out.
+    /// A request that locks the sessions of two services must lock them in the same order everywhere. Otherwise two
+    /// such requests can wait for each other until they time out.
     ///
-    /// A handler that holds the lock, and calls its own server with the visitor's cookie for something
-    /// that locks the session, waits for itself until it times out.
+    /// A handler that holds the lock must not call its own server, with the visitor's cookie, for something that locks
+    /// the session. It would wait for itself until it times out.
     ///
     /// # Errors
-    /// [`Error::Locked`] after [`lock_timeout`](crate::Builder::lock_timeout), 10 seconds by
-    /// default; [`Error::LockQueueFull`] at once if 64 requests of this session are waiting already;
-    /// [`Error::Store`] if the store fails. The connection is as it was before.
+    /// - [`Error::Locked`] after [`lock_timeout`](crate::Builder::lock_timeout), 10 seconds by default.
+    /// - [`Error::LockQueueFull`] at once, if 64 requests of this session are waiting already.
+    /// - [`Error::Store`] if the store fails.
+    ///
+    /// After an error the connection is as it was before.
     ///
     /// [`Error::Locked`]: crate::Error::Locked
     /// [`Error::LockQueueFull`]: crate::Error::LockQueueFull
@@ -127,29 +131,29 @@ impl Connection {
         Ok(())
     }
 
-    /// Saves the session, and returns the response with the headers that belong to it.
+    /// Saves the session, and returns the response with the headers of the session.
     ///
-    /// The session is saved before the response leaves. If `response` turns out to be a 5xx, only a
-    /// [`purge`](Session::purge) and a [`renew`](Session::renew) are done; if the save fails, the
-    /// response is a 503 and sets no cookie.
+    /// The session is saved before the response leaves. If `response` is a 5xx, only a [`purge`](Session::purge) or a
+    /// [`renew`](Session::renew) is saved. If the save fails, the response is a 503 and sets no cookie. If it fails
+    /// with [`TooManySessions`](crate::Error::TooManySessions), the response is a 409.
     pub async fn save<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
         let response = response.respond_to(req).map_into_boxed_body();
         let visit = self.close();
         Saving::new(visit, req.clone(), response).await
     }
 
-    /// Ends the session, whatever was done to it, and returns the response that removes the cookie.
+    /// Ends the session, no matter what was changed in it, and returns the response that removes the cookie.
     pub async fn purge<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
         self.purge_at_end();
         self.save(req, response).await
     }
 
-    /// Promises a purge from now on: it is done even if the request does not come to its end.
+    /// Marks the session for a purge, which is done even if the request is dropped before it finishes.
     pub(super) fn purge_at_end(&mut self) {
         self.purges = true;
     }
 
-    /// Hands the changes over.
+    /// Hands the changes over to the visit.
     pub(super) fn close(&mut self) -> Arc<Visit> {
         self.hand_over();
         Arc::clone(&self.visit)

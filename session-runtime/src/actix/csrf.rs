@@ -1,4 +1,4 @@
-//! Whether a request comes from a page of the service's own, or may come from another site's.
+//! Checks that a request comes from a page of this service, and not from another site's page.
 
 use std::future::{Ready, ready};
 
@@ -13,13 +13,13 @@ use crate::error::{Error, Result};
 use crate::origin::Origin;
 use crate::visit::Visit;
 
-/// What the page that sent the request is to this server, says the browser: a header that no page
-/// can set (W3C Fetch Metadata).
+/// The browser's word on how the page that sent the request relates to this server. No page can set this header
+/// (W3C Fetch Metadata).
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const X_CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
-/// Stands before the other extractors of a handler that asks where a request comes from: the form
-/// that they read may carry the token.
+/// The extractor of a `#[session(csrf)]` handler. It comes before the other extractors, because the form that they
+/// read may carry the token.
 #[derive(Debug)]
 pub struct Csrf(Option<Tee>);
 
@@ -36,15 +36,15 @@ impl FromRequest for Csrf {
     }
 }
 
-/// Refuses what may come from another site, before the body of a `#[session(csrf)]` handler and when
-/// the other extractors are done.
+/// Refuses a request that may come from another site. Runs before the body of a `#[session(csrf)]` handler, and after
+/// the other extractors.
 pub(super) async fn check_csrf(req: &HttpRequest, visit: &Visit, csrf: Csrf) -> Result<()> {
     ours(req, visit, csrf)
         .await
         .map_err(|rule| refused(visit, rule, hint(rule, req)))
 }
 
-/// What to do about a refusal, where it is none of an attack.
+/// Returns the log's hint for a refusal: the remedy if the request was not an attack.
 fn hint(rule: &str, req: &HttpRequest) -> &'static str {
     match rule {
         SITE => {
@@ -65,21 +65,21 @@ fn hint(rule: &str, req: &HttpRequest) -> &'static str {
     }
 }
 
-/// What changes nothing (RFC 9110 §9.2.1) may come from anywhere. The `GET` that opens a WebSocket is
-/// no such thing: a browser lets any page send it, and whatever comes over it comes from there.
+/// True if the method changes nothing (RFC 9110 §9.2.1): such a request may come from anywhere. A `GET` that opens a
+/// WebSocket is not safe: a browser lets any page send it, and that page then sends all messages on the socket.
 fn is_safe(req: &HttpRequest) -> bool {
     req.method().is_safe() && !req.headers().get_all(UPGRADE).any(names_web_socket)
 }
 
-/// Read as loosely as by those who open them.
+/// Compares as loosely as the libraries that open WebSockets.
 fn names_web_socket(upgrade: &HeaderValue) -> bool {
     let name = b"websocket";
     let mut parts = upgrade.as_bytes().windows(name.len());
     parts.any(|part| part.eq_ignore_ascii_case(name))
 }
 
-/// Refuses the `GET` of another site before the purge of a `#[session(purge)]` handler: a link or an image
-/// there logs nobody out. A request about which the browser says nothing passes.
+/// Refuses a `GET` of another site before the purge of a `#[session(purge)]` handler, so that a link or an image there
+/// logs nobody out. A request passes if the browser does not say where it comes from.
 pub(super) fn check_purge(req: &HttpRequest, visit: &Visit) -> Result<()> {
     let hint = "for a logout that another site may begin, write a `#[session]` that calls `session.purge()`";
     not_foreign(req, visit).map_err(|rule| refused(visit, rule, hint))
@@ -91,21 +91,21 @@ fn refused(visit: &Visit, rule: &'static str, hint: &str) -> Error {
     Error::CrossSite { rule }
 }
 
-/// A refusal, by the name of what led to it.
+/// `Ok`, or the name of the rule that refuses the request.
 type Checked = Result<(), &'static str>;
 
 const SITE: &str = "Sec-Fetch-Site";
 const FROM: &str = "Origin";
 
-/// What the browser tells of where a request comes from.
+/// The source of a request, as the browser states it.
 enum RequestSource<'r> {
-    /// From this very origin, or from nowhere: the user typed it.
+    /// This origin, or no page at all: the user typed the address.
     Ours,
-    /// From another origin, of the same site.
+    /// Another origin of the same site.
     Sibling,
-    /// From another site, or something that no browser says, by this header.
+    /// Another site, or a value that no browser sends. Holds the name of the header that says so.
     Foreign(&'static str),
-    /// From this origin, which has yet to be compared.
+    /// The origin that the browser names. It is not compared with this server yet.
     Origin(&'r HeaderValue),
     Nothing,
 }
@@ -118,7 +118,7 @@ fn source(req: &HttpRequest) -> RequestSource<'_> {
         Ok(None) => {}
     }
     match sole(req, ORIGIN) {
-        // Privacy settings send this from everywhere, so it says nothing.
+        // Some privacy settings make a browser send `null` from every page, so it says nothing.
         Ok(Some(origin)) if origin == "null" => RequestSource::Nothing,
         Ok(Some(origin)) => RequestSource::Origin(origin),
         Ok(None) => RequestSource::Nothing,
@@ -128,7 +128,7 @@ fn source(req: &HttpRequest) -> RequestSource<'_> {
 
 struct Several;
 
-/// A header that is sent once, if at all.
+/// Returns a header that may be sent once at most. A repeated header is an error.
 fn sole(req: &HttpRequest, name: HeaderName) -> Result<Option<&HeaderValue>, Several> {
     let mut values = req.headers().get_all(name);
     match (values.next(), values.next()) {
@@ -137,8 +137,8 @@ fn sole(req: &HttpRequest, name: HeaderName) -> Result<Option<&HeaderValue>, Sev
     }
 }
 
-/// Passes what a page of ours has sent. As Go's `net/http.CrossOriginProtection` does, but that a
-/// request about which the browser says nothing has to show a token.
+/// Accepts a request that a page of this service sent. The rules are those of Go's `net/http.CrossOriginProtection`,
+/// with one difference: if the browser does not say where a request comes from, the request must carry a token.
 async fn ours(req: &HttpRequest, visit: &Visit, csrf: Csrf) -> Checked {
     if is_safe(req) {
         return Ok(());
@@ -151,7 +151,7 @@ async fn ours(req: &HttpRequest, visit: &Visit, csrf: Csrf) -> Checked {
     }
 }
 
-/// Passes a method that is not safe, and of the others what no browser says comes from another site.
+/// Accepts every method that is not safe. Accepts a safe method unless the browser says that another site sent it.
 fn not_foreign(req: &HttpRequest, visit: &Visit) -> Checked {
     match source(req) {
         RequestSource::Ours | RequestSource::Sibling | RequestSource::Nothing => Ok(()),
@@ -160,7 +160,7 @@ fn not_foreign(req: &HttpRequest, visit: &Visit) -> Checked {
     }
 }
 
-/// Passes an origin that is the service's own, or trusted.
+/// Accepts the origin of this server, and trusted origins.
 fn not_other(source: &RequestSource<'_>, req: &HttpRequest, visit: &Visit) -> Checked {
     match source {
         _ if is_trusted(req, visit) => Ok(()),
@@ -171,10 +171,10 @@ fn not_other(source: &RequestSource<'_>, req: &HttpRequest, visit: &Visit) -> Ch
     }
 }
 
-/// Whether the request comes from an origin that the service was told to trust.
+/// True if the request comes from one of the service's trusted origins.
 fn is_trusted(req: &HttpRequest, visit: &Visit) -> bool {
     let trusted = &visit.sessions.0.config.trusted_origins;
-    // What no browser sends is not to be read.
+    // No browser repeats this header, so nothing else in such a request is trusted.
     if trusted.is_empty() || sole(req, SEC_FETCH_SITE).is_err() {
         return false;
     }
@@ -184,12 +184,13 @@ fn is_trusted(req: &HttpRequest, visit: &Visit) -> bool {
         .is_some_and(|origin| trusted.contains(&origin))
 }
 
-/// Whether the origin is where the request went.
+/// True if the origin is the server that the request was sent to.
 fn is_own(origin: &HeaderValue, req: &HttpRequest) -> bool {
     let (Some(origin), Some(authority)) = (parse(origin), authority(req)) else {
         return false;
     };
-    // What comes over plain http to a server with TLS, somebody on the way may have made.
+    // A server with TLS does not accept a page that was loaded over plain http: an attacker on the network may have
+    // made it.
     let downgraded = req.app_config().secure() && !origin.is_https();
     !downgraded && origin.is_at(authority)
 }

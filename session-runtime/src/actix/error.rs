@@ -1,4 +1,4 @@
-//! Errors as responses: the client sees the status, the log sees why.
+//! Errors as responses: the client sees the status, and the log gets the reason.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
@@ -16,7 +16,7 @@ impl ResponseError for Error {
             }
             Self::CrossSite { .. } => StatusCode::FORBIDDEN,
             Self::TooManySessions { .. } => StatusCode::CONFLICT,
-            // Whoever is at fault, the session could not be loaded or saved.
+            // Some of these are faults of the application. In all of them the session could not be loaded or saved.
             Self::TooLarge { .. }
             | Self::TooDeep
             | Self::TwoLogins
@@ -32,7 +32,7 @@ impl ResponseError for Error {
         if status.is_server_error() {
             tracing::error!(target: "bsession", error = %self, "request_failed");
         } else if !matches!(self, Self::CrossSite { .. }) {
-            // Such a one was told by the name of its rule.
+            // `CrossSite` is in the log already, with the name of its rule.
             tracing::debug!(target: "bsession", reason = %self, "request_refused");
         }
         HttpResponse::new(status)

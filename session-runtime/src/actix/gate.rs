@@ -1,4 +1,4 @@
-//! The gate: what a request must have before the body of its handler runs.
+//! The gate: the requirements that a request must meet before the body of its handler runs.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use super::saved::{Saved, Saving};
 use crate::error::{Error, Result};
 use crate::local_path::{LocalPath, with_next};
 
-/// The requirements of a handler, checked before its body runs. Each word of the attribute has a method.
+/// The requirements of a handler, checked before its body runs. Each method stands for one argument of the attribute.
 #[derive(Debug)]
 pub struct Gate {
     csrf: Option<Csrf>,
@@ -23,7 +23,7 @@ pub struct Gate {
     renew: bool,
 }
 
-/// What a visitor must have.
+/// The requirement of `require` or `require = "key"`.
 #[derive(Debug)]
 enum Require {
     User,
@@ -31,7 +31,7 @@ enum Require {
 }
 
 impl Gate {
-    /// None of them.
+    /// A gate without requirements.
     pub const NONE: Self = Self {
         csrf: None,
         lock: false,
@@ -42,7 +42,7 @@ impl Gate {
         renew: false,
     };
 
-    /// Refuses what may come from another site's page.
+    /// Refuses a request that another site's page may have sent.
     #[must_use]
     pub fn csrf(self, csrf: Csrf) -> Self {
         Self {
@@ -51,13 +51,13 @@ impl Gate {
         }
     }
 
-    /// Waits until no other request of the session runs.
+    /// Takes the session's lock, after waiting until no other request has it.
     #[must_use]
     pub fn lock(self) -> Self {
         Self { lock: true, ..self }
     }
 
-    /// Refuses who is not logged in.
+    /// Refuses visitors who are not logged in.
     #[must_use]
     pub fn require(self) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Gate {
         }
     }
 
-    /// Refuses whose session has no such key.
+    /// Refuses visitors whose session does not have this key.
     #[must_use]
     pub fn require_key(self, key: &'static str) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Gate {
         }
     }
 
-    /// Refuses who logged in more milliseconds ago.
+    /// Refuses visitors whose last login is more than this many milliseconds ago.
     #[must_use]
     pub fn fresh(self, millis: u64) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Gate {
         }
     }
 
-    /// Sends a browser there that is refused.
+    /// Redirects a refused browser to this path.
     #[must_use]
     pub fn redirect(self, path: &'static str) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl Gate {
         }
     }
 
-    /// Ends the session, whatever becomes of the handler.
+    /// Ends the session, even if the handler fails.
     #[must_use]
     pub fn purge(self) -> Self {
         Self {
@@ -113,9 +113,9 @@ impl Gate {
 }
 
 impl Call {
-    /// Lets the body run, or gives the response of a request that is refused.
+    /// Returns the response of a request that is refused, or `None` if the body may run.
     pub async fn admit<R>(&mut self, mut gate: Gate) -> Option<Saved<R>> {
-        // What another site sends is no visit: not even the expiry slides.
+        // A request of another site does not count as a visit, so it is not saved: it must not even extend the expiry.
         if let Err(error) = self.check_origin(&mut gate).await {
             return Some(Saved::failed(error));
         }
@@ -175,7 +175,7 @@ impl Call {
         let Some(fresh) = gate.fresh else {
             return Ok(());
         };
-        // A login from the future is of a clock that was set back, and must not be fresh for ever.
+        // A login time in the future comes from a clock that was set back. It must not stay fresh forever.
         let age = |at| {
             now.duration_since(at)
                 .unwrap_or_else(|future| future.duration())
@@ -187,8 +187,8 @@ impl Call {
     }
 }
 
-/// Whether the answer will be looked at as a page: another one that asks for a login is of use then, as
-/// it is of none to a script.
+/// True if a browser will show the response as a page. Only then is a redirect to a login page useful: a script can do
+/// nothing with it.
 fn is_navigation(req: &HttpRequest) -> bool {
     let header = |name: &str| Some(req.headers().get(name)?.to_str().unwrap_or_default());
     match header("sec-fetch-mode") {
@@ -197,8 +197,8 @@ fn is_navigation(req: &HttpRequest) -> bool {
     }
 }
 
-/// Whether the page that asks for a login is itself for those who are logged in: it would be asked for
-/// for ever. A form may be sent to the path of a page that is open to all.
+/// True if `path` is the page that is being requested: redirecting would loop forever. Only safe methods count, because
+/// a form may be sent to the path of a page that is open to everybody.
 fn is_at(path: &str, req: &HttpRequest) -> bool {
     let is_there = req.method().is_safe() && path.split(['?', '#']).next() == Some(req.path());
     if is_there {
@@ -212,7 +212,7 @@ fn is_at(path: &str, req: &HttpRequest) -> bool {
     is_there
 }
 
-/// To another page; one that was only to be looked at is told as its `next`.
+/// Redirects to another page. If the method is safe, the requested page goes along as `next`.
 fn see_other(path: &str, req: &HttpRequest) -> HttpResponse {
     let page = req
         .uri()

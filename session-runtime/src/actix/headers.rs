@@ -1,4 +1,4 @@
-//! What a session adds to the headers of a response.
+//! The headers that a session adds to a response.
 
 use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET_COOKIE, VARY};
 use actix_web::{HttpRequest, HttpResponse};
@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::service::CookieChange;
 use crate::visit::Visit;
 
-/// Adds the headers of a session to its response: the cookie, if there is something to tell, and
-/// what keeps caches from giving it to somebody else.
+/// Adds the headers of a session to its response: the cookie, if it changes, and the headers that keep caches from
+/// giving the response to another visitor.
 pub(super) fn tell(
     visit: &Visit,
     change: Option<CookieChange>,
@@ -29,16 +29,16 @@ pub(super) fn tell(
     set_cookie(headers, cookie.name(), &cookie.to_string());
 }
 
-/// The response to a request whose session failed.
+/// Returns the response to a request whose session failed.
 pub(super) fn error_response(error: Error) -> HttpResponse {
     let mut response = HttpResponse::from_error(error);
     vary(response.headers_mut());
     response
 }
 
-/// Appends a `Set-Cookie`; an earlier one of the same name goes.
+/// Appends a `Set-Cookie`, and removes an earlier one for the same name.
 pub(super) fn set_cookie(headers: &mut HeaderMap, name: &str, cookie: &str) {
-    // Its parts were checked when the service was built.
+    // Never returns here: the parts of the cookie were checked when the service was built.
     let Ok(cookie) = HeaderValue::from_str(cookie) else {
         return;
     };
@@ -60,11 +60,11 @@ pub(super) fn set_cookie(headers: &mut HeaderMap, name: &str, cookie: &str) {
             .for_each(|other| headers.append(SET_COOKIE, other));
     }
     headers.append(SET_COOKIE, cookie);
-    // RFC 6265bis §7.5: a cookie is not to be cached.
+    // RFC 6265bis §7.5: a cookie must not be cached.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// Merges `Cookie` into `Vary`: the response hangs on it.
+/// Merges `Cookie` into `Vary`, because the response depends on the cookie.
 pub(super) fn vary(headers: &mut HeaderMap) {
     let mut fields = headers
         .get_all(VARY)

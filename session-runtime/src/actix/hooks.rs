@@ -18,11 +18,11 @@ use super::saved::{failure, settle};
 use crate::error::Error;
 use crate::visit::Visit;
 
-/// Middleware that saves what connections leave: the original's `before_request` and
-/// `after_request` hooks.
+/// Middleware that saves the changes that connections leave: the original's `before_request` and `after_request`
+/// hooks.
 ///
-/// A handler takes a [`Connection`](crate::Connection) and need not call `save`. Nothing is loaded for
-/// a handler that takes none. Handlers with `#[session]` work under it, too, and save by themselves.
+/// A handler takes a [`Connection`](crate::Connection) and need not call `save`. For a handler that does not take one,
+/// nothing is loaded. Handlers with `#[session]` also work under this middleware, and save by themselves.
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, Responder, web};
@@ -36,8 +36,7 @@ use crate::visit::Visit;
 /// let app = App::new().wrap(Hooks).route("/", web::get().to(index));
 /// ```
 ///
-/// If an inner middleware fails with an error, a purge and a renewal are done, and other changes are
-/// dropped.
+/// If an inner middleware fails with an error, only a purge or a renewal is saved. Other changes are dropped.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hooks;
 
@@ -60,7 +59,7 @@ where
     }
 }
 
-/// What [`Hooks`] puts around a service.
+/// The middleware that [`Hooks`] puts around a service.
 #[derive(Debug)]
 pub struct HooksMiddleware<S> {
     service: Rc<S>,
@@ -79,7 +78,7 @@ where
     actix_web::dev::forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        // Kept beside the request: an inner error comes back without it.
+        // Kept apart from the request, because an inner error comes back without it.
         let visits = Followed::of(&request);
         let loopback = is_plain_loopback(request.request());
         let response = self.service.call(request);
@@ -92,7 +91,7 @@ where
     }
 }
 
-/// The hook after a request.
+/// Saves after a request, and adds the sessions' headers to its response.
 async fn save_after<B: MessageBody>(
     visits: &Followed,
     response: ServiceResponse<B>,
@@ -110,10 +109,10 @@ async fn save_after<B: MessageBody>(
     response
 }
 
-/// The hook after an inner middleware failed: its error, with the cookie that a purge or a renewal
-/// has to send.
+/// Saves after an inner middleware failed. Returns its error, or that of a save that failed, with the cookies that a
+/// purge or a renewal has to send.
 async fn end_after(visits: &Followed, error: actix_web::Error, loopback: bool) -> actix_web::Error {
-    // Whatever its status: the response that the changes belonged to is not the one that leaves.
+    // An error of any status counts as a failure, because the response that the changes belong to is not sent.
     let status = error.as_response_error().status_code().as_u16();
     let failed = settle_all(visits, Some(status)).await;
     let error = failed.map_or(error, Into::into);
@@ -126,9 +125,10 @@ async fn end_after(visits: &Followed, error: actix_web::Error, loopback: bool) -
     }
 }
 
-/// Saves all sessions of a request, each whatever became of the others. What they have to tell must
-/// be told then, and what the handler's response told that does not leave: or a visitor is left with
-/// a dead cookie.
+/// Saves all sessions of a request. If one save fails, the others are still done.
+///
+/// The caller must then send all their cookies ([`Visit::told`]), also those of a handler's response that is
+/// replaced. Otherwise the visitor keeps a dead cookie.
 async fn settle_all(visits: &Followed, failed: Option<u16>) -> Option<Error> {
     let mut failure = None;
     for visit in visits.all() {
@@ -139,7 +139,7 @@ async fn settle_all(visits: &Followed, failed: Option<u16>) -> Option<Error> {
     failure
 }
 
-/// An error that answers as it did, and sets cookies.
+/// An error with its original response, which also sets cookies.
 struct WithCookies {
     error: actix_web::Error,
     cookies: Vec<cookie::Cookie<'static>>,

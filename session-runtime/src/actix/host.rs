@@ -1,4 +1,4 @@
-//! The host that a request went to, as far as it can be known.
+//! The host that a request was sent to, as far as the server can know it.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,12 +8,12 @@ use actix_web::http::header::{HOST, X_FORWARDED_PROTO};
 
 use crate::origin::split;
 
-/// Whether the browser spoke plain http to this very machine, as in development.
+/// True if the request came over plain http to a name or address of this machine, as in development.
 pub(super) fn is_plain_loopback(req: &HttpRequest) -> bool {
     !req.app_config().secure() && host(req).is_some_and(is_loopback)
 }
 
-/// Where the request went, as the client says: host and port.
+/// Returns the host and port that the request was sent to, as the client states them.
 pub(super) fn authority(req: &HttpRequest) -> Option<&str> {
     let mut hosts = req.headers().get_all(HOST);
     match (hosts.next(), hosts.next()) {
@@ -28,7 +28,7 @@ fn host(req: &HttpRequest) -> Option<&str> {
     Some(host)
 }
 
-/// The names of RFC 6761 §6.3 and the addresses of this machine.
+/// True for the `localhost` names of RFC 6761 §6.3 and for loopback addresses.
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     let name = host.trim_end_matches('.');
@@ -39,7 +39,7 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// A browser drops a secure cookie that comes over plain http: the log says so, once.
+/// Logs once that a secure cookie goes out over plain http, where browsers drop it.
 pub(super) fn warn_of_plain_http(req: &HttpRequest) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     let by_proxy =

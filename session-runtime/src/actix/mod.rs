@@ -1,4 +1,4 @@
-//! Sessions on actix-web: the only part of the library that knows the framework.
+//! Sessions on actix-web. No other part of the library knows the framework.
 
 mod call;
 #[cfg(feature = "testing")]

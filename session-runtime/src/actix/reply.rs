@@ -1,4 +1,4 @@
-//! The reply to a client of tests.
+//! The reply that the client for tests receives.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use actix_web::http::header::{HeaderMap, LOCATION};
 use actix_web::web::Bytes;
 use serde::de::DeserializeOwned;
 
-/// What an application answered to a [`Client`](crate::testing::Client), its body read to the end.
+/// The reply of an application to a [`Client`](crate::testing::Client), with the body read to the end.
 #[derive(Clone)]
 pub struct Reply {
     status: StatusCode,
@@ -30,37 +30,37 @@ impl Reply {
         }
     }
 
-    /// The status; it can be compared with a number.
+    /// Returns the status, which can be compared with a number.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// All headers.
+    /// Returns all headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The first header of that name, if there is one and it is text.
+    /// Returns the first header of that name, if there is one and it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Where a redirect leads to, as the reply says it.
+    /// Returns the target of a redirect, exactly as the reply states it.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.header(LOCATION.as_str())
     }
 
-    /// The body.
+    /// Returns the body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Panics
     /// The body is not UTF-8.
@@ -70,7 +70,7 @@ impl Reply {
             .unwrap_or_else(|error| panic!("the reply is no text: {error}: {self:?}"))
     }
 
-    /// The body, read as JSON.
+    /// Reads the body as JSON.
     ///
     /// # Panics
     /// The body is not JSON, or not a `T`.
@@ -81,7 +81,7 @@ impl Reply {
     }
 }
 
-/// For a test that failed.
+/// Shows the status, the location and the body: the parts that explain why a test failed.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")

@@ -19,8 +19,8 @@ use crate::visit::Visit;
 
 /// A response whose session is saved.
 ///
-/// What `#[session]` makes of a handler's return value `R`, and [`Connection::save`] of the
-/// response it is given.
+/// `#[session]` makes one from a handler's return value `R`. [`Connection::save`] makes one from the response that it
+/// is given.
 ///
 /// [`Connection::save`]: crate::Connection::save
 #[must_use = "a response does nothing unless it is returned"]
@@ -30,7 +30,7 @@ pub struct Saved<R> {
 }
 
 impl<R> Saved<R> {
-    /// The finished response.
+    /// Returns the finished response.
     pub fn into_response(self) -> HttpResponse {
         self.response
     }
@@ -42,13 +42,13 @@ impl<R> Saved<R> {
         }
     }
 
-    /// The response to a request whose session failed before its handler.
+    /// Returns the response to a request whose session failed before its handler ran.
     pub(super) fn failed(error: Error) -> Self {
         Self::of(error_response(error))
     }
 }
 
-/// The status alone: the headers may carry the session's cookie.
+/// Shows the status alone, because the headers may carry the session's cookie.
 impl<R> fmt::Debug for Saved<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Saved")
@@ -65,9 +65,9 @@ impl<R: Responder> Responder for Saved<R> {
     }
 }
 
-/// A response whose session is being saved: it becomes that response, or the error of the save.
+/// A response whose session is being saved. It resolves to that response, or to an error response if the save fails.
 ///
-/// A future by hand, for each handler has one: `async` would keep, and move, everything twice.
+/// The future is written by hand because every handler has one: an `async` block would store and move everything twice.
 #[must_use = "futures do nothing unless polled"]
 pub struct Saving<R> {
     visit: Arc<Visit>,
@@ -119,21 +119,21 @@ impl<R> fmt::Debug for Saving<R> {
     }
 }
 
-/// The status, if it says that the request failed.
+/// Returns the status if it says that the request failed, with a 5xx.
 pub(super) fn failure(status: StatusCode) -> Option<u16> {
     status.is_server_error().then(|| status.as_u16())
 }
 
 type Save = Lasting<Result<Option<CookieChange>>>;
 
-/// Saves a visit, and gives what there is to tell. Once begun it comes to its end, even if the
-/// request is dropped meanwhile.
+/// Saves a visit, and returns the cookie change to send. Once it has begun, the save finishes even if the request is
+/// dropped.
 fn save(visit: &Arc<Visit>, failed: Option<u16>) -> Save {
     let visit = Arc::clone(visit);
     Lasting::new(async move { visit.save(failed).await })
 }
 
-/// The same, if there is anything to save.
+/// Saves a visit if there is anything to save. `Visit::told` has the cookie change afterwards.
 pub(super) async fn settle(visit: &Arc<Visit>, failed: Option<u16>) -> Result<()> {
     if visit.is_settled() {
         return Ok(());

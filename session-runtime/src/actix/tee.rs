@@ -1,4 +1,4 @@
-//! A request's body, looked at by somebody else than the one it is for.
+//! Looks at the body of a request without taking it from the extractor that reads it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -13,28 +13,28 @@ use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
 use futures_core::Stream;
 
-/// How much of a body is remembered.
+/// The most bytes of a body that [`Tee::read`] returns.
 pub(super) const MOST: usize = 64 * 1024;
 
 type Chunk = Result<Bytes, PayloadError>;
 
-/// The beginning of a body: as much as its reader has read, and on demand more.
+/// The beginning of a body: the part that its reader has read, and more on demand.
 pub(super) struct Tee(Rc<RefCell<SharedBody>>);
 
 struct SharedBody {
     source: Payload,
     has_ended: bool,
-    /// Its beginning, until somebody has looked at it.
+    /// The beginning of the body, until [`Tee::read`] takes it.
     seen: Option<Vec<u8>>,
-    /// What was looked at before the reader came to it.
+    /// The chunks that [`Tee::read`] has read and the reader has not.
     ahead: VecDeque<Chunk>,
 }
 
-/// The body for its reader: all of it, as if nobody else looked.
+/// The body as its reader sees it: complete, as if nothing else had read it.
 struct Reader(Rc<RefCell<SharedBody>>);
 
 impl Tee {
-    /// Puts itself between a payload and who will read it.
+    /// Puts a tee between a payload and its reader.
     pub(super) fn around(payload: &mut Payload) -> Self {
         let body = Rc::new(RefCell::new(SharedBody {
             source: payload.take(),
@@ -48,8 +48,8 @@ impl Tee {
         Self(body)
     }
 
-    /// The first [`MOST`] bytes, and whether that is all. What nobody has read yet is read now, and
-    /// kept for who reads it later.
+    /// Returns the first [`MOST`] bytes, and true if the body ends there. Chunks that the reader has not read yet are
+    /// read now, and kept for the reader.
     pub(super) async fn read(self) -> (Vec<u8>, bool) {
         poll_fn(|cx| {
             let mut body = self.0.borrow_mut();
@@ -58,7 +58,7 @@ impl Tee {
                     body.ahead.push_back(chunk);
                 }
             }
-            // Nobody looks at the rest.
+            // Nothing more has to be kept: this is the only read.
             let mut seen = body.seen.take().unwrap_or_default();
             let is_whole = body.has_ended && seen.len() <= MOST;
             seen.truncate(MOST);
@@ -69,7 +69,8 @@ impl Tee {
 }
 
 impl SharedBody {
-    /// How much is still to be remembered. One byte more than is shown tells that there is more.
+    /// Returns the number of bytes that are still to be kept. One byte beyond [`MOST`] is kept, because it shows that
+    /// the body is longer.
     fn room(&self) -> usize {
         let seen = self.seen.as_ref().map_or(MOST + 1, Vec::len);
         (MOST + 1).saturating_sub(seen)

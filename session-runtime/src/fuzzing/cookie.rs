@@ -1,4 +1,4 @@
-//! The `Cookie` headers: ours are found among whatever is there, and nothing else is.
+//! Fuzzes the `Cookie` headers: our cookies are found among any other bytes, and nothing else is found.
 
 use once_cell::sync::Lazy;
 
@@ -9,9 +9,9 @@ use crate::service::Sessions;
 use crate::token::decode;
 
 const NAME: &str = "bsession";
-/// Signed with the current secret, for an id of no other use.
+/// A token that the current secret signed, for an id that nothing else uses.
 pub(super) const GOOD: &[u8] = b"uAABAgMEBQYHCAkKCwwNDg8QERITFBUWF52q5O7bAAMFp1-yEmq1rPfnFwoS9Aqq";
-/// How many cookies of our name are looked at.
+/// The number of cookies with our name that are looked at.
 const MOST: usize = 180;
 
 static SESSIONS: Lazy<Sessions> = Lazy::new(|| {
@@ -19,7 +19,7 @@ static SESSIONS: Lazy<Sessions> = Lazy::new(|| {
     builder.mode(Mode::Memory).build().expect("a service")
 });
 
-/// Takes each line of `input` for a `Cookie` header.
+/// Takes each line of `input` as a `Cookie` header.
 pub fn cookie(input: &[u8]) {
     let headers: Vec<&[u8]> = input.split(|&byte| byte == b'\n').collect();
     let expected = by_hand(&headers);
@@ -37,7 +37,7 @@ pub fn cookie(input: &[u8]) {
         assert!(others.iter().all(|other| other.id != token.id), "twice");
     }
 
-    // The good one beside all of it, in the same header and in another one.
+    // The good one beside all these bytes, in the same header and in another one.
     let good = [NAME.as_bytes(), b"=", GOOD].concat();
     assert!(is_good_one_found(&[&good, input]));
     assert!(is_good_one_found(&[&[&good, &b"; "[..], input].concat()]));
@@ -56,7 +56,7 @@ fn is_good_one_found(headers: &[&[u8]]) -> bool {
     presented.tokens.contains(&good)
 }
 
-/// All values of cookies of our name, found byte by byte.
+/// The values of all cookies with our name, found byte by byte.
 fn by_hand(headers: &[&[u8]]) -> Vec<Vec<u8>> {
     const SPACE: &[u8] = b" \t\n\x0C\r";
     let mut values = Vec::new();

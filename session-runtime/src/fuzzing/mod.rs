@@ -1,8 +1,8 @@
-//! What must hold for any bytes whatever: called by the fuzz targets in `fuzz/`, and by the tests
-//! with the seeds of these.
+//! The promises that hold for any input bytes. The fuzz targets in `fuzz/` call these functions, and so do the tests,
+//! with the seeds of the targets.
 //!
-//! Each function panics if a promise is broken. Bytes alone seldom get past a MAC or a checksum, so
-//! each looks at its input twice: as it is, and as what is to be done to something valid.
+//! Each function panics if a promise is broken. Random bytes seldom get past a MAC or a checksum, so each function
+//! uses its input twice: as the bytes themselves, and as a list of edits to valid bytes.
 
 #![allow(clippy::unwrap_used, reason = "whoever panics says where")]
 
@@ -21,15 +21,15 @@ use crate::secret::{KeyRing, Secret};
 pub use crate::store::file::fuzzing::record;
 use crate::token::{self as tokens, Token};
 
-/// Of the current secret, then of the previous one.
+/// The current secret, then the previous one.
 const SECRETS: [&str; 2] = [
     "0123456789abcdef0123456789abcdef",
     "fedcba9876543210fedcba9876543210",
 ];
 
-/// With the keys of both secrets.
+/// The keys of both secrets.
 static BOTH: Lazy<KeyRing> = Lazy::new(|| ring(&SECRETS));
-/// With those of one of them alone.
+/// The keys of each secret alone.
 static EACH: Lazy<[KeyRing; 2]> = Lazy::new(|| SECRETS.map(|secret| ring(&[secret])));
 
 fn ring(secrets: &[&str]) -> KeyRing {
@@ -37,13 +37,13 @@ fn ring(secrets: &[&str]) -> KeyRing {
     KeyRing::new(&secrets, "bsession")
 }
 
-/// As whichever secret signed it writes a token.
+/// The token as the secret that signed it writes it.
 fn written(token: &Token) -> String {
     tokens::encode(&EACH[usize::from(token.previous)], &token.id)
 }
 
-/// Changes `valid` as `edits` say, three bytes each: where, as a little-endian number, and what to
-/// flip there. Nothing to flip cuts off all from there; just behind the end a byte is added.
+/// Changes `valid` by `edits` of three bytes each: a little-endian position, and the bits to flip there. If there are
+/// no bits to flip, the bytes are cut off at the position. A position just behind the end adds a byte.
 pub(crate) fn edited(valid: &[u8], edits: &[u8]) -> Vec<u8> {
     let mut bytes = valid.to_vec();
     for &[low, high, flip] in edits.as_chunks::<3>().0 {
@@ -57,7 +57,7 @@ pub(crate) fn edited(valid: &[u8], edits: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What the hexadecimal digits in `text` stand for.
+/// The bytes that the hexadecimal digits in `text` stand for.
 pub(crate) fn from_hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
     let pairs = digits

@@ -1,4 +1,4 @@
-//! What is sealed: opens as it was written or not at all.
+//! Fuzzes sealing: a sealed value opens with the contents that were sealed, or not at all.
 
 use once_cell::sync::Lazy;
 
@@ -9,7 +9,7 @@ use crate::id::Id;
 use crate::record::{Handle, Head, Key, Revision, UserKey};
 use crate::seal::{SummaryContents, open, open_summary, seal as sealed_as, seal_summary};
 
-/// A record; its place is the one below.
+/// A sealed record. Its id, key and head are below.
 static GOLDEN: Lazy<Vec<u8>> =
     Lazy::new(|| from_hex(include_str!("../../tests/golden/record-1.hex")));
 
@@ -35,7 +35,7 @@ fn head() -> Head {
     }
 }
 
-/// Takes `input` for a sealed record, for what to do to one, and for what is in one.
+/// Takes `input` as a sealed record, as edits to one, and as the contents of one.
 pub fn seal(input: &[u8]) {
     let opened = |sealed: &[u8]| open(&BOTH, &id(), KEY, &head(), sealed);
     assert!(input == *GOLDEN || opened(input).is_none());

@@ -1,5 +1,5 @@
-//! The seeds of the fuzz targets, and a few hundred inputs beside them: so what fuzzing is for is
-//! looked at by every `cargo test`.
+//! The seeds of the fuzz targets, and a few hundred inputs beside them. So every `cargo test` checks the promises that
+//! the fuzz targets check.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::cookie::GOOD;
 
-/// Runs the seeds of a target; they are text and bytes that fuzzing begins with.
+/// Runs the seeds of a target: the texts and bytes with which fuzzing starts.
 fn each_seed(target: &str, check: impl Fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
     let mut count = 0;
@@ -31,7 +31,7 @@ fn every_seed_keeps_its_promise() {
     each_seed("record", |input| super::record(input, dir.path()));
 }
 
-/// What a failing input was is printed; it belongs into `fuzz/seeds`, and into no file of proptest's.
+/// A failing input is printed. It belongs in `fuzz/seeds`, and not in a file that proptest writes.
 fn config() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: None,
@@ -39,7 +39,7 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// Headers of what headers are made of.
+/// Headers that are put together from typical pieces of headers.
 fn headers() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         3 => Just(b"bsession=".to_vec()),
@@ -52,7 +52,7 @@ fn headers() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
-/// Where to edit, and what to flip there: half of the time once, and a cut rarely.
+/// Edits, each with a position and the bits to flip there. Half of the cases have one edit. A cut is rare.
 fn edits(places: std::ops::Range<u16>) -> impl Strategy<Value = Vec<u8>> {
     let flip = prop_oneof![15 => 1..=u8::MAX, 1 => Just(0)];
     let edit = (places, flip).prop_map(|(place, flip)| {
@@ -99,7 +99,7 @@ proptest! {
     #[test]
     fn no_bytes_in_a_file_make_another_session(
         how in prop::sample::select(&b"002224pprrrtv"[..]),
-        // Where something is written: the heads, and the two records.
+        // The positions of the bytes that are written: the heads, and the two records.
         edits in prop_oneof![edits(0..200), edits(1060..1190), edits(0..2100)],
     ) {
         let dir = tempfile::tempdir().unwrap();

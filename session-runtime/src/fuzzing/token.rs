@@ -1,10 +1,10 @@
-//! The token: read only as it was written.
+//! Fuzzes the token: it is read only exactly as it was written.
 
 use super::{BOTH, EACH, edited, written};
 use crate::id::Id;
 use crate::token::{decode, encode};
 
-/// Takes `input` for a token; then for an id, and what to do to the token of that.
+/// Takes `input` as a token; then as an id, and as edits to the token of that id.
 pub fn token(input: &[u8]) {
     is_one_of_ours_or_none(input);
 
@@ -23,7 +23,7 @@ pub fn token(input: &[u8]) {
     }
 }
 
-/// What is read as a token is what one of the secrets writes for its id, byte for byte.
+/// Checks that a text which is read as a token is, byte for byte, what one of the secrets writes for its id.
 fn is_one_of_ours_or_none(text: &[u8]) {
     if let Some(token) = decode(&BOTH, text) {
         assert_eq!(written(&token).as_bytes(), text, "a token has one spelling");

@@ -13,7 +13,7 @@ use crate::record::Handle;
 use crate::store::Which;
 
 /// The largest difference between the clocks of several hosts at which the order of logins is kept.
-const APART: Duration = Duration::from_secs(60);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// The handling of a login when its user already has as many sessions as
 /// [`max_per_user`](crate::Builder::max_per_user) allows.
@@ -68,7 +68,7 @@ impl Service {
             return Err(Error::TooManySessions { max: limit.max });
         }
         let newest = logins.last().map(|&(login, _)| login);
-        let behind = newest.filter(|&newest| newest >= now && newest.since(now) < APART);
+        let behind = newest.filter(|&newest| newest >= now && newest.since(now) < MAX_CLOCK_SKEW);
         let at = behind.map_or(now, |newest| newest + Duration::from_millis(1));
         Ok(Some(Login {
             limit,
@@ -83,7 +83,7 @@ impl Service {
     /// # Errors
     /// The user has too many sessions after all, or `RefuseNewest` cannot list them: then the login is taken back.
     /// Or the store fails.
-    pub(super) async fn settle(
+    pub(super) async fn enforce_limit(
         &self,
         login: &Login<'_>,
         live: &Live,
@@ -134,7 +134,7 @@ impl Service {
         // A login in the future was made before a clock was set back. It counts as the oldest: as the newest one, it
         // would end every later login.
         logins.sort_unstable_by_key(|&(login, handle)| {
-            let is_past = login.since(now) <= APART;
+            let is_past = login.since(now) <= MAX_CLOCK_SKEW;
             (is_past, login, handle)
         });
         Ok(logins)

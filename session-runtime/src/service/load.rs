@@ -16,7 +16,7 @@ impl Service {
     /// Loads the session if that is possible without waiting; `None` if it takes [`load`](Self::load).
     pub(crate) fn load_now(&self, presented: &Presented) -> Option<Result<Standing>> {
         let token = match &*presented.tokens {
-            [] => return Some(Ok(Standing::Nothing)),
+            [] => return Some(Ok(Standing::NoSession)),
             [token] => token,
             _ => return None,
         };
@@ -40,11 +40,11 @@ impl Service {
     /// Loads the session of a request. If it has several tokens, the one with a live session counts.
     pub(crate) async fn load(&self, presented: &Presented) -> Result<Standing> {
         let mut deadline = self.storage.deadline();
-        let mut found = Standing::Nothing;
+        let mut found = Standing::NoSession;
         for token in &presented.tokens {
             found = match (self.load_one(token, &mut deadline).await?, found) {
                 (Standing::Live(_), Standing::Live(_)) => return Ok(Standing::Ambiguous),
-                (Standing::Nothing, before) => before,
+                (Standing::NoSession, before) => before,
                 (_, before @ Standing::Live(_)) => before,
                 (standing, _) => standing,
             };
@@ -73,7 +73,7 @@ impl Service {
     fn loaded(&self, token: &Token, key: Key, loaded: Loaded, now: Timestamp) -> Standing {
         let record = match loaded {
             Loaded::Live(record) => record,
-            Loaded::Retired => return Standing::Unkept,
+            Loaded::Retired => return Standing::Ended,
             Loaded::Nothing => {
                 tracing::debug!(
                     target: "bsession",
@@ -81,15 +81,15 @@ impl Service {
                             `HttpServer::new`, and they share no store",
                     "unknown_session"
                 );
-                return Standing::Nothing;
+                return Standing::NoSession;
             }
         };
         let Some(mut live) = self.codec.open(&token.id, key, record) else {
-            return Standing::Nothing;
+            return Standing::NoSession;
         };
         live.ends = self.lifetime.end(live.head.expires, &live.contents, now);
         if live.ends <= now {
-            return Standing::Nothing;
+            return Standing::NoSession;
         }
         live.previous |= token.previous;
         live.due = self.is_keeping_due(&live, now);

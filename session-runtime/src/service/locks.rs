@@ -50,7 +50,7 @@ pub(crate) struct Turn {
 }
 
 /// Gives the turn back to the queue when it is dropped. Not a guard from tokio: clippy warns about a guard that is
-/// kept to the end of a function, and a handler's connection contains this.
+/// kept to the end of a scope, and a handler's connection contains this.
 struct Permit(Arc<Semaphore>);
 
 impl Permit {

@@ -27,9 +27,9 @@ const TRIES: usize = 4;
 pub(crate) struct Outcome {
     pub(crate) standing: Standing,
     pub(crate) cookie: Option<CookieChange>,
-    /// The id for a session that is created or renewed, if an id was made before. Only this visitor may have seen
-    /// it. It is used once.
-    pub(crate) next: Option<Id>,
+    /// The id for a session that is created or renewed, if an id was made before. Nobody but this visitor can
+    /// have seen it, and it is used once.
+    pub(crate) next_id: Option<Id>,
 }
 
 impl Outcome {
@@ -38,12 +38,12 @@ impl Outcome {
         Self {
             standing,
             cookie: None,
-            next: None,
+            next_id: None,
         }
     }
 
     fn new_id(&mut self) -> Result<Id> {
-        self.next.take().map_or_else(secret::new_id, Ok)
+        self.next_id.take().map_or_else(secret::new_id, Ok)
     }
 }
 
@@ -63,8 +63,8 @@ impl Service {
         let renew = login || changes.iter().any(|changes| changes.renew);
         let edits = changes.iter().any(Changes::edits);
         match &outcome.standing {
-            Standing::Nothing if edits => self.create(outcome, changes).await,
-            Standing::Unkept if login => self.create(outcome, changes).await,
+            Standing::NoSession if edits => self.create(outcome, changes).await,
+            Standing::Ended if login => self.create(outcome, changes).await,
             // Both sessions are removed: otherwise the next request would show two again.
             Standing::Ambiguous if login => {
                 self.purge(presented, outcome).await?;
@@ -75,7 +75,7 @@ impl Service {
                     return Ok(());
                 }
                 // The session has ended. A login begins another one. All other changes come too late.
-                outcome.standing = Standing::Unkept;
+                outcome.standing = Standing::Ended;
                 if login {
                     return self.create(outcome, changes).await;
                 }
@@ -88,11 +88,11 @@ impl Service {
                 }
                 Ok(())
             }
-            Standing::Unkept | Standing::Ambiguous if edits => {
+            Standing::Ended | Standing::Ambiguous if edits => {
                 self.late();
                 Ok(())
             }
-            Standing::Nothing | Standing::Unkept | Standing::Ambiguous => Ok(()),
+            Standing::NoSession | Standing::Ended | Standing::Ambiguous => Ok(()),
         }
     }
 
@@ -117,7 +117,7 @@ impl Service {
                 tracing::debug!(target: "bsession", "purged");
             }
         }
-        outcome.standing = Standing::Nothing;
+        outcome.standing = Standing::NoSession;
         outcome.cookie = shown.then_some(CookieChange::Remove);
         Ok(())
     }
@@ -166,7 +166,7 @@ impl Service {
                 storage.counters.creates.count();
                 tracing::debug!(target: "bsession", %handle, "created");
                 if let Some(login) = &login {
-                    Box::pin(self.settle(login, &live, &mut deadline)).await?;
+                    Box::pin(self.enforce_limit(login, &live, &mut deadline)).await?;
                 }
                 outcome.cookie = Some(self.cookies.of_session(&live, now));
                 outcome.standing = Standing::Live(live);
@@ -209,12 +209,12 @@ impl Service {
         let written = self.write(live, new_id.as_ref(), now, &mut deadline, change);
         if !matches!(written.await?, WriteResult::Saved) {
             // A login then begins another session under this id, because a page may have CSRF tokens for it.
-            outcome.next = new_id.or(outcome.next.take());
+            outcome.next_id = new_id.or(outcome.next_id.take());
             return Ok(false);
         }
         live.was_kept();
         if let Some(login) = &login {
-            Box::pin(self.settle(login, live, &mut deadline)).await?;
+            Box::pin(self.enforce_limit(login, live, &mut deadline)).await?;
         }
         outcome.cookie = tell.then(|| self.cookies.of_session(live, now));
         Ok(true)
@@ -236,7 +236,7 @@ impl Service {
         match self.write(live, None, now, &mut deadline, change).await? {
             WriteResult::Saved | WriteResult::Unchanged => Ok(value),
             WriteResult::Gone => {
-                outcome.standing = Standing::Unkept;
+                outcome.standing = Standing::Ended;
                 Ok(None)
             }
         }

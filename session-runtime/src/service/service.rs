@@ -30,7 +30,7 @@ pub(crate) struct Service {
     pub(crate) cookies: Cookies,
     pub(super) lifetime: Lifetime,
     pub(crate) config: Config,
-    /// The locks for requests that lock their session.
+    /// The locks of sessions, for requests that ask for them.
     pub(super) locks: Arc<Locks>,
     /// The locks for requests that save again after a conflict.
     pub(super) savers: Arc<Locks>,

@@ -93,8 +93,8 @@ impl Sessions {
 
     /// Removes everything that has expired. Returns the number of records and tombstones removed.
     ///
-    /// A thread of the service does this all the time, in slices. The sessions that the thread removes meanwhile are
-    /// not counted. This method is for tests. It blocks.
+    /// A thread of the service does this all the time, in slices. Those that the thread removes meanwhile are not
+    /// counted. This method is for tests. It blocks.
     ///
     /// # Errors
     /// The store fails.

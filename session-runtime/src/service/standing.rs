@@ -12,10 +12,10 @@ use crate::record::{Head, Key, Summary};
 pub(crate) enum Standing {
     /// A visitor without a session. A change creates one.
     #[default]
-    Nothing,
-    /// The id was removed or renewed less than a minute ago. Changes are not saved, because the new cookie would
-    /// overwrite a better one.
-    Unkept,
+    NoSession,
+    /// The session ended during this request, or its id was removed or renewed less than a minute ago. Changes are not
+    /// saved, because the new cookie would overwrite a better one.
+    Ended,
     /// Two live sessions were shown. Changes are not saved, because it is unknown to which session they belong.
     Ambiguous,
     /// A session.

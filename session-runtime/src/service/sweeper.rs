@@ -18,11 +18,11 @@ const SLICE: usize = 500;
 /// The time for a slice, as a multiple of `store_timeout`. It may be long, because no request waits for it.
 const PATIENCE: u32 = 10;
 /// The pause between two slices of one round.
-const BREATH: Duration = Duration::from_millis(50);
+const SLICE_PAUSE: Duration = Duration::from_millis(50);
 /// The pause between two rounds.
-const REST: Duration = Duration::from_secs(60);
+const ROUND_PAUSE: Duration = Duration::from_secs(60);
 /// The pause before the first round. A machine whose clock is wrong at its start corrects it meanwhile.
-const FIRST_REST: Duration = Duration::from_secs(120);
+const FIRST_PAUSE: Duration = Duration::from_secs(120);
 /// The time for which a clock that has jumped must run steadily before it is trusted. A clock also jumps when a
 /// machine has slept.
 const PROBATION: Duration = Duration::from_secs(60 * 60);
@@ -67,7 +67,7 @@ fn sweep_on(
     mut clock: SteadyClock,
     ends: &Receiver<()>,
 ) {
-    let mut pause = FIRST_REST;
+    let mut pause = FIRST_PAUSE;
     while ends.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         let Some(service) = service.upgrade() else {
             return;
@@ -76,10 +76,14 @@ fn sweep_on(
         pause = match runtime.block_on(service.sweep_slice(now)) {
             Ok(swept) => {
                 service.swept(swept.deleted);
-                if swept.next.is_some() { BREATH } else { REST }
+                if swept.next.is_some() {
+                    SLICE_PAUSE
+                } else {
+                    ROUND_PAUSE
+                }
             }
             // The error is logged and counted. The next round may succeed.
-            Err(_) => REST,
+            Err(_) => ROUND_PAUSE,
         };
     }
 }
@@ -150,7 +154,7 @@ impl Service {
         }
     }
 
-    /// Sweeps a whole round. The store may be in the middle of a round, so this one ends with the second end.
+    /// Sweeps a whole round. The store may be in the middle of a round. It is finished first, hence two ends.
     pub(super) fn sweep_all(&self) -> Result<usize> {
         let round = async {
             let (mut deleted, mut ends) = (0, 0);

@@ -20,7 +20,7 @@ pub(super) enum WriteResult {
     Saved,
     /// There was nothing to change.
     Unchanged,
-    /// The session has ended.
+    /// The session has ended, or its record no longer opens.
     Gone,
 }
 

@@ -22,7 +22,7 @@ impl Session {
     /// # fn main() -> bsession::Result<()> {
     /// # let mut session = bsession::Session::default();
     /// session.insert("name", "joe")?;
-    /// let name: Option<&str> = session.get("name")?; // lent by the session; an `Option<String>` is a copy
+    /// let name: Option<&str> = session.get("name")?; // borrowed from the session; an `Option<String>` is a copy
     /// assert_eq!(name, Some("joe"));
     /// assert_eq!(session.get::<u32>("visits")?, None);
     /// assert!(session.get::<u32>("name").is_err());
@@ -31,7 +31,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Type`] if there is a value and it is no `T`.
+    /// [`Error::Type`] if there is a value and it is not a `T`.
     pub fn get<'s, T: Deserialize<'s>>(&'s self, key: &str) -> Result<Option<T>> {
         self.present(key)
             .map(|value| T::deserialize(value).map_err(|error| wrong_type::<T>(key, error)))
@@ -46,10 +46,10 @@ impl Session {
             .filter(|value| !value.is_null())
     }
 
-    /// Sets `key` to anything that can be serialised.
+    /// Sets `key` to any value that can be serialised.
     ///
-    /// Of two requests that set the same key, the one that saves last wins; where the new value
-    /// follows from the old one, use [`update`](Session::update).
+    /// If two requests set the same key, the last write wins. If the new value depends on the old one, use
+    /// [`update`](Session::update).
     ///
     /// ```
     /// # fn main() -> bsession::Result<()> {
@@ -64,7 +64,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Json`] if it cannot be serialised; the session is as it was.
+    /// [`Error::Json`] if the value cannot be serialised. The session is then unchanged.
     pub fn insert(&mut self, key: impl AsRef<str>, value: impl Serialize) -> Result<()> {
         let key = key.as_ref();
         let value = serde_json::to_value(value).map_err(|error| no_json(key, error))?;
@@ -75,17 +75,17 @@ impl Session {
         Ok(())
     }
 
-    /// Replaces the value of `key` by what `f` makes of it, and returns that.
+    /// Replaces the value of `key` by the result of `f`, and returns the new value.
     ///
-    /// A missing or Null value is `T::default()`. If another request saves the session meanwhile,
-    /// `f` runs again on the latest value, so no update is lost: the *stored* value is
-    /// exact, the returned one is what this request saw. So `f` should do nothing but compute.
+    /// A missing or Null value is read as `T::default()`. If another request saves the session meanwhile, `f` runs
+    /// again on the latest value, so no update is lost. The *stored* value is exact; the returned value is what this
+    /// request saw. Because `f` may run again, it should only compute.
     ///
-    /// If this request has set the key before, `f` starts from that, whatever others saved; if it
-    /// sets the key afterwards, that is what is stored. A key that was set back to what was loaded
-    /// counts as not set.
+    /// If this request has set the key before, `f` starts from that value, whatever other requests have saved. If this
+    /// request sets the key afterwards, that value is stored. A key that was set back to its loaded value counts as not
+    /// set.
     ///
-    /// `f` has to own what it needs, so move that in:
+    /// `f` must own the values it needs, so move them in:
     ///
     /// ```
     /// # #[derive(Default, serde::Serialize, serde::Deserialize)] struct Cart { items: Vec<String> }
@@ -101,9 +101,9 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Type`] if there is a value that is no `T`, and [`Error::Json`] if the new one cannot
-    /// be serialised; the session is as it was. If there is no `T` any more when `f` runs again, the value stays
-    /// as it is, and the log says so.
+    /// [`Error::Type`] if there is a value that is not a `T`, and [`Error::Json`] if the new one cannot be serialised.
+    /// The session is then unchanged. If the value is no longer a `T` when `f` runs again, the value stays as it is,
+    /// and the log says so.
     pub fn update<T>(
         &mut self,
         key: impl AsRef<str>,
@@ -141,7 +141,7 @@ impl Session {
             let new = updated(&name, value, f.clone())?;
             serde_json::to_value(new).map_err(|error| no_json(&name, error))
         });
-        // One that came to something else than is there was set over since, and counts no more.
+        // An update whose result is not the current value no longer counts: the key was set after it.
         self.changes
             .updates
             .retain(|update| update.key != key || current == Some(&update.result));
@@ -169,7 +169,7 @@ impl Session {
         });
     }
 
-    /// Removes `key`, and returns the value it had.
+    /// Removes `key`, and returns its old value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         self.forget_updates(key);
         if !self.changes.after.data.contains_key(key) {
@@ -178,9 +178,9 @@ impl Session {
         self.contents_mut().data.remove(key)
     }
 
-    /// Removes `key`, and returns the value it had as a `T`; `None` if it is missing or Null.
+    /// Removes `key`, and returns its old value as a `T`; `None` if it is missing or Null.
     ///
-    /// Two requests at once may both take it; see [`claim`](Session::claim).
+    /// Two requests at the same time may both take the value. To prevent that, see [`claim`](Session::claim).
     ///
     /// ```
     /// # fn main() -> bsession::Result<()> {
@@ -193,7 +193,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Type`] if there is a value and it is no `T`; it stays.
+    /// [`Error::Type`] if there is a value and it is not a `T`. The value stays.
     pub fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
         let value = self.present(key).map(T::deserialize).transpose();
         let value = value.map_err(|error| wrong_type::<T>(key, error))?;
@@ -203,12 +203,12 @@ impl Session {
 
     /// Takes `key` for exactly one of the requests that race for it.
     ///
-    /// The removal is committed before this returns, and stands whatever becomes of the request;
-    /// the other changes of the request are saved at its end, as always. Use it for what must be
-    /// used once: a one-time code, a message to show.
+    /// The removal is committed before this returns. It is not undone if the request fails later. The other changes of
+    /// the request are saved at its end, as always. Use this for values that must be used only once: a one-time code, a
+    /// message to show.
     ///
-    /// A key that this request has set itself is only taken, as by [`take`](Session::take). If it has
-    /// changed the key by [`update`](Session::update), the function is applied to what is claimed, or to nothing if
+    /// A key that this request has set itself is only taken, as by [`take`](Session::take). If this request has changed
+    /// the key by [`update`](Session::update), the function is applied to the claimed value, or to a missing value if
     /// another request was faster.
     ///
     /// ```
@@ -223,7 +223,7 @@ impl Session {
     /// #[post("/confirm")]
     /// #[session(csrf)]
     /// async fn confirm(answer: Form<Answer>) -> bsession::Result<impl Responder> {
-    ///     let code: Option<String> = session.claim("code").await?; // gone, right or wrong: one guess each
+    ///     let code: Option<String> = session.claim("code").await?; // removed, right or wrong: one guess per code
     ///     Ok(match code {
     ///         Some(code) if code == answer.code => HttpResponse::Ok(),
     ///         _ => HttpResponse::Forbidden(),
@@ -232,8 +232,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Type`] if the value is no `T`; it stays, unless another request changed its type
-    /// since this one loaded it. [`Error::Store`] if the store fails.
+    /// [`Error::Type`] if the value is not a `T`. The value stays, unless another request changed its type since this
+    /// one loaded it. [`Error::Store`] if the store fails.
     pub async fn claim<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
         let (before, current) = (
             self.changes.before.data.get(key),
@@ -260,36 +260,36 @@ impl Session {
             .transpose()
     }
 
-    /// Whether there is a value under `key`.
+    /// True if there is a value under `key`.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
         self.changes.after.data.contains_key(key)
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.changes.after.data.len()
     }
 
-    /// Whether there is no key.
+    /// True if there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.after.data.is_empty()
     }
 
-    /// Keys and values, in the order of the keys.
+    /// Returns the keys and their values, in the order of the keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.changes.after.data.iter()
     }
 
-    /// The dictionary, to be read.
+    /// The dictionary, for reading.
     #[must_use]
     pub fn data(&self) -> &Data {
         &self.changes.after.data
     }
 
-    /// The dictionary, to be changed.
+    /// The dictionary, for changes.
     #[must_use]
     pub fn data_mut(&mut self) -> &mut Data {
         &mut self.contents_mut().data
@@ -332,14 +332,13 @@ impl Index<&str> for Session {
     }
 }
 
-/// The value of a key, to be set. Left Null, a key that was not there is not stored.
+/// The value of a key, for setting it. A new key that is left Null is not stored.
 ///
 /// `session["a"]["b"] = …` is a change, too.
 ///
 /// # Panics
-/// Setting `session["a"]["b"]` panics, as [`Value`] does, if `session["a"]` is neither an object nor
-/// Null. Where the shape may have changed since it was stored, use [`get`](Session::get) and
-/// [`insert`](Session::insert).
+/// Setting `session["a"]["b"]` panics, as [`Value`] does, if `session["a"]` is neither an object nor Null. If the shape
+/// of the value may have changed since it was stored, use [`get`](Session::get) and [`insert`](Session::insert).
 impl IndexMut<&str> for Session {
     fn index_mut(&mut self, key: &str) -> &mut Value {
         self.forget_updates(key);

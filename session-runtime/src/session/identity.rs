@@ -1,4 +1,4 @@
-//! Whose session it is, for how long, and by which names it is known.
+//! The session's user, lifetime and names.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,20 +9,20 @@ use crate::contents;
 use crate::lifetime::{MAX_IDLE, MIN_IDLE};
 use crate::record::Handle;
 
-/// The longest note, in bytes: room for a usual user agent.
+/// The longest note, in bytes. A usual user agent fits.
 const LONGEST_NOTE: usize = 256;
 
 impl Session {
-    /// Gives the session a new id and keeps what it holds; the old id is dead at once.
+    /// Gives the session a new id and keeps its contents. The old id is invalid as soon as this is saved.
     ///
-    /// For whenever somebody's rights change. [`login`](Session::login) does it by itself.
+    /// Call this whenever a user's rights change. [`login`](Session::login) does it by itself.
     pub fn renew(&mut self) {
         self.changes.renew = true;
     }
 
-    /// Ends the session: its record is removed, and its cookie.
+    /// Ends the session: removes its record and its cookie.
     ///
-    /// What is put in afterwards begins a new, anonymous session under a new id.
+    /// Values that are set afterwards begin a new, anonymous session under a new id.
     pub fn purge(&mut self) {
         self.changes = Changes::purge();
     }
@@ -32,12 +32,12 @@ impl Session {
         self.purge();
     }
 
-    /// Logs a user in: the session is theirs from here on, under a new id.
+    /// Logs a user in: from here on, the session belongs to this user and has a new id.
     ///
-    /// The old id is dead at once, so that a cookie planted before is worth nothing. What an
-    /// anonymous session holds is kept; nothing of one user reaches another.
+    /// The old id is invalid as soon as this is saved. That prevents session fixation: a cookie that was planted before
+    /// the login is worthless. The contents of an anonymous session are kept. No data of one user reaches another.
     ///
-    /// `user` is whatever tells one user from another. It is taken as it is, even an empty text.
+    /// `user` is any text that identifies the user. It is used unchanged, even if it is empty.
     ///
     /// ```
     /// # let mut session = bsession::Session::default();
@@ -79,32 +79,37 @@ impl Session {
         self.purge();
     }
 
-    /// Who is logged in.
+    /// The user who is logged in.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.changes.after.user.as_deref()
     }
 
-    /// When the user logged in; `None` too if it was in this very request.
+    /// The time of the user's login; `None` if no user is logged in.
+    ///
+    /// A login through this `Session` does not count yet: the result is then `None`, or the time of an earlier login of
+    /// the same user.
     #[must_use]
     pub fn authenticated_at(&self) -> Option<SystemTime> {
         self.changes.after.authenticated.map(SystemTime::from)
     }
 
-    /// A token for a form of a page that is for this visitor, to show that the page was ours.
+    /// Returns a CSRF token for a form on a page for this visitor. The token proves that the page was ours.
     ///
-    /// `#[session(csrf)]` takes it from the header `X-CSRF-Token`, which a script sends, else from the
-    /// form's field `csrf_token`: `application/x-www-form-urlencoded`, within the first 64 KiB, so
-    /// put it first. Nothing is read from a multipart form. It is needed only for requests with
-    /// neither `Sec-Fetch-Site` nor `Origin`, that is, from old browsers and from other clients. A test
-    /// may as well send `Sec-Fetch-Site: same-origin`.
+    /// `#[session(csrf)]` reads the token from the header `X-CSRF-Token`, which a script sends, or else from the form's
+    /// field `csrf_token`. The form must be `application/x-www-form-urlencoded`, and the field must be within its first
+    /// 64 KiB, so put it first. A multipart form is not read.
+    ///
+    /// The token is needed only for requests with neither `Sec-Fetch-Site` nor `Origin`, that is, from old browsers and
+    /// from other clients. `Origin: null` counts as no `Origin`. A test may send `Sec-Fetch-Site: same-origin` instead
+    /// of a token.
     ///
     /// ```
     /// use actix_web::web::Html;
     /// use bsession::Session;
     ///
     /// fn form(session: &Session) -> Html {
-    ///     let token = session.csrf_token(); // letters, digits, `-` and `_`: nothing to be escaped
+    ///     let token = session.csrf_token(); // letters, digits, `-` and `_`: needs no escaping
     ///     Html::new(format!(
     ///         "<form method=post action=/transfer>
     ///            <input type=hidden name=csrf_token value={token}>
@@ -114,16 +119,16 @@ impl Session {
     /// }
     /// ```
     ///
-    /// It is another text each time, and each stays good as long as the session's id does, under
-    /// previous secrets too. It fits the session as it is and as this very response leaves it, so it
-    /// does not matter whether it is made before or after a login. What other tabs hold does not fit
-    /// any more once a login, a [`renew`](Session::renew) or the first change of an anonymous
-    /// visitor has brought a new id.
+    /// Each call returns a different text. Each token is valid as long as the session's id is, under previous secrets
+    /// too. A token fits the session as it is and as this response leaves it, so you may make it before or after a
+    /// login. The tokens in other tabs no longer fit after a new id. A login, a [`renew`](Session::renew) or the first
+    /// change of an anonymous visitor brings a new id.
     ///
-    /// It needs no record: a visitor who has no session is sent a cookie that stands for none and
-    /// ends with the browser. A session that belongs to no request, `Session::default()`, gives an
-    /// empty text, which is never accepted; so it is if the operating system has no random bytes, with a
-    /// line in the log.
+    /// The token needs no record. A visitor who has no session gets a cookie that belongs to no session and ends with
+    /// the browser.
+    ///
+    /// A session that belongs to no request, `Session::default()`, returns an empty text, which is never accepted. If
+    /// the operating system gives no random bytes, the text is empty too, and the log says so.
     #[must_use]
     pub fn csrf_token(&self) -> String {
         let Some(backing) = &self.backing else {
@@ -135,12 +140,14 @@ impl Session {
         })
     }
 
-    /// Notes what the application wants to see in a list of the user's sessions, such as the user
-    /// agent: [`SessionInfo::note`](crate::SessionInfo::note).
+    /// Stores a note for lists of the user's sessions, such as the user agent. It is shown as
+    /// [`SessionInfo::note`](crate::SessionInfo::note).
     ///
-    /// A note longer than 256 bytes is cut; an empty one is none. It is removed with what the session holds,
-    /// at a purge or when another user logs in. It is listed while a user is logged in. At rest it is sealed
-    /// under the secret alone: whoever has that can read it without the visitor's cookie.
+    /// A note longer than 256 bytes is cut. An empty text removes the note. The note is also removed together with the
+    /// session's contents, by a purge or when another user logs in. It is listed while a user is logged in.
+    ///
+    /// At rest, the note is sealed under the secret alone: anyone who has the secret can read the note without the
+    /// visitor's cookie.
     ///
     /// ```
     /// # use actix_web::{HttpRequest, http::header};
@@ -158,27 +165,30 @@ impl Session {
         }
     }
 
-    /// What [`set_note`](Session::set_note) noted.
+    /// The note that [`set_note`](Session::set_note) stored.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.changes.after.note.as_deref()
     }
 
-    /// Whether nothing is stored of this session yet.
+    /// True if nothing of this session is stored yet.
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.facts().handle.is_none()
     }
 
-    /// Gives this session an idle expiry of its own, in days, in place of the service's: from
-    /// 1 to 400; other values are brought into that range. With [`browser_session`](crate::Builder::browser_session), or a
-    /// short expiry for all, `session.set_days(30)` is a "remember me".
+    /// Sets the idle timeout of this session, in days. It replaces the service's.
+    ///
+    /// The range is 1 to 400; other values are brought into it. With
+    /// [`browser_session`](crate::Builder::browser_session), or with a short idle timeout for all sessions,
+    /// `session.set_days(30)` is a "remember me".
     pub fn set_days(&mut self, days: u32) {
         self.set_idle(clock::days(days.max(1)));
     }
 
-    /// Gives this session an idle expiry of its own in place of the service's: from a second to
-    /// 400 days; other values are brought into that range.
+    /// Sets the idle timeout of this session. It replaces the service's.
+    ///
+    /// The range is one second to 400 days; other values are brought into it.
     pub fn set_idle(&mut self, idle: Duration) {
         let idle = Some(idle.clamp(MIN_IDLE, MAX_IDLE));
         if self.changes.after.idle != idle {
@@ -186,13 +196,13 @@ impl Session {
         }
     }
 
-    /// When the session was created; `None` for a new one.
+    /// The time when the session was created; `None` for a new one.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
         self.facts().created.map(SystemTime::from)
     }
 
-    /// When the session ends unless it is visited again; `None` for a new one.
+    /// The time when the session ends unless it is visited again; `None` for a new one.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.facts().expires.map(SystemTime::from)
@@ -200,7 +210,7 @@ impl Session {
 
     /// The session's public name, for lists and logs; `None` for a new one.
     ///
-    /// It is not secret, opens nothing, and stays the same through every renewal.
+    /// It is not secret and gives no access. It stays the same through every renewal.
     #[must_use]
     pub fn handle(&self) -> Option<Handle> {
         self.facts().handle

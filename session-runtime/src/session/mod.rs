@@ -1,4 +1,4 @@
-//! The session as a handler has it: a dictionary, and the user to whom it belongs.
+//! The session as a handler sees it: a dictionary and its user.
 
 mod dictionary;
 mod identity;

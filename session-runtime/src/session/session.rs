@@ -1,4 +1,4 @@
-//! The session of a request, and what stands behind it.
+//! The session of a request, and the trait that connects it with the visit.
 
 use std::fmt;
 use std::future::Future;
@@ -15,8 +15,8 @@ use crate::record::{Handle, UserKey};
 
 /// A visitor's session, for the length of one request: a dictionary of JSON values.
 ///
-/// Reading never changes anything; what is changed is saved after the handler. Setting an
-/// equal value, removing a missing key, and a failed [`insert`](Session::insert) are no changes.
+/// Reading never changes anything. Changes are saved after the handler. Setting an equal value, removing a missing
+/// key, and a failed [`insert`](Session::insert) are not changes.
 ///
 /// ```
 /// # use bsession::Session;
@@ -32,11 +32,11 @@ use crate::record::{Handle, UserKey};
 /// # }
 /// ```
 ///
-/// A handler has one through [`#[session]`](https://docs.rs/bsession/latest/bsession/attr.session.html)
-/// or from its [`Connection`](crate::Connection); it is no extractor. `Session::default()` is an
-/// empty one that belongs to no request, for the tests of functions that take `&mut Session`.
+/// A handler gets its session through [`#[session]`](https://docs.rs/bsession/latest/bsession/attr.session.html) or
+/// from its [`Connection`](crate::Connection). `Session` is not an extractor. `Session::default()` is an empty session
+/// that belongs to no request. Use it to test functions that take `&mut Session`.
 pub struct Session {
-    /// What it held when the request came to it, and what it holds now.
+    /// The contents at the start, the contents now, and what happened between.
     pub(super) changes: Changes,
     pub(super) backing: Option<Arc<dyn Backing>>,
 }
@@ -47,24 +47,25 @@ impl Default for Session {
     }
 }
 
-/// What a session tells of its record.
+/// The facts that a session knows about its record.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) handle: Option<Handle>,
-    /// Under which key of a user the store lists it.
+    /// The user's key, under which the store lists the session.
     pub(crate) user: Option<UserKey>,
     pub(crate) created: Option<Timestamp>,
     pub(crate) expires: Option<Timestamp>,
 }
 
-/// What stands behind a connected session: the visit, which knows the session, and not the other way round.
+/// The visit behind a connected session. This is a trait so that the visit depends on the session, and the session
+/// does not depend on the visit.
 pub(crate) trait Backing: Send + Sync {
     fn facts(&self) -> Facts;
 
     /// A CSRF token for the visitor.
     fn csrf_token(&self) -> Result<String>;
 
-    /// Removes `key` from the stored session, and gives its value to this caller alone.
+    /// Removes `key` from the stored session, and returns its value to this caller alone.
     fn claim<'a>(
         &'a self,
         key: &'a str,
@@ -84,17 +85,17 @@ impl Session {
         backing.map_or_else(Facts::default, |backing| backing.facts())
     }
 
-    /// What this request changed.
+    /// Returns the changes that were made through this session.
     pub(crate) fn into_changes(self) -> Changes {
         self.changes.tidied()
     }
 
-    /// Whether nothing was done that a save would have to do.
+    /// True if there is nothing to save.
     pub(crate) fn is_unchanged(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// Whether what it held when it was loaded is gone: purged, or another user's.
+    /// True if the loaded contents are gone: the session was purged, or another user logged in.
     pub(crate) fn was_emptied(&self) -> bool {
         self.changes.purge || self.changes.emptied
     }
@@ -103,13 +104,13 @@ impl Session {
         Arc::make_mut(&mut self.changes.after)
     }
 
-    /// From here on the key is set plainly: what `update` did to it before counts no more.
+    /// Forgets the updates of a key, because it now gets a fixed value. A later replay would overwrite that value.
     pub(super) fn forget_updates(&mut self, key: &str) {
         self.changes.updates.retain(|update| &*update.key != key);
     }
 }
 
-/// The beginning of a text, at most so many bytes of it.
+/// The beginning of a text: at most `longest` bytes, cut between two characters.
 pub(crate) fn cut(text: &str, longest: usize) -> &str {
     let mut end = text.len().min(longest);
     while !text.is_char_boundary(end) {
@@ -118,7 +119,7 @@ pub(crate) fn cut(text: &str, longest: usize) -> &str {
     &text[..end]
 }
 
-/// The keys only: values are nobody's business in a log, and neither is the user.
+/// Shows the handle and the keys. Values and the user must not appear in a log.
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")

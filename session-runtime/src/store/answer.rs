@@ -1,4 +1,4 @@
-//! The answer of a store: a result that is ready, or one to wait for. And the errors of a store.
+//! The answer of a store, which is ready or must be waited for, and the errors of a store.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -73,7 +73,7 @@ impl<T> std::fmt::Debug for Answer<'_, T> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The store holds the maximum number of sessions, and may throw out no session.
+    /// The store holds the maximum number of sessions, and none of them may be thrown out.
     #[error(
         "the store holds as many sessions as `max_sessions` allows, all of them of logged-in users"
     )]

@@ -22,9 +22,10 @@ use crate::record::{Head, Key, Record, Revision, UserKey};
 /// - **A call that starts after another call was answered sees the effect of that call.**
 /// - **After an error** the old state or the new state holds, never a mixture. The new state may also come at any later
 ///   time.
-/// - Keys are random and belong to one session. After a renewal was taken back, its new key, whose entry was deleted,
-///   may be used again: by a retry of the renewal, or by the session that a login then begins. So a key must be off the
-///   lists, at the latest, in the call that deletes its entry.
+/// - Keys are random and belong to one session. If a renewal was taken back, the entry under its new key was deleted,
+///   but the key may be used again: by a retry of the renewal, or by the session that a login then begins. So the call
+///   that deletes an entry is the last one that may take its key off a list. The key of a lock is also used again, but
+///   it is on no list.
 ///
 /// The four required operations are enough. The provided operations are made of them. Override those that
 /// your database can do in one step. The suite [`testing::contract`](https://docs.rs/bsession/latest/bsession/testing/fn.contract.html)

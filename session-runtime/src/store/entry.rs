@@ -47,7 +47,7 @@ impl Entry {
 
 /// True if a session that ended at `at` still reads as *retired*.
 ///
-/// It is symmetric in time, so a clock that was set back does no harm, nor do hosts whose clocks differ.
+/// It is symmetric in time. So it does no harm if a clock was set back, or if the clocks of hosts differ.
 pub(crate) fn is_retired(at: Timestamp, now: Timestamp) -> bool {
     at.apart(now) < RETIRED
 }

@@ -21,11 +21,11 @@ use super::entry::{Entry, Expected, Swap};
 use crate::clock::Timestamp;
 use crate::record::{Body, Handle, Head, Key, Record, Revision};
 
-/// The time after which a lease ends that nobody extends.
-pub(super) const LASTS: Duration = Duration::from_secs(30);
+/// The time after which a lease ends if nobody extends it.
+pub(super) const LEASE_TIME: Duration = Duration::from_secs(30);
 
 /// The time between two extensions of a lease.
-const MOVED_EVERY: Duration = Duration::from_secs(10);
+const EXTEND_EVERY: Duration = Duration::from_secs(10);
 
 /// The time limit of a single operation on a lease.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,11 +57,11 @@ impl std::fmt::Debug for Lease {
     }
 }
 
-/// A lock that one holder takes, and that ends after [`LASTS`] if it is not extended.
+/// A lock that one holder takes, and that ends after [`LEASE_TIME`] if it is not extended.
 pub(super) trait Expiring: Send + Sync + 'static {
     /// Takes the lock if it is free. True if this holder has it now.
     fn take(&self) -> impl Future<Output = Result<bool, StoreError>> + Send;
-    /// Extends the lock by another [`LASTS`]. False if another holder has it by now.
+    /// Extends the lock by another [`LEASE_TIME`]. False if another holder has it by now.
     fn extend(&self) -> impl Future<Output = Result<bool, StoreError>> + Send;
     /// Gives the lock back, if this holder still has it.
     fn release(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -78,7 +78,7 @@ pub(super) async fn keep(lock: impl Expiring) -> Result<Option<Lease>, StoreErro
         let (is_taken, is_in_doubt) = (matches!(taken, Ok(true)), taken.is_err());
         drop(tell.send(taken));
         if is_taken {
-            while tokio::time::timeout(MOVED_EVERY, &mut given_back)
+            while tokio::time::timeout(EXTEND_EVERY, &mut given_back)
                 .await
                 .is_err()
             {
@@ -92,7 +92,7 @@ pub(super) async fn keep(lock: impl Expiring) -> Result<Option<Lease>, StoreErro
             // Others may wait for the lock. If it cannot be released now, this is tried again until the lock has
             // ended by itself.
             let begin = Instant::now();
-            while in_time(lock.release()).await.is_err() && begin.elapsed() < LASTS {
+            while in_time(lock.release()).await.is_err() && begin.elapsed() < LEASE_TIME {
                 tokio::time::sleep(PAUSE).await;
             }
         } else if is_in_doubt {
@@ -152,7 +152,7 @@ impl OfSwaps {
     fn head(&self, now: Timestamp) -> Head {
         Head {
             revision: self.own,
-            expires: now + LASTS,
+            expires: now + LEASE_TIME,
             seen: now,
             created: now,
             handle: Handle([0; 12]),
@@ -187,15 +187,41 @@ impl Expiring for OfSwaps {
         let now = self.now();
         self.store.touch(self.key, self.head(now), now).await?;
         let held = self.store.load(self.key).await?;
-        Ok(held
-            .as_ref()
-            .and_then(Entry::head)
-            .is_some_and(|head| head.revision == self.own))
+        // A touch moves no lock that has expired: another holder may take it at any moment.
+        let is_own = |head: &Head| head.revision == self.own && head.is_live(now);
+        Ok(held.as_ref().and_then(Entry::head).is_some_and(is_own))
     }
 
     async fn release(&self) -> Result<(), StoreError> {
         let at = Expected::At(self.own);
         drop(self.store.swap(self.key, at, None, self.now()).await?);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics says where")]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::store::memory::OpenMemory;
+
+    #[test]
+    fn an_expired_lock_of_swaps_cannot_be_extended() {
+        let lock = |asked: Timestamp| OfSwaps {
+            store: Arc::new(OpenMemory::new(None)),
+            key: Key([1; 16]),
+            own: Revision::first(),
+            asked: (asked, Instant::now()),
+        };
+        let now = Timestamp::from_millis(1_750_000_000_000);
+        for (later, is_held) in [(LEASE_TIME / 2, true), (LEASE_TIME * 2, false)] {
+            let mut lock = lock(now);
+            assert!(lock.take().now_or_never().unwrap().unwrap());
+            lock.asked.0 = now + later;
+            let extended = lock.extend().now_or_never().unwrap().unwrap();
+            assert_eq!(extended, is_held, "after {later:?}");
+        }
     }
 }

@@ -102,7 +102,7 @@ pub(crate) struct UserSessions {
 pub(crate) struct OnList {
     /// The keys of the sessions that are meant, or keys that lead to them.
     pub(crate) keys: Vec<Key>,
-    /// The handles of all live or expired sessions on the list.
+    /// The handles of all sessions on the list, expired or not.
     pub(crate) handles: HashSet<Handle>,
     /// False if some may be missing.
     pub(crate) whole: bool,

@@ -18,7 +18,7 @@ pub(crate) mod redis;
 pub use self::answer::{Answer, StoreError};
 pub use self::contract::Store;
 pub(crate) use self::contract::is_renewed_to;
-#[cfg(feature = "redis")]
+#[cfg(any(test, feature = "redis"))]
 pub(crate) use self::contract::renew_by_swaps;
 pub use self::entry::{
     Cursor, Ending, Entry, Expected, Listed, Scanned, Swap, Swept, Which, Whose,

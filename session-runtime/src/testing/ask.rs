@@ -1,4 +1,4 @@
-//! Questions to a store, and what is expected of the answers.
+//! Calls to a store, and checks of the answers.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::record::{Key, Record};
 use crate::store::asked::Asked;
 use crate::store::{Commit, Loaded};
 
-/// Asks a store and expects an answer.
+/// Calls an operation of a store, and panics if it fails.
 macro_rules! ask {
     ($store:expr, $operation:ident($($argument:expr),*)) => {
         $store.$operation($($argument),*).await.unwrap_or_else(|error| panic!(concat!(stringify!($operation), " failed: {}"), error))

@@ -11,14 +11,14 @@ use crate::record::{Handle, RETIRED, TOMBSTONE};
 use crate::store::asked::Asked;
 use crate::store::{Commit, Loaded, Store};
 
-/// Runs every sentence of the contract of [`Store`] against a store: of its own operations, and of what the
-/// library makes of them.
+/// Checks every sentence of the contract of [`Store`] against a store: for its operations, and for the operations that
+/// the library makes of them.
 ///
-/// `make` is called once for each check and gives a store that nobody else uses. The checks say
-/// what time it is, so they need no clock and do not wait.
+/// `make` is called once for each check, and returns a store that nobody else uses. The checks pass
+/// the time as an argument, so they need no clock and do not wait.
 ///
 /// # Panics
-/// A sentence does not hold; the message is the sentence.
+/// Panics if a sentence does not hold. The message is the sentence.
 pub async fn contract<S: Store>(mut make: impl FnMut() -> S) {
     let mut make = move || -> Arc<dyn Store> { Arc::new(make()) };
     swaps::check(&mut make).await;
@@ -164,7 +164,7 @@ async fn an_expired_record_is_nothing(store: &Arc<Asked>) {
         )
     )));
     ask!(store, touch(key(1), record.head.revision, end + HOUR, end));
-    // Whoever met it when it was to be renewed has made it a tombstone.
+    // It may be a tombstone by now: the renewal of an expired session makes one.
     assert!(
         !matches!(ask!(store, load(key(1), end)), Loaded::Live(_)),
         "a touch revives nothing"
@@ -404,7 +404,7 @@ async fn tombstones_end(store: &Arc<Asked>) {
         is_nothing(store, key(1), NOW + RETIRED).await,
         "and no longer"
     );
-    // A clock that is set back makes it no longer, and one that is behind not shorter.
+    // A clock that is set back does not make this time longer. A clock that is behind does not make it shorter.
     let before = |span: Duration| {
         Timestamp::from_millis(NOW.as_millis() - u64::try_from(span.as_millis()).unwrap_or(0))
     };
@@ -431,7 +431,7 @@ async fn tombstones_end(store: &Arc<Asked>) {
     );
 }
 
-/// Sweeps until a whole round was made; a store may be in the middle of one.
+/// Sweeps at least one whole round. The store may be in the middle of a round, so this stops at the second end.
 async fn sweep(store: &Arc<Asked>, now: Timestamp) -> usize {
     let (mut deleted, mut ends) = (0, 0);
     for _ in 0..100_000 {
@@ -464,7 +464,7 @@ async fn the_sweeper_deletes_what_has_expired_alone(store: &Arc<Asked>) {
     }
     assert_eq!(sweep(store, NOW).await, 0, "what is live or retired stays");
     let swept = sweep(store, NOW + HOUR).await;
-    // A store that lets its server expire things need not count them.
+    // A store whose server expires the entries need not count them.
     assert!(
         swept == 35 || swept == 0,
         "25 expired records and 10 tombstones, not {swept}"

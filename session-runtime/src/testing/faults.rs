@@ -1,4 +1,4 @@
-//! A store that fails when it is told to.
+//! A store that fails when a test tells it to.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,30 +10,31 @@ use crate::store::{
     Swept, Whose,
 };
 
-/// What becomes of an operation.
+/// The outcome that a test chooses for an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Nothing: it is done.
+    /// No fault: the operation is done.
     #[default]
     None,
-    /// It is not done, and fails.
+    /// The operation is not done, and fails.
     Fails,
-    /// It is done, and its reply is lost: it fails as far as anybody can tell.
+    /// The operation is done, but its reply is lost. The caller gets an error.
     LosesReply,
-    /// It is done, but not at once.
+    /// The operation is done, but not at once.
     Waits,
-    /// It is not done, and never answers.
+    /// The operation is not done, and never answers.
     Hangs,
-    /// It is refused: a `swap` because something else is there, namely nothing; a `lock` because somebody else has
-    /// it; all else because there is nothing.
+    /// The operation is not done, and is refused. A `swap` answers that it found no entry. A `lock` answers that
+    /// somebody else has it. Every other operation answers that nothing is there.
     Refuses,
 }
 
-/// A store around another one, whose operations a test lets fail.
+/// Wraps a store, so that a test can make its operations fail.
 ///
-/// `fault` is asked before each operation, with its name (`"load"`, `"renew"`, …; a swap is a `"create"` if it
-/// expects nothing, else a `"commit"`) and its number, counted from 0 over all of them.
+/// The function `fault` of [`new`](Self::new) is called before each operation. It gets the name of the operation and
+/// its number. The name is `"load"`, `"renew"` and so on; a swap is a `"create"` if it expects nothing, else a
+/// `"commit"`. The number counts all operations, from 0.
 ///
 /// ```
 /// # use bsession::testing::{self, Fault, FaultyStore};
@@ -50,7 +51,7 @@ pub enum Fault {
 /// # }
 /// ```
 pub struct FaultyStore {
-    /// True if the store has locks of its own.
+    /// True if the inner store has its own locks.
     locks: bool,
     inner: Arc<dyn Store>,
     fault: Mutex<Box<dyn FnMut(&'static str, usize) -> Fault + Send>>,
@@ -58,7 +59,7 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
-    /// Puts faults before a store.
+    /// Wraps `inner`. `fault` chooses the outcome of each operation.
     pub fn new(
         inner: impl Store,
         fault: impl FnMut(&'static str, usize) -> Fault + Send + 'static,
@@ -72,7 +73,7 @@ impl FaultyStore {
         }
     }
 
-    /// How many operations there were.
+    /// Returns the number of operations so far.
     #[must_use]
     pub fn operations(&self) -> usize {
         self.operations.load(Ordering::SeqCst)

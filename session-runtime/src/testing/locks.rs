@@ -9,13 +9,13 @@ use crate::record::Key;
 use crate::store::Lease;
 use crate::store::asked::Asked;
 
-/// How long a store may take to let others know that a lease is over.
+/// The longest time after the end of a lease until others can take the lock.
 const SOON: Duration = Duration::from_secs(2);
 
 pub(super) async fn a_lease_excludes_others_until_it_is_dropped(store: &Arc<Asked>) {
     let lease = ask!(store, lock(key(1)));
     assert!(lease.is_some(), "a lock that nobody has is given");
-    // A store that is not shared between processes has nobody to exclude.
+    // A store that is not shared between processes may give the lock twice: it has nobody to exclude.
     if ask!(store, lock(key(1))).is_none() {
         let other = soon(store, key(2)).await;
         drop(lease);

@@ -1,5 +1,7 @@
-//! For tests: of applications, with a [`Client`] that keeps cookies and a clock to turn; and of stores, with a
-//! suite that runs every sentence of the contract against one.
+//! Tools for tests.
+//!
+//! To test an application: a [`Client`] that keeps cookies, and a clock that the test moves. To test a store: a suite
+//! that checks every sentence of the contract.
 //!
 //! ```
 //! use bsession::testing;
@@ -13,7 +15,7 @@
 //! # }
 //! ```
 //!
-//! With the feature `testing`, which belongs among the dev-dependencies:
+//! This module needs the feature `testing`, which belongs among the dev-dependencies:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -42,18 +44,18 @@ use crate::secret::Secret;
 use crate::service::Sessions;
 use crate::store::Store;
 
-/// A service for one test, in memory and with a secret of its own, and the clock that it goes by.
+/// Returns a service for one test, and its clock. It keeps sessions in memory and has its own random secret.
 ///
-/// With other settings a test builds one: `Sessions::builder(Secret::random()?).clock(clock.clone())…`.
+/// A test that needs other settings builds a service: `Sessions::builder(Secret::random()?).clock(clock.clone())…`.
 ///
 /// ```
 /// # use bsession::testing;
 /// let (sessions, clock) = testing::sessions();
-/// clock.advance(testing::days(31)); // and every session of before has expired
+/// clock.advance(testing::days(31)); // every session made before this has expired
 /// ```
 ///
 /// # Panics
-/// The operating system gives no random bytes, or no thread.
+/// Panics if the operating system gives no random bytes or no thread.
 #[must_use]
 pub fn sessions() -> (Sessions, Clock) {
     let clock = Clock::default();
@@ -63,13 +65,13 @@ pub fn sessions() -> (Sessions, Clock) {
     (sessions, clock)
 }
 
-/// So many days of 24 hours, for a clock to be turned.
+/// Returns `count` days of 24 hours, to move a clock by.
 #[must_use]
 pub fn days(count: u32) -> Duration {
     clock::days(count)
 }
 
-/// Opens the store of a mode, to wrap it or to compare with it.
+/// Opens the store of a mode, so that a test can wrap it or compare with it.
 ///
 /// ```
 /// # use bsession::{MemoryStore, testing};
@@ -77,7 +79,7 @@ pub fn days(count: u32) -> Duration {
 /// ```
 ///
 /// # Panics
-/// The store cannot be opened: an impossible setting, or a directory that cannot be used.
+/// Panics if the store cannot be opened: because of an impossible setting, or a directory that cannot be used.
 #[must_use]
 pub fn store(mode: impl Into<Mode>) -> Arc<dyn Store> {
     let opened = mode.into().open(&Opening {

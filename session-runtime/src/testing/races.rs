@@ -1,4 +1,4 @@
-//! The contract of a store: what threads do to it at once.
+//! The contract of a store: races between threads.
 
 use std::sync::Arc;
 
@@ -9,11 +9,12 @@ use crate::record::Handle;
 use crate::store::asked::Asked;
 use crate::store::{Commit, Listing, Loaded, Which};
 
-/// How many threads race, and how often each.
+/// The number of threads that race.
 const THREADS: u8 = 4;
+/// The number of rounds.
 const ROUNDS: u8 = 25;
 
-/// Runs `work` in threads of its own at once, each with a runtime.
+/// Runs `work` on [`THREADS`] new threads at once, each with its own runtime.
 fn race(store: &Arc<Asked>, work: impl AsyncFn(&Arc<Asked>, u8) + Clone + Send + 'static) {
     let threads: Vec<_> = (0..THREADS)
         .map(|thread| {
@@ -35,7 +36,7 @@ fn race(store: &Arc<Asked>, work: impl AsyncFn(&Arc<Asked>, u8) + Clone + Send +
 }
 
 pub(super) async fn racing_commits_lose_nothing(store: &Arc<Asked>) {
-    // The count is kept in the creation time, which every store keeps, in process or not.
+    // The creation time is the counter, because every store keeps it, in process or not.
     created(
         store,
         key(1),

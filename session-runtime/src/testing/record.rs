@@ -1,11 +1,11 @@
-//! Records and moments to test with.
+//! Records and times for tests.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::record::{Body, Handle, Head, Key, Record, Revision, Summary, UserKey};
 
-/// The present moment of every check.
+/// The time at which every check begins.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_750_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub(super) fn user(number: u8) -> UserKey {
     UserKey([number; 16])
 }
 
-/// An anonymous session that lasts an hour from [`NOW`].
+/// Makes an anonymous session that lasts an hour from [`NOW`].
 pub(super) fn record(body: &[u8]) -> Record {
     Record {
         head: Head {
@@ -40,7 +40,7 @@ pub(super) fn record(body: &[u8]) -> Record {
     }
 }
 
-/// A session of a user, with a summary that says whose.
+/// Makes a session of a user, with a summary made of the user's number.
 pub(super) fn of_user(number: u8, body: &[u8]) -> Record {
     Record {
         summary: Some(Summary::from_bytes(vec![number; 40])),
@@ -51,7 +51,7 @@ pub(super) fn of_user(number: u8, body: &[u8]) -> Record {
     }
 }
 
-/// What a commit over `before` would write.
+/// Makes the record that a commit over `before` writes.
 pub(super) fn after(before: &Record, body: &[u8]) -> Record {
     Record {
         body: Body::from_bytes(body),
@@ -61,13 +61,13 @@ pub(super) fn after(before: &Record, body: &[u8]) -> Record {
     }
 }
 
-/// A record with another head.
+/// Changes the head of a record.
 pub(super) fn with(mut record: Record, change: impl FnOnce(&mut Head)) -> Record {
     change(&mut record.head);
     record
 }
 
-/// All that a store has to give back as it was given.
+/// Returns the parts of a record that a store must return unchanged.
 pub(super) fn fields(record: &Record) -> impl PartialEq + std::fmt::Debug {
     (
         record.head,

@@ -1,4 +1,4 @@
-//! The contract of a store: its own operations, one by one.
+//! The contract of a store: its operations, one by one.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn ended(at: Timestamp, successor: Option<Key>) -> Option<Entry> {
     Some(Entry::Ended { at, successor })
 }
 
-/// An entry in words that can be compared.
+/// Converts an entry to a form that can be compared.
 fn said(entry: Option<&Entry>) -> Option<impl PartialEq + std::fmt::Debug> {
     entry.map(|entry| match entry {
         Entry::Live(record) => (Some(format!("{:?}", fields(record))), None),
@@ -95,7 +95,7 @@ async fn an_entry_is_put_only_where_it_is_expected(store: &Arc<dyn Store>) {
     let removed = ended(NOW, None);
     assert!(swap(store, 1, at(next.head.revision), removed, NOW).await);
     none_is_met(1, &[]).await;
-    // One that is deleted is as one that never was.
+    // A deleted entry is the same as an entry that never existed.
     assert!(swap(store, 2, nothing, live(&first), NOW).await);
     assert!(swap(store, 2, at(first.head.revision), None, NOW).await);
     none_is_met(2, &[nothing]).await;
@@ -117,7 +117,7 @@ async fn what_is_over_may_be_replaced(store: &Arc<dyn Store>) {
             "an expired session is at no revision"
         );
     }
-    // A store that lets its server expire entries may have lost them by then, but not at once.
+    // A server that expires entries by itself may delete these later, but not at once.
     assert!(swap(store, 1, over, ended(end, None), end).await);
     assert!(swap(store, 2, over, None, end).await);
     assert!(swap(store, 3, over, live(&later), end).await);
@@ -183,7 +183,7 @@ async fn an_end_is_of_whom_it_is_meant_for(store: &Arc<dyn Store>) {
         assert_eq!(ending, Ending::Ended(session.head), "what is meant ends");
         assert_eq!(end(number, 1, which).await, Ending::Nothing, "once");
     }
-    // Whoever follows a renewal sees where it leads, and nothing ends on the way.
+    // An end of a renewed session returns the successor, and ends nothing.
     let renewed = ended(NOW, Some(key(8)));
     assert!(swap(store, 9, Expected::Nothing, renewed, NOW).await);
     assert_eq!(end(9, 1, Which::All).await, Ending::Renewed(key(8)));

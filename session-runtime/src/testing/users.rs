@@ -71,7 +71,7 @@ pub(super) async fn a_users_sessions_are_listed(store: &Arc<Asked>) {
     assert_eq!(listed(9, NOW).await, [], "an unknown user has no sessions");
 }
 
-/// A session of a user, with a handle of its own.
+/// Makes a session of a user, with the handle of a device.
 fn device(number: u8, device: u8) -> Record {
     with(of_user(number, b""), |head| {
         head.handle = Handle([device; 12]);

@@ -1,4 +1,4 @@
-//! Where requests may come from, and what a token in a form is worth.
+//! Tests of the origins that requests may come from, and of the token in a form.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -25,7 +25,7 @@ fn sessions() -> Sessions {
         .expect("a service")
 }
 
-/// A request to `shop.example` with these headers, a line each.
+/// Returns a request with these headers, one per line.
 fn request(method: &str, lines: &str) -> TestRequest {
     let method = Method::from_bytes(method.as_bytes()).expect("a method");
     let lines = lines
@@ -92,7 +92,7 @@ async fn the_browsers_word_decides_where_a_request_may_come_from() {
         ("origin: http://sso.example", Err(FROM)),
         ("origin: http://[2001:DB8::1]:8080", OK),
         ("origin: http://[2001:db8::1]", Err(FROM)),
-        ("origin: https://shop.example", Err(FROM)), // there is no host
+        ("origin: https://shop.example", Err(FROM)), // no `Host` to compare with
         ("origin: ", Err(FROM)),
         ("origin: null", Err("token")),
         (
@@ -196,7 +196,7 @@ async fn only_another_sites_get_is_refused_by_a_purge() {
     }
 }
 
-/// A visitor without a session: the cookie and a token that fits it.
+/// Returns the cookie of a visitor without a session, and a token that fits it.
 async fn visitor(sessions: &Sessions) -> (Cookie<'static>, String) {
     let req = TestRequest::default()
         .app_data(sessions.clone())
@@ -208,7 +208,8 @@ async fn visitor(sessions: &Sessions) -> (Cookie<'static>, String) {
     (cookie, token)
 }
 
-/// How a handler's extractors and its check come out for a body that comes in these pieces.
+/// Runs a handler's extractors and its check on a body that arrives in these pieces. Returns the result of the check,
+/// and the length of the body (for a form, the number of its fields) if it was read.
 async fn posted(lines: &str, pieces: Vec<Bytes>, read: Read) -> (Checked, Option<usize>) {
     let sessions = sessions();
     let (cookie, token) = visitor(&sessions).await;
@@ -249,7 +250,7 @@ enum Read {
     Never,
 }
 
-/// A body that comes piece by piece, each after one that makes wait.
+/// A body that arrives piece by piece. The stream is pending once before each piece.
 struct Pieces(std::collections::VecDeque<Bytes>, bool);
 
 impl Stream for Pieces {
@@ -337,7 +338,7 @@ async fn of_a_large_form_the_beginning_counts_and_its_reader_gets_all() {
         assert_eq!(checked, Err("token"));
         assert_eq!(length, Some(MOST + "csrf_token=&a=".len() + 86));
     }
-    // To the last byte: what ends there counts, what may go on does not.
+    // Exact to the last byte: a token that ends at the limit counts, and one that may continue does not.
     let fill = "x".repeat(MOST - "a=&csrf_token=".len() - 86);
     let fits = vec![Bytes::from(format!("a={fill}&csrf_token={{token}}"))];
     assert_eq!(posted(FORM, fits, Read::Never).await.0, OK);
@@ -363,7 +364,7 @@ async fn a_token_elsewhere_does_not_count() {
     }
     let twice = vec![Bytes::from("csrf_token={token}&csrf_token={token}")];
     assert_eq!(posted(FORM, twice, Read::Never).await.0, Err("token"));
-    // A header that is wrong is not made good by the form.
+    // A good token in the form does not help if the header is wrong.
     let lines = format!("x-csrf-token: wrong\n{FORM}");
     assert_eq!(posted(&lines, body(), Read::Never).await.0, Err("token"));
 }
@@ -383,7 +384,7 @@ async fn the_token_in_the_header_counts_once() {
     );
     let twice = "x-csrf-token: {token}\nx-csrf-token: {token}";
     assert_eq!(posted(twice, none(), Read::Never).await.0, Err("token"));
-    // It is asked for where the browser says nothing, and helps against nothing that it says.
+    // A token is only asked for if the browser says nothing. It does not overrule anything that the browser says.
     let foreign = "sec-fetch-site: cross-site\nx-csrf-token: {token}";
     assert_eq!(posted(foreign, none(), Read::Never).await.0, Err(SITE));
     let other = "host: shop.example\norigin: https://evil.example\nx-csrf-token: {token}";

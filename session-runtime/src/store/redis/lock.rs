@@ -9,7 +9,7 @@ use super::failure::unexpected;
 use super::scripts::LuaScript;
 use crate::random;
 use crate::record::Key;
-use crate::store::lease::{Expiring, LASTS, keep};
+use crate::store::lease::{Expiring, LEASE_TIME, keep};
 use crate::store::{Lease, StoreError};
 
 /// Takes the lock of a session; `None` if somebody has it.
@@ -38,7 +38,7 @@ impl RedisLock {
         let mut cmd = script.by_hash(128);
         cmd.arg(1).arg(&self.name).arg(&self.holder[..]);
         if lasts {
-            cmd.arg(LASTS.as_millis() as u64);
+            cmd.arg(LEASE_TIME.as_millis() as u64);
         }
         cmd
     }
