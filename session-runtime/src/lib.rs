@@ -37,6 +37,7 @@ mod stats;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod throttle;
 mod token;
 mod view;
 mod visit;

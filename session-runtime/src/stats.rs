@@ -1,4 +1,4 @@
-//! Counters of what happened.
+//! Counters of events.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ macro_rules! counters {
             $(pub(crate) $name: Counter,)+
         }
 
-        /// What a service did since it was built, in this process.
+        /// Counts of what a service has done in this process since it was built.
         ///
         /// ```
         /// # use bsession::{Mode, Secret, Sessions};
@@ -34,33 +34,36 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Sessions asked of the store.
+    /// Loads of a session from the store.
     loads,
     /// Sessions created.
     creates,
-    /// Saves of a session that was there, renewals among them.
+    /// Saves of an existing session, renewals included.
     commits,
-    /// Saves that met another one and were put on top of it.
+    /// Saves that were in conflict with another request's and were applied on top of that one.
     conflicts,
-    /// Saves that came after a logout, a renewal or the expiry, and were dropped.
+    /// Saves that were dropped because they came after a logout, a renewal or the expiry.
     late,
-    /// Touches: visits that moved the idle expiry and nothing else.
+    /// Touches: visits that changed nothing but the idle expiry.
     touches,
-    /// Sessions given a new id.
+    /// Sessions that got a new id.
     renewals,
-    /// Sessions removed by a purge or from outside.
+    /// Sessions that were ended by a purge, by `revoke` or `revoke_user`, or by `max_per_user`.
     removals,
-    /// Cookies of our name that were none of our tokens.
+    /// Logged-in sessions that were evicted before they expired, because there were more than
+    /// [`max_sessions`](crate::MemoryStore::max_sessions).
+    evicted,
+    /// Cookies with the name of the session cookie that hold no token of this service.
     bad_cookies,
-    /// Requests refused because another site may have sent them.
+    /// Requests that were refused because another site may have sent them.
     cross_site,
-    /// Records that did not open: of another secret, a newer version, or not whole.
+    /// Records that could not be opened: sealed with another secret, written by a newer version, or damaged.
     unreadable,
-    /// Changes dropped because the response was a 5xx or the request did not end.
+    /// Changes that were dropped because the response was a 5xx or the request did not finish.
     dropped,
-    /// Operations in which the store failed or was too slow.
+    /// Operations of the store that failed or took too long.
     store_errors,
-    /// Records and tombstones removed by the sweeper.
+    /// Records and tombstones that the sweeper deleted.
     swept,
 }
 

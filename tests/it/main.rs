@@ -17,6 +17,7 @@ mod dictionary;
 #[cfg(target_os = "linux")]
 mod disk;
 mod events;
+mod evictions;
 mod expiry;
 mod flash;
 mod guards;

@@ -1,4 +1,4 @@
-//! A store that is down, slow or full: 503 and nothing lost, never "no session".
+//! A store that is down or slow: 503 and nothing lost, never "no session".
 
 use std::time::Duration;
 
@@ -189,57 +189,6 @@ fn a_lost_reply_is_an_error_and_loses_nothing() {
         json!({"n": 1, "name": "joe"}),
         "it was done, once"
     );
-}
-
-#[test]
-fn a_full_store_throws_out_the_longest_idle_anonymous_sessions() {
-    let clock = bsession::Clock::default();
-    let builder = Sessions::builder(SECRET)
-        .mode(bsession::MemoryStore::new().max_sessions(3))
-        .clock(clock.clone());
-    let site = Site::open(
-        builder
-            .secure(bsession::Secure::Never)
-            .build()
-            .expect("a service"),
-    );
-    let step = || clock.advance(Duration::from_secs(120));
-    let (oldest, visited, user) = (site.visitor(), site.visitor(), site.visitor());
-    oldest.post("/set/me/oldest");
-    step();
-    visited.post("/set/me/visited");
-    step();
-    user.post("/login/joe");
-    step();
-    oldest.get("/get/me");
-    step();
-    site.visitor().post("/set/me/newcomer");
-    assert_eq!(
-        visited.get("/get/me").body,
-        "null",
-        "the longest idle one went"
-    );
-    assert_eq!(oldest.get("/get/me").body, "\"oldest\"");
-    step();
-    let users: Vec<_> = (0..2)
-        .map(|number| {
-            let user = site.visitor();
-            assert_eq!(user.post(&format!("/login/user{number}")).status, 200);
-            user
-        })
-        .collect();
-    assert_eq!(oldest.get("/get/me").body, "null");
-    let refused = site.visitor().post("/set/me/nobody");
-    assert_eq!(
-        (refused.status, refused.set_cookies()),
-        (503, vec![]),
-        "only logged-in ones remain"
-    );
-    for user in users.iter().chain([&user]) {
-        assert_ne!(user.session()["user"], json!(null));
-    }
-    users[0].post("/logout");
-    assert_eq!(site.visitor().post("/set/me/somebody").status, 200);
 }
 
 #[test]

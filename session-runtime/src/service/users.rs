@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -12,12 +11,12 @@ use super::deadline::Deadline;
 use super::service::Service;
 use super::sessions::Sessions;
 use crate::background::Lasting;
-use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::record::{Handle, Key, UserKey};
 use crate::seal::SummaryContents;
 use crate::session::Session;
 use crate::store::{AT_ONCE, Cursor, Listing, StoreError, UserSessions, Which, Whose};
+use crate::throttle::Throttle;
 
 /// What can be told of a session without its visitor's cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,12 +159,8 @@ impl Sessions {
 pub(super) struct Repairs {
     /// Where the search for what is on no list stopped.
     places: Mutex<HashMap<(UserKey, Which), Cursor>>,
-    /// When the log was told last, in ms.
-    told: AtomicU64,
+    warnings: Throttle,
 }
-
-/// How often at most the log is told.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How many searches are remembered. Beyond that all begin anew.
 const REMEMBERED: usize = 64;
@@ -306,12 +301,9 @@ impl Service {
     }
 
     fn incomplete(&self) {
-        let now = self.storage.now();
-        let last = self.repairs.told.load(Ordering::Relaxed);
-        if now.apart(Timestamp::from_millis(last)) < TOLD_EVERY {
+        if !self.repairs.warnings.lets_through(self.storage.now()) {
             return;
         }
-        self.repairs.told.store(now.as_millis(), Ordering::Relaxed);
         tracing::warn!(
             target: "bsession",
             hint = "something deleted the list of a user's sessions, or a server lost it: visits and sweeps put sessions back",
@@ -323,7 +315,10 @@ impl Service {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics says where")]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::Timestamp;
     use crate::record::{Body, Head, Record, Revision};
     use crate::store::file::FileStore;
     use crate::store::memory::OpenMemory;
@@ -427,7 +422,7 @@ mod tests {
     /// In each call there is time for one slice.
     #[test]
     fn a_search_that_is_out_of_time_says_so_and_the_next_one_goes_on() {
-        let store = Arc::new(Lossy(OpenMemory::new(None)));
+        let store = Arc::new(Lossy(OpenMemory::default()));
         let builder = Sessions::builder("0123456789abcdef0123456789abcdef");
         let builder = builder.mode(store);
         let sessions = builder

@@ -73,11 +73,6 @@ impl<T> std::fmt::Debug for Answer<'_, T> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The store holds the maximum number of sessions, and none of them may be thrown out.
-    #[error(
-        "the store holds as many sessions as `max_sessions` allows, all of them of logged-in users"
-    )]
-    Full,
     /// Another entry is under the new key of a renewal.
     #[error("the store has something under a key that was made a moment ago")]
     Taken,

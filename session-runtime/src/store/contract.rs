@@ -110,9 +110,6 @@ pub trait Store: Send + Sync + 'static {
     /// number and another tag, this call was not done.)
     ///
     /// `now` is for `expected`. It is also for stores that count down (a time to live) or make room.
-    ///
-    /// # Errors
-    /// [`StoreError::Full`] if there is no room, even after the store has thrown out all that it may.
     fn swap(
         &self,
         key: Key,

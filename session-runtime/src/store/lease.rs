@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn an_expired_lock_of_swaps_cannot_be_extended() {
         let lock = |asked: Timestamp| OfSwaps {
-            store: Arc::new(OpenMemory::new(None)),
+            store: Arc::new(OpenMemory::default()),
             key: Key([1; 16]),
             own: Revision::first(),
             asked: (asked, Instant::now()),

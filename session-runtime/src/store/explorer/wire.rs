@@ -223,7 +223,7 @@ impl Wire {
         };
         match (Wait { wire: self, place }).await {
             StoreReply::Taken => Err(StoreError::Taken),
-            StoreReply::Full => Err(StoreError::Full),
+            StoreReply::Full => Err(StoreError::Other("full".into())),
             StoreReply::Lost => Err(StoreError::TimedOut),
             reply => Ok(reply),
         }

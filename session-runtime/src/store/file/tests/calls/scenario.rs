@@ -228,7 +228,7 @@ impl Scenario {
     }
 
     fn in_order(&self, steps: &[(OpPlace, Extent)]) -> Order {
-        let store = Asked::new(Arc::new(OpenMemory::new(None)));
+        let store = Asked::new(Arc::new(OpenMemory::default()));
         self.begin(&store);
         let steps = steps
             .iter()
