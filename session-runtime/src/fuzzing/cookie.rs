@@ -2,7 +2,7 @@
 
 use once_cell::sync::Lazy;
 
-use super::{BOTH, SECRETS, written};
+use super::inputs::{BOTH, SECRETS, written};
 use crate::cookie::values;
 use crate::mode::Mode;
 use crate::service::Sessions;

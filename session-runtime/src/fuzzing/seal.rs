@@ -2,7 +2,7 @@
 
 use once_cell::sync::Lazy;
 
-use super::{BOTH, edited, from_hex};
+use super::inputs::{BOTH, edited, from_hex};
 use crate::clock::Timestamp;
 use crate::contents::Contents;
 use crate::id::Id;

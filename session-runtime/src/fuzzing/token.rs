@@ -1,6 +1,6 @@
 //! Fuzzes the token: it is read only exactly as it was written.
 
-use super::{BOTH, EACH, edited, written};
+use super::inputs::{BOTH, EACH, edited, written};
 use crate::id::Id;
 use crate::token::{decode, encode};
 

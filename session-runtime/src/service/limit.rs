@@ -96,7 +96,7 @@ impl Service {
                 let over = logins.len().saturating_sub(limit.max);
                 // Every other request that looks now chooses the same sessions.
                 for &(_, handle) in &logins[..over] {
-                    self.end_of(user, Which::One(handle), None).await?;
+                    self.end_now(user, Which::One(handle), None).await?;
                 }
                 Ok(())
             }

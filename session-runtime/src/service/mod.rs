@@ -8,6 +8,7 @@ mod keep;
 mod limit;
 mod load;
 mod locks;
+mod revocation;
 mod save;
 #[allow(clippy::module_inception, reason = "a file is named after its noun")]
 mod service;

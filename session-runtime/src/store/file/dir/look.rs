@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
-use super::FileId;
+use super::found::FileId;
 
 /// The answer about one file.
 pub(super) struct Look {

@@ -4,6 +4,7 @@
 //! for our own user alone. On other systems, calls use plain paths, and the directory is as safe as its owner made it.
 
 mod file;
+mod found;
 #[cfg(unix)]
 mod look;
 #[cfg(not(unix))]
@@ -19,6 +20,7 @@ pub(super) mod watched;
 use file::sync_path;
 #[cfg(not(test))]
 pub(super) use file::{lock, modified, read_start, sync, write_at};
+pub(super) use found::{FileId, For, Found};
 #[cfg(all(not(unix), not(test)))]
 pub(super) use portable::PlainDir as Dir;
 #[cfg(all(not(unix), test))]
@@ -35,37 +37,3 @@ pub(super) use unix::UnixNames as Names;
 use watched::sync_path;
 #[cfg(test)]
 pub(super) use watched::{WatchedDir as Dir, lock, modified, read_start, sync, write_at};
-
-use std::fs::File;
-
-/// The purpose for which a file is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum For {
-    Reading,
-    Writing,
-}
-
-/// The thing that is found under a name.
-#[derive(Debug)]
-pub(super) enum Found {
-    File(File),
-    Nothing,
-    /// Not a regular file, so there is no session in it. The text says what it is.
-    Stranger(&'static str),
-}
-
-/// The facts about an open file.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FileFacts {
-    pub(super) id: FileId,
-    pub(super) len: u64,
-    /// The reason why it is no session's file, if it is not a regular file of our user.
-    pub(super) stranger: Option<&'static str>,
-}
-
-/// The identity of a file, which does not change with its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileId {
-    device: u64,
-    inode: u64,
-}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::super::settings::Durability;
-use super::{FileFacts, FileId, For, Found};
+use super::found::{FileFacts, FileId, For, Found};
 
 /// The directory of the sessions.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::super::settings::Durability;
+use super::found::{FileFacts, FileId, For, Found};
 use super::look::{self, Look};
-use super::{FileFacts, FileId, For, Found, root};
+use super::root;
 
 /// Flags for a session's file: with `NONBLOCK`, so that a FIFO in the place of a session's file is opened, seen and refused. Without it, the call
 /// would wait for a writer.

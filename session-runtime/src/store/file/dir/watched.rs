@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::super::settings::Durability;
-use super::{FileFacts, FileId, For, Found, Names, SystemDir, file};
+use super::found::{FileFacts, FileId, For, Found};
+use super::{Names, SystemDir, file};
 
 /// A call that is about to be made. Names are relative to the directory.
 #[derive(Clone, Copy, Debug)]
