@@ -46,7 +46,13 @@ fn systemd_tmpfiles_deletes_no_session_while_a_service_runs() {
     let mut clean = Command::new("systemd-tmpfiles");
     clean.arg("--clean").arg(settings.path());
     if forks::run(&mut clean).is_err() {
-        return skipped("systemd-tmpfiles is not installed: no cleaner at work");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI has to have systemd-tmpfiles"
+        );
+        return skipped(
+            "systemd-tmpfiles is not installed, which Debian has as systemd-standalone-tmpfiles",
+        );
     }
     assert!(!fixture.dir.path().join("old").exists(), "it did delete");
     assert_eq!(fixture.live(key(1)).head.user, Some(user(1)));
