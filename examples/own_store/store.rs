@@ -81,8 +81,11 @@ impl RedbStore {
 impl Store for RedbStore {
     fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
         self.run(move |database| {
-            let row = database.begin_read()?.open_table(ENTRIES)?.get(key.0)?;
-            Ok(row.map(|row| from_row(row.value())))
+            // The transaction has to outlive the row: without it, a writer may free the row's page.
+            let transaction = database.begin_read()?;
+            let entries = transaction.open_table(ENTRIES)?;
+            let found = entries.get(key.0)?.map(|row| from_row(row.value()));
+            Ok(found)
         })
     }
 
@@ -146,7 +149,8 @@ impl Store for RedbStore {
     fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned> {
         self.run(move |database| {
             let from: Id = cursor.0.try_into().unwrap_or_default();
-            let entries = database.begin_read()?.open_table(ENTRIES)?;
+            let transaction = database.begin_read()?;
+            let entries = transaction.open_table(ENTRIES)?;
             let mut rows = entries.range(from..)?;
             let mut found = Vec::new();
             for row in rows.by_ref().take(budget) {
