@@ -4,9 +4,10 @@
 pub use bsession_macros::session;
 #[doc(inline)]
 pub use bsession_runtime::{
-    AtLimit, Builder, Clock, Connection, Data, Durability, Error, FileStore, Flash, Handle, Hooks,
-    InitError, Level, LocalPath, MemoryStore, Mode, NotHex, NotLocal, Result, SameSite, Saved,
-    Secret, Secure, Session, SessionInfo, Sessions, Stats, Timestamp, View, connect, init,
+    AtLimit, Builder, Clock, Connection, Data, Durability, Error, FileStore, Flash, Gate, Handle,
+    Hooks, InitError, Level, LocalPath, MemoryStore, Mode, NotHex, NotLocal, Refused, Result,
+    SameSite, Saved, Secret, Secure, Session, SessionInfo, Sessions, Stats, Timestamp, View,
+    connect, init,
 };
 
 #[cfg(feature = "redis")]
@@ -57,5 +58,5 @@ pub mod speed {}
 pub mod __private {
     /// The name is a message, because the compiler shows it to a user who calls a handler.
     pub use bsession_runtime::Call as OnlyActixWebCallsThis;
-    pub use bsession_runtime::{Csrf, Gate, Request, Saved};
+    pub use bsession_runtime::{Extractors, Gate, Request, Saved};
 }

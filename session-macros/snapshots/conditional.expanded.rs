@@ -1,8 +1,20 @@
 async fn conditional(
-    (mut __call, id): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>),
-    #[cfg(unix)]
-    system: Data<System>,
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<String> {
+    let __extractors = ::bsession::__private::Extractors::NONE;
+    #[cfg(unix)]
+    let __extractors = __extractors.and::<Data<System>>();
+    let __extractors = __extractors.and::<Path<u32>>();
+    let __extracted = match __call.extract(__extractors).await {
+        ::core::result::Result::Ok(__extracted) => __extracted,
+        ::core::result::Result::Err(__refused) => return __refused,
+    };
+    let (__extractor, __extracted) = __extracted;
+    let id = __extractor;
+    #[cfg(unix)]
+    let (__extractor, __extracted) = __extracted;
+    #[cfg(unix)]
+    let system = __extractor;
     let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<

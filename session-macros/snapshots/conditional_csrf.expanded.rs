@@ -1,18 +1,26 @@
 async fn conditional_csrf(
-    (
-        __csrf,
-        mut __call,
-    ): (::bsession::__private::Csrf, ::bsession::__private::OnlyActixWebCallsThis),
-    #[cfg(shop)]
-    order: Form<Order>,
-    id: Path<u32>,
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<String> {
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Gate::NONE.csrf(__csrf))
+        .admit(const { &::bsession::__private::Gate::new().csrf() })
         .await
     {
         return __refused;
     }
+    let __extractors = ::bsession::__private::Extractors::NONE;
+    let __extractors = __extractors.and::<Path<u32>>();
+    #[cfg(shop)]
+    let __extractors = __extractors.and::<Form<Order>>();
+    let __extracted = match __call.extract(__extractors).await {
+        ::core::result::Result::Ok(__extracted) => __extracted,
+        ::core::result::Result::Err(__refused) => return __refused,
+    };
+    #[cfg(shop)]
+    let (__extractor, __extracted) = __extracted;
+    #[cfg(shop)]
+    let order = __extractor;
+    let (__extractor, __extracted) = __extracted;
+    let id = __extractor;
     let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<

@@ -2,11 +2,12 @@ async fn contradictory(
     mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Gate::NONE.purge().renew())
+        .admit(const { &::bsession::__private::Gate::new().purge() })
         .await
     {
         return __refused;
     }
+    __call.session().renew();
     let mut __view0 = __call.view::<Cart>();
     let __view0_mut = __view0.get_mut();
     let __user = __call.user();

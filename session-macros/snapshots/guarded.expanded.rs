@@ -1,28 +1,28 @@
 async fn guarded(
-    (
-        __csrf,
-        mut __call,
-        form,
-    ): (
-        ::bsession::__private::Csrf,
-        ::bsession::__private::OnlyActixWebCallsThis,
-        Form<Address>,
-    ),
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(
-            ::bsession::__private::Gate::NONE
-                .csrf(__csrf)
+        .admit(const {
+            &::bsession::__private::Gate::new()
+                .csrf()
                 .lock()
                 .require()
-                .fresh(900000u64)
+                .fresh(::core::time::Duration::from_millis(900000u64))
                 .redirect("/login")
-                .renew(),
-        )
+        })
         .await
     {
         return __refused;
     }
+    let __extractors = ::bsession::__private::Extractors::NONE;
+    let __extractors = __extractors.and::<Form<Address>>();
+    let __extracted = match __call.extract(__extractors).await {
+        ::core::result::Result::Ok(__extracted) => __extracted,
+        ::core::result::Result::Err(__refused) => return __refused,
+    };
+    let (__extractor, __extracted) = __extracted;
+    let form = __extractor;
+    __call.session().renew();
     let __user = __call.user();
     let __session = __call.session();
     let __response = async move {

@@ -1,8 +1,16 @@
 /// A shop.
 #[post("/cart/{item}")]
 async fn lent(
-    (mut __call, item): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>),
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<impl Responder> {
+    let __extractors = ::bsession::__private::Extractors::NONE;
+    let __extractors = __extractors.and::<Path<u32>>();
+    let __extracted = match __call.extract(__extractors).await {
+        ::core::result::Result::Ok(__extracted) => __extracted,
+        ::core::result::Result::Err(__refused) => return __refused,
+    };
+    let (__extractor, __extracted) = __extracted;
+    let item = __extractor;
     let mut __view0 = __call.view::<Cart>();
     let __view0_mut = __view0.get_mut();
     let mut __view1 = __call.view::<shop::Prices>();

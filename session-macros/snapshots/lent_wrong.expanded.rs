@@ -2,11 +2,12 @@ async fn lent_wrong<'a>(
     mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<Html> {
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Gate::NONE.purge().renew())
+        .admit(const { &::bsession::__private::Gate::new().purge() })
         .await
     {
         return __refused;
     }
+    __call.session().renew();
     let __user = __call.user();
     let mut __view3 = __call.view::<Cart>();
     let __view3_mut = __view3.get_mut();

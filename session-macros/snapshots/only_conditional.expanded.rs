@@ -1,8 +1,17 @@
 async fn only_conditional(
     mut __call: ::bsession::__private::OnlyActixWebCallsThis,
-    #[cfg(unix)]
-    system: Data<System>,
 ) -> ::bsession::__private::Saved<String> {
+    let __extractors = ::bsession::__private::Extractors::NONE;
+    #[cfg(unix)]
+    let __extractors = __extractors.and::<Data<System>>();
+    let __extracted = match __call.extract(__extractors).await {
+        ::core::result::Result::Ok(__extracted) => __extracted,
+        ::core::result::Result::Err(__refused) => return __refused,
+    };
+    #[cfg(unix)]
+    let (__extractor, __extracted) = __extracted;
+    #[cfg(unix)]
+    let system = __extractor;
     let __session = __call.session();
     let __response = async move {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<

@@ -1,16 +1,21 @@
 async fn of_another_service(
-    (
-        __csrf,
-        __request,
-        services,
-    ): (::bsession::__private::Csrf, ::bsession::__private::Request, Data<Services>),
+    mut __request: ::bsession::__private::Request,
 ) -> ::bsession::__private::Saved<Html> {
+    __request.look_ahead().await;
+    let __extractors = ::bsession::__private::Extractors::NONE;
+    let __extractors = __extractors.and::<Data<Services>>();
+    let __extracted = match __request.extract(__extractors).await {
+        ::core::result::Result::Ok(__extracted) => __extracted,
+        ::core::result::Result::Err(__refused) => return __refused,
+    };
+    let (__extractor, __extracted) = __extracted;
+    let services = __extractor;
     let mut __call = match __request.connect(&(services.admin)).await {
         ::core::result::Result::Ok(__call) => __call,
         ::core::result::Result::Err(__refused) => return __refused,
     };
     if let ::core::option::Option::Some(__refused) = __call
-        .admit(::bsession::__private::Gate::NONE.csrf(__csrf).require_key("role"))
+        .admit(const { &::bsession::__private::Gate::new().csrf().require_key("role") })
         .await
     {
         return __refused;

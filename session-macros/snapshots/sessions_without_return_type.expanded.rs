@@ -1,8 +1,6 @@
 async fn admin(
-    (
-        mut __call,
-        services,
-    ): (::bsession::__private::OnlyActixWebCallsThis, Data<Services>),
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
+    services: Data<Services>,
 ) {
     let __session = __call.session();
     let __response = async move {

@@ -1,6 +1,14 @@
 async fn views(
-    (mut __call, item): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>),
+    mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) -> ::bsession::__private::Saved<Result<impl Responder, Error>> {
+    let __extractors = ::bsession::__private::Extractors::NONE;
+    let __extractors = __extractors.and::<Path<u32>>();
+    let __extracted = match __call.extract(__extractors).await {
+        ::core::result::Result::Ok(__extracted) => __extracted,
+        ::core::result::Result::Err(__refused) => return __refused,
+    };
+    let (__extractor, __extracted) = __extracted;
+    let item = __extractor;
     #[cfg(shop)]
     let mut __view1 = __call.view::<Cart>();
     #[cfg(shop)]

@@ -23,7 +23,10 @@ pub(crate) struct Args {
     pub(crate) sessions: Option<Expr>,
     pub(crate) redirect: Option<Redirect>,
     pub(crate) renew: Option<Span>,
-    pub(crate) require: Option<Requirement>,
+    /// `require` alone: a login.
+    pub(crate) require: Option<Span>,
+    /// `require = "key"`: a value under that key.
+    pub(crate) require_key: Option<LitStr>,
     /// True if all of them could be read.
     pub(crate) is_whole: bool,
 }
@@ -32,14 +35,6 @@ pub(crate) struct Args {
 pub(crate) struct Redirect {
     pub(crate) word: Span,
     pub(crate) path: LitStr,
-}
-
-/// The requirement of `require`, which a visitor must meet.
-pub(crate) enum Requirement {
-    /// A login.
-    User,
-    /// A value under a key.
-    Key(LitStr),
 }
 
 impl Args {
@@ -67,7 +62,7 @@ impl Args {
 
     /// True if the handler is only for logged-in users.
     pub(crate) fn has_user(&self) -> bool {
-        matches!(self.require, Some(Requirement::User)) || self.fresh.is_some()
+        self.require.is_some() || self.fresh.is_some()
     }
 
     fn argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
@@ -93,13 +88,10 @@ impl Args {
                 once(&mut self.redirect, &word, Redirect { word: at, path })
             }
             "renew" => flag(&mut self.renew, &word, input),
+            "require" if is_over(input) => once(&mut self.require, &word, at),
             "require" => {
-                let value = if is_over(input) {
-                    Requirement::User
-                } else {
-                    Requirement::Key(value(at, input, EXPECTED_OF_REQUIRE)?)
-                };
-                once(&mut self.require, &word, value)
+                let key = value(at, input, EXPECTED_OF_REQUIRE)?;
+                once(&mut self.require_key, &word, key)
             }
             _ => Err(unknown(&word)),
         }
@@ -135,7 +127,7 @@ impl Args {
         );
         wrong(
             &self.redirect.as_ref().map(|redirect| redirect.word),
-            self.require.is_none() && self.fresh.is_none(),
+            self.require.is_none() && self.require_key.is_none() && self.fresh.is_none(),
             "`redirect` is where they go whom `require` or `fresh` refuses: add `require`",
         );
     }

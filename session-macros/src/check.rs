@@ -1,12 +1,12 @@
 //! Reports the faults of a function that cannot be a handler, each on the smallest wrong token.
 
-use proc_macro2::Span;
+use proc_macro2::{Ident, Span};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Error, FnArg, ReturnType, Safety, Type};
 
 use crate::args::Args;
-use crate::handler::Handler;
+use crate::handler::{Handler, is_conditional};
 use crate::lent::{Lent, What, is_session};
 use crate::pattern;
 
@@ -18,6 +18,31 @@ pub(crate) fn check(args: &Args, handler: &Handler, errors: &mut Vec<Error>) {
     }
     for (place, lent) in handler.lent.iter().enumerate() {
         check_lent(args, lent, &handler.lent[..place], errors);
+    }
+    check_names(handler, errors);
+}
+
+/// Reports a name that two parameters have. They are no parameters of one function after the rewrite, so the compiler
+/// would let the second one hide the first.
+fn check_names(handler: &Handler, errors: &mut Vec<Error>) {
+    let extractors = handler.sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(extractor) => Some((&extractor.attrs, &*extractor.pat)),
+        FnArg::Receiver(_) => None,
+    });
+    let lent = handler.lent.iter().map(|lent| (&lent.attrs, &lent.pat));
+    let mut names: Vec<&Ident> = Vec::new();
+    for (attrs, pattern) in extractors.chain(lent) {
+        // Of two parameters with `#[cfg]`, the compiler may remove one.
+        if attrs.iter().any(is_conditional) {
+            continue;
+        }
+        for name in pattern::bindings(pattern) {
+            if names.contains(&name) {
+                let message = format!("`{name}` is the name of another parameter: rename this one");
+                errors.push(Error::new(name.span(), message));
+            }
+            names.push(name);
+        }
     }
 }
 

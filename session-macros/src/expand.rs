@@ -7,7 +7,8 @@ use syn::{FnArg, Pat, PatType, ReturnType, Safety, Signature, Token, Type};
 
 use crate::admit::admit;
 use crate::args::Args;
-use crate::handler::{Handler, is_conditional};
+use crate::extractors::Extractors;
+use crate::handler::Handler;
 use crate::loans::Loans;
 use crate::output;
 
@@ -16,12 +17,20 @@ use crate::output;
 //     async fn f(id: Path<u32>, cart: &mut Cart) -> impl Responder { body }
 //
 // Output:
-//     async fn f((mut __call, id): (::bsession::__private::OnlyActixWebCallsThis, Path<u32>))
+//     async fn f(mut __call: ::bsession::__private::OnlyActixWebCallsThis)
 //         -> ::bsession::__private::Saved<impl Responder>
 //     {
-//         if let ::core::option::Option::Some(__refused) = __call.admit(Gate::NONE.require()).await { // if required
+//         if let Some(__refused) = __call.admit(const { &Gate::new().require() }).await {     // if required
 //             return __refused;
 //         }
+//         let __extractors = Extractors::NONE;                                                // if there are any
+//         let __extractors = __extractors.and::<Path<u32>>();                                 // for each, the last first
+//         let __extracted = match __call.extract(__extractors).await {
+//             Ok(__extracted) => __extracted,
+//             Err(__refused) => return __refused,
+//         };
+//         let (__extractor, __extracted) = __extracted;                                       // for each
+//         let id = __extractor;
 //         let mut __view0 = __call.view::<Cart>();                                            // for each view
 //         let __view0_mut = __view0.get_mut();
 //         let __session = __call.session();
@@ -41,7 +50,6 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     let ours = Span::mixed_site();
     let fix_type = fix_type(&handler.sig);
     let save = save(&handler.sig);
-    let admit = admit(args, &handler.sig);
     let session = bind_session(args, &handler);
     let Loans {
         take,
@@ -57,7 +65,9 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
         ..
     } = handler;
 
-    rewrite_signature(args, &mut sig);
+    let extractors = Extractors::take(&mut sig);
+    let admit = admit(args, &sig, &extractors);
+    rewrite_signature(args, &extractors, &mut sig);
     // Located at the user's braces, and with the hygiene of generated code. Otherwise `unused_braces` fires at a
     // body on one line.
     let inner = ours.located_at(brace.span.join());
@@ -133,7 +143,7 @@ fn save(sig: &Signature) -> Option<TokenStream> {
 
 /// Adds the hidden extractor and wraps the return type. Leaves out everything that a handler cannot have (errors that
 /// `check` reports), so that it does not cause a second error.
-fn rewrite_signature(args: &Args, sig: &mut Signature) {
+fn rewrite_signature(args: &Args, extractors: &Extractors, sig: &mut Signature) {
     let ours = Span::mixed_site();
     sig.constness = None;
     sig.asyncness
@@ -145,8 +155,14 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
     // Without a return type `admit` does not connect, so the extractor has to.
     let returns = matches!(sig.output, ReturnType::Type(..));
     let (call, call_ty) = if args.sessions.is_some() && returns {
+        // Only the extractors need a `mut`: without them it would be a warning.
+        let request = if extractors.is_empty() {
+            quote_spanned!(ours=> __request)
+        } else {
+            quote_spanned!(ours=> mut __request)
+        };
         (
-            quote_spanned!(ours=> __request),
+            request,
             quote_spanned!(ours=> ::bsession::__private::Request),
         )
     } else {
@@ -155,42 +171,14 @@ fn rewrite_signature(args: &Args, sig: &mut Signature) {
             quote_spanned!(ours=> ::bsession::__private::OnlyActixWebCallsThis),
         )
     };
-    let csrf = args.csrf.map(|_| quote_spanned!(ours=> __csrf,));
-    let csrf_ty = args
-        .csrf
-        .map(|_| quote_spanned!(ours=> ::bsession::__private::Csrf,));
-    // The hidden extractor shares a tuple with another one, so that a handler keeps the sixteen that actix-web allows.
-    // It never shares with one that a `#[cfg]` may remove. `Csrf` has to see the body of the request before another
-    // extractor takes it, so it goes before the first extractor in its tuple, or stands alone.
-    let mut extractors = sig.inputs.iter_mut().filter_map(|input| match input {
-        FnArg::Typed(extractor) => Some(extractor),
-        FnArg::Receiver(_) => None,
-    });
-    let is_certain = |extractor: &&mut PatType| !extractor.attrs.iter().any(is_conditional);
-    let companion = match csrf {
-        Some(_) => extractors.next().filter(is_certain),
-        None => extractors.find(is_certain),
+    let hidden = PatType {
+        attrs: Vec::new(),
+        pat: Box::new(Pat::Verbatim(call)),
+        colon_token: Token![:](ours),
+        ty: Box::new(Type::Verbatim(call_ty)),
     };
-    if let Some(PatType { pat, ty, .. }) = companion {
-        **pat = Pat::Verbatim(quote_spanned!(ours=> (#csrf #call, #pat)));
-        **ty = Type::Verbatim(quote_spanned!(ours=> (#csrf_ty #call_ty, #ty)));
-    } else {
-        let (pat, ty) = match csrf {
-            None => (call, call_ty),
-            Some(_) => (
-                quote_spanned!(ours=> (#csrf #call)),
-                quote_spanned!(ours=> (#csrf_ty #call_ty)),
-            ),
-        };
-        let hidden = PatType {
-            attrs: Vec::new(),
-            pat: Box::new(Pat::Verbatim(pat)),
-            colon_token: Token![:](ours),
-            ty: Box::new(Type::Verbatim(ty)),
-        };
-        let first = usize::from(matches!(sig.inputs.first(), Some(FnArg::Receiver(_))));
-        sig.inputs.insert(first, FnArg::Typed(hidden));
-    }
+    let first = usize::from(matches!(sig.inputs.first(), Some(FnArg::Receiver(_))));
+    sig.inputs.insert(first, FnArg::Typed(hidden));
 
     if let ReturnType::Type(_, ty) = &mut sig.output {
         // Located at the type, as in `save`.

@@ -7,6 +7,7 @@ mod admit;
 mod args;
 mod check;
 mod expand;
+mod extractors;
 mod guess;
 mod handler;
 mod lent;
@@ -65,6 +66,9 @@ use crate::handler::Handler;
 /// may be an associated function without `self`. It may return any type that is a `Responder`: `impl Responder`,
 /// `HttpResponse`, `Result<impl Responder, E>`, and so on. `return` and `?` mean the same as without the attribute, and
 /// the session is also saved after them.
+///
+/// The extractors run in the body's first lines, side by side as in actix-web, and so a type that borrows for a generic
+/// lifetime (`fn f<'a>(it: Borrowing<'a>)`) cannot be one.
 ///
 /// ```
 /// use actix_web::{HttpResponse, Responder, error, web::Path};
@@ -129,7 +133,8 @@ use crate::handler::Handler;
 /// | answers 2xx, 3xx or 4xx, also by `Err` | all is saved *before* the response leaves: a redirected request sees it |
 /// | answers 5xx | its removal (`purge`) and its new id (`renew`) are saved; changes of data and user are not |
 /// | panics, or is dropped because the client has gone | only the removal by `#[session(purge)]` is done |
-/// | is not reached, because an extractor failed | nothing is saved |
+/// | is not reached, because an extractor failed | only the removal by `#[session(purge)]` is done |
+/// | is not reached, because its requirements refused the request | nothing changes. The request counts as a visit, unless `csrf` refused it |
 ///
 /// Nothing is written if nothing has changed, and a visitor who only reads does not get a session.
 /// If the store does not answer, the response is a 503. It never looks as if there were no session.
@@ -137,8 +142,14 @@ use crate::handler::Handler;
 /// # The arguments
 ///
 /// Write them in the parentheses, in any order, each at most once. The checks always run in the same order: first
-/// `csrf` is checked, then `lock` is taken, then `require` and `fresh` are checked. A request that is refused does not
-/// reach the body.
+/// `csrf` is checked, then `lock` is taken, then `require` and `fresh` are checked. They come before the extractors. A
+/// request that is refused runs no extractor, and its body is not read. There is one exception: `csrf` reads the first
+/// 64 KiB of a form if the browser does not say where the form comes from.
+///
+/// With [`sessions`](#sessions) the extractors come first, because the expression may use them.
+///
+/// For all handlers below a path, wrap the scope in a
+/// [`Gate`](https://docs.rs/bsession/latest/bsession/struct.Gate.html), which has the same words.
 ///
 /// ## `purge`
 ///
@@ -238,7 +249,10 @@ use crate::handler::Handler;
 /// ## `require`
 ///
 /// The body runs only for users who are logged in. Other visitors get a 401. `user: &str` is the user.
-/// With `require = "key"` the body runs only for visitors whose session has that key, logged in or not.
+///
+/// With `require = "key"` the body runs only for visitors whose session has that key, such as a cart or a role. Without
+/// the key, a visitor who is not logged in gets a 401, and a user who is logged in gets a 403: another login would not
+/// help. Both may stand together: `#[session(require, require = "staff")]`.
 ///
 /// ```
 /// use actix_web::{Responder, get};

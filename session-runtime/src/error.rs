@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// The response to an error shows the client only a status, and the cause goes to the log. The status is 503 if the
 /// session could not be loaded or saved, 500 if the application used it wrongly, 401 if the visitor has to log in
-/// first, 403 if another site may have sent the request, and 409 if the user has too many sessions for another login.
+/// first, 403 if another site may have sent the request or a user lacks a right, and 409 if the user has too many sessions for another login.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -66,6 +66,15 @@ pub enum Error {
          write `require` alone"
     )]
     KeyRequired {
+        /// The key.
+        key: String,
+    },
+    /// A user is logged in, and the session does not have a key that is required: a right that this user lacks.
+    #[error(
+        "there is no session key `{key}`, which `require = \"{key}\"` asks for, and a login would not help: a user is \
+         logged in"
+    )]
+    Forbidden {
         /// The key.
         key: String,
     },

@@ -45,8 +45,8 @@ mod visit;
 pub use ::cookie::SameSite;
 
 #[doc(hidden)] // used by the expansion of the attribute
-pub use crate::actix::{Call, Csrf, Gate, Request};
-pub use crate::actix::{Connection, Hooks, HooksMiddleware, Saved, connect};
+pub use crate::actix::{Call, Extractors, GateMiddleware, Request};
+pub use crate::actix::{Connection, Gate, Hooks, HooksMiddleware, Refused, Saved, connect};
 pub use crate::builder::{Builder, init};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::cookie::Secure;

@@ -240,6 +240,16 @@ impl Visit {
         }
     }
 
+    /// The contents of the session, with all changes of this request that are handed over.
+    pub(crate) fn contents(&self) -> Arc<Contents> {
+        self.state().view()
+    }
+
+    /// True if the request shows an id, for which a CSRF token can have been made.
+    pub(crate) fn shows_id(&self) -> bool {
+        self.shown_id(&self.state()).is_some()
+    }
+
     /// True if this CSRF token was made for the visitor who sent the request.
     pub(crate) fn fits_csrf(&self, token: &[u8]) -> bool {
         let state = self.state();

@@ -142,7 +142,7 @@ for_each_store! {
         let visitor = site.visitor();
         assert_eq!(visitor.get("/checkout").status, 401);
         visitor.post("/login/joe");
-        assert_eq!(visitor.get("/checkout").status, 401, "a login is not the key");
+        assert_eq!(visitor.get("/checkout").status, 403, "a login is not the key, and another one would not help");
         visitor.post("/set/cart/full");
         assert_eq!(visitor.get("/checkout").body, "\"full\"");
     }
@@ -211,10 +211,11 @@ for_each_store! {
         assert_eq!(visitor.session()["data"], json!({ "name": "joe" }));
     }
 
-    fn a_handler_and_its_guard_begin_where_the_extractors_left_off(setup) {
+    fn the_gate_comes_before_the_extractors_and_looks_again_after_them(setup) {
         let site = site(setup);
         let visitor = site.visitor();
-        assert_eq!(visitor.get("/lounge").status, 401);
+        assert_eq!(visitor.get("/lounge?ann").status, 401, "no extractor logs in who is refused");
+        visitor.post("/login/joe");
         assert_eq!(visitor.get("/lounge?ann").body, "lounge of ann");
         assert_eq!(visitor.get("/lounge").body, "lounge of ann");
         let refused = visitor.get("/lounge?out");

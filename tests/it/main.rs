@@ -20,6 +20,7 @@ mod events;
 mod evictions;
 mod expiry;
 mod flash;
+mod gates;
 mod guards;
 mod ids;
 mod import;

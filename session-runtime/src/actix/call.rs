@@ -9,7 +9,9 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 
 use super::connect::Connecting;
 use super::connection::Connection;
+use super::gate::{Gate, Refusal};
 use super::saved::{Saved, Saving};
+use super::unread_body::UnreadBody;
 use crate::error::Error;
 use crate::service::Sessions;
 use crate::session::Session;
@@ -20,19 +22,42 @@ use crate::visit::Visit;
 #[derive(Debug)]
 pub struct Call {
     pub(super) request: HttpRequest,
+    pub(super) body: UnreadBody,
     pub(super) connection: Connection,
+    pub(super) gate: &'static Gate,
     /// The error of a view that could not be read or written. Its response replaces that of the body. If the view
     /// could not be read, the body still runs, on the default, because it needs a value.
     failed: Option<Error>,
 }
 
 impl Call {
-    fn new(request: HttpRequest, visit: Arc<Visit>) -> Self {
+    fn new(request: HttpRequest, body: UnreadBody, visit: Arc<Visit>) -> Self {
         Self {
             request,
+            body,
+            gate: const { &Gate::new() },
             connection: Connection::later(visit),
             failed: None,
         }
+    }
+
+    /// Returns the response of a request that the gate refuses, or `None` if the handler may run.
+    pub async fn admit<R>(&mut self, gate: &'static Gate) -> Option<Saved<R>> {
+        let admitted = gate.admit(&self.request, &mut self.body, &mut self.connection);
+        match admitted.await {
+            Ok(()) => {}
+            Err(Refusal::NoVisit(error)) => return Some(Saved::failed(error)),
+            Err(refusal) => {
+                let visit = self.connection.close();
+                let response = refusal.into_response();
+                return Some(Saving::new(visit, self.request.clone(), response).await);
+            }
+        }
+        self.gate = gate;
+        if gate.purges() {
+            self.connection.purge_at_end();
+        }
+        None
     }
 
     /// Returns the session for the handler's body.
@@ -75,15 +100,18 @@ impl FromRequest for Call {
     type Error = Error;
     type Future = Connecting<Self>;
 
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = req.clone();
-        Connecting::new(req, |visit| Self::new(request, visit))
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, body) = (req.clone(), UnreadBody::take(payload));
+        Connecting::new(req, |visit| Self::new(request, body, visit))
     }
 }
 
 /// A request that is not connected yet. The handler names the service to connect to.
 #[derive(Debug)]
-pub struct Request(HttpRequest);
+pub struct Request {
+    pub(super) request: HttpRequest,
+    pub(super) body: UnreadBody,
+}
 
 impl Request {
     /// Connects to the session of the request in this service.
@@ -91,10 +119,10 @@ impl Request {
     /// # Errors
     /// The finished response, if the store fails.
     pub async fn connect<R>(self, sessions: &Sessions) -> Result<Call, Saved<R>> {
-        let Self(request) = self;
+        let Self { request, body } = self;
         let connecting = Connecting::to(sessions.clone(), &request, |visit| visit);
         match connecting.await {
-            Ok(visit) => Ok(Call::new(request, visit)),
+            Ok(visit) => Ok(Call::new(request, body, visit)),
             Err(error) => Err(Saved::failed(error)),
         }
     }
@@ -104,7 +132,8 @@ impl FromRequest for Request {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(req.clone())))
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, body) = (req.clone(), UnreadBody::take(payload));
+        ready(Ok(Self { request, body }))
     }
 }

@@ -148,6 +148,11 @@ impl Connection {
         self.save(req, response).await
     }
 
+    /// Takes the session's lock out of the connection, to hold it for longer.
+    pub(super) fn take_lock(&mut self) -> Option<Held> {
+        self.held.take()
+    }
+
     /// Marks the session for a purge, which is done even if the request is dropped before it finishes.
     pub(super) fn purge_at_end(&mut self) {
         self.purges = true;

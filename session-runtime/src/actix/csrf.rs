@@ -1,13 +1,10 @@
 //! Checks that a request comes from a page of this service, and not from another site's page.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderName, HeaderValue, ORIGIN, UPGRADE};
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest};
 
 use super::host::authority;
-use super::tee::Tee;
+use super::unread_body::UnreadBody;
 use crate::csrf;
 use crate::error::{Error, Result};
 use crate::origin::Origin;
@@ -18,30 +15,24 @@ use crate::visit::Visit;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const X_CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
-/// The extractor of a `#[session(csrf)]` handler. It comes before the other extractors, because the form that they
-/// read may carry the token.
-#[derive(Debug)]
-pub struct Csrf(Option<Tee>);
-
-impl FromRequest for Csrf {
-    type Error = Error;
-    type Future = Ready<Result<Self>>;
-
-    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let needs_form = !is_safe(req)
-            && matches!(source(req), RequestSource::Nothing)
-            && !req.headers().contains_key(X_CSRF_TOKEN)
-            && csrf::is_form(req.content_type());
-        ready(Ok(Self(needs_form.then(|| Tee::around(payload)))))
-    }
-}
-
-/// Refuses a request that may come from another site. Runs before the body of a `#[session(csrf)]` handler, and after
-/// the other extractors.
-pub(super) async fn check_csrf(req: &HttpRequest, visit: &Visit, csrf: Csrf) -> Result<()> {
-    ours(req, visit, csrf)
+/// Refuses a request that may come from another site. The token may be in the form that the body brings. Then its
+/// beginning is read, and stays for the extractors.
+pub(super) async fn check_csrf(
+    req: &HttpRequest,
+    visit: &Visit,
+    body: &mut UnreadBody,
+) -> Result<()> {
+    ours(req, visit, body)
         .await
         .map_err(|rule| refused(visit, rule, hint(rule, req)))
+}
+
+/// True if the check may read a token from the form in the body.
+pub(super) fn may_need_form(req: &HttpRequest) -> bool {
+    !is_safe(req)
+        && matches!(source(req), RequestSource::Nothing)
+        && !req.headers().contains_key(X_CSRF_TOKEN)
+        && csrf::is_form(req.content_type())
 }
 
 /// Returns the log's hint for a refusal: the remedy if the request was not an attack.
@@ -139,13 +130,13 @@ fn sole(req: &HttpRequest, name: HeaderName) -> Result<Option<&HeaderValue>, Sev
 
 /// Accepts a request that a page of this service sent. The rules are those of Go's `net/http.CrossOriginProtection`,
 /// with one difference: if the browser does not say where a request comes from, the request must carry a token.
-async fn ours(req: &HttpRequest, visit: &Visit, csrf: Csrf) -> Checked {
+async fn ours(req: &HttpRequest, visit: &Visit, body: &mut UnreadBody) -> Checked {
     if is_safe(req) {
         return Ok(());
     }
     match source(req) {
         RequestSource::Ours => Ok(()),
-        RequestSource::Nothing if shows_token(req, visit, csrf).await => Ok(()),
+        RequestSource::Nothing if shows_token(req, visit, body).await => Ok(()),
         RequestSource::Nothing => Err("token"),
         other => not_other(&other, req, visit),
     }
@@ -199,12 +190,14 @@ fn parse(origin: &HeaderValue) -> Option<Origin> {
     Origin::parse(origin.to_str().ok()?)
 }
 
-async fn shows_token(req: &HttpRequest, visit: &Visit, csrf: Csrf) -> bool {
-    match (sole(req, X_CSRF_TOKEN), csrf.0) {
-        (Ok(Some(token)), _) => visit.fits_csrf(token.as_bytes()),
-        (Ok(None), Some(tee)) => {
-            let (body, is_whole) = tee.read().await;
-            csrf::form_field(&body, is_whole).is_some_and(|token| visit.fits_csrf(token.as_bytes()))
+async fn shows_token(req: &HttpRequest, visit: &Visit, body: &mut UnreadBody) -> bool {
+    match sole(req, X_CSRF_TOKEN) {
+        Ok(Some(token)) => visit.fits_csrf(token.as_bytes()),
+        // A visitor who shows no id cannot have a token, and so need not send the body.
+        Ok(None) if csrf::is_form(req.content_type()) && visit.shows_id() => {
+            let form = body.beginning().await;
+            let token = csrf::form_field(&form.bytes, form.is_whole);
+            token.is_some_and(|token| visit.fits_csrf(token.as_bytes()))
         }
         _ => false,
     }

@@ -14,7 +14,7 @@ impl ResponseError for Error {
             Self::LoginRequired | Self::LoginTooOld | Self::KeyRequired { .. } => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::CrossSite { .. } => StatusCode::FORBIDDEN,
+            Self::CrossSite { .. } | Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::TooManySessions { .. } => StatusCode::CONFLICT,
             // Some of these are faults of the application. In all of them the session could not be loaded or saved.
             Self::TooLarge { .. }

@@ -1,190 +1,280 @@
-//! The gate: the requirements that a request must meet before the body of its handler runs.
+//! The gate: the requirements that a request must meet before a handler, or a whole scope, runs.
 
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::header::LOCATION;
+use actix_web::http::Method;
+use actix_web::http::header::{ACCESS_CONTROL_REQUEST_METHOD, LOCATION, ORIGIN};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::call::Call;
-use super::csrf::{self, Csrf};
-use super::saved::{Saved, Saving};
+use super::connection::Connection;
+use super::csrf;
+use super::headers::failed_response;
+use super::unread_body::UnreadBody;
 use crate::error::{Error, Result};
 use crate::local_path::{LocalPath, with_next};
+use crate::visit::Visit;
 
-/// The requirements of a handler, checked before its body runs. Each method stands for one argument of the attribute.
-#[derive(Debug)]
+/// The requirements that a request must meet: the same for one handler, for a scope, and by hand.
+///
+/// The arguments of [`#[session]`](https://docs.rs/bsession/latest/bsession/attr.session.html) make a gate for one handler.
+/// As middleware, a gate protects everything that is registered below it, also files and the default service:
+///
+/// ```
+/// use actix_web::{App, Responder, get, web};
+/// use bsession::{Gate, session};
+///
+/// #[get("/reports")]
+/// #[session(require)] // for `user`; the gate has asked already
+/// async fn reports(user: &str) -> impl Responder {
+///     format!("the reports of {user}")
+/// }
+///
+/// let app = App::new().service(
+///     web::scope("/admin")
+///         .wrap(Gate::new().csrf().require().redirect("/login"))
+///         .service(reports),
+/// );
+/// ```
+///
+/// In a middleware function ([`from_fn`](actix_web::middleware::from_fn)) it is [`check`](Self::check), in an extractor
+/// [`connect`](Self::connect).
+///
+/// The gate comes first. A refused request runs no extractor below it, and its body is not read. There is one exception:
+/// the CSRF token of a form is searched within its first 64 KiB, if the browser does not say where the form comes from.
+///
+/// Gates add up. Each one checks its own requirements, the outermost first. No inner gate takes a requirement away.
+///
+/// The path that [`redirect`](Self::redirect) names, compared exactly, passes `require`, `require_key` and `fresh`, so that
+/// the login page may stand inside the scope. A CORS preflight passes them, too. Neither passes `csrf`, which refuses no
+/// `GET` and no `OPTIONS`. Everything else that is open stands outside the scope.
+///
+/// The session is that of the service in the application's data, else of the global one. To guard a scope with another
+/// service, give it to the scope: `web::scope("/admin").app_data(admin.clone()).wrap(…)`.
+#[derive(Clone, Copy, Debug)]
 pub struct Gate {
-    csrf: Option<Csrf>,
+    csrf: bool,
     lock: bool,
-    require: Option<Require>,
+    require: bool,
+    require_key: Option<&'static str>,
     fresh: Option<Duration>,
     redirect: Option<&'static str>,
     purge: bool,
-    renew: bool,
 }
 
-/// The requirement of `require` or `require = "key"`.
-#[derive(Debug)]
-enum Require {
-    User,
-    Key(&'static str),
+/// The refusal of a request.
+pub(super) enum Refusal {
+    /// The request does not count as a visit, so that it does not even extend the expiry: another site may have sent it, or
+    /// the session could not be locked.
+    NoVisit(Error),
+    /// The visitor does not meet a requirement. With a location, a browser is sent there.
+    Visit(Error, Option<String>),
+}
+
+impl Refusal {
+    /// Returns the response. It has the error in it, where other middleware finds it, unless it is a redirect.
+    pub(super) fn into_response(self) -> HttpResponse {
+        match self {
+            Self::Visit(_, Some(location)) => see_other(location),
+            Self::Visit(error, None) => HttpResponse::from_error(error),
+            Self::NoVisit(error) => failed_response(error),
+        }
+    }
 }
 
 impl Gate {
     /// A gate without requirements.
-    pub const NONE: Self = Self {
-        csrf: None,
-        lock: false,
-        require: None,
-        fresh: None,
-        redirect: None,
-        purge: false,
-        renew: false,
-    };
-
-    /// Refuses a request that another site's page may have sent.
     #[must_use]
-    pub fn csrf(self, csrf: Csrf) -> Self {
+    pub const fn new() -> Self {
         Self {
-            csrf: Some(csrf),
+            csrf: false,
+            lock: false,
+            require: false,
+            require_key: None,
+            fresh: None,
+            redirect: None,
+            purge: false,
+        }
+    }
+
+    /// Refuses a request that another site's page may have sent, with 403. See
+    /// [`Session::csrf_token`](crate::Session::csrf_token).
+    #[must_use]
+    pub const fn csrf(self) -> Self {
+        Self { csrf: true, ..self }
+    }
+
+    /// Refuses visitors who are not logged in, with 401.
+    #[must_use]
+    pub const fn require(self) -> Self {
+        Self {
+            require: true,
             ..self
         }
     }
 
-    /// Takes the session's lock, after waiting until no other request has it.
+    /// Refuses visitors whose session does not have this key: with 401 if nobody is logged in, else with 403.
     #[must_use]
-    pub fn lock(self) -> Self {
-        Self { lock: true, ..self }
-    }
-
-    /// Refuses visitors who are not logged in.
-    #[must_use]
-    pub fn require(self) -> Self {
+    pub const fn require_key(self, key: &'static str) -> Self {
         Self {
-            require: Some(Require::User),
+            require_key: Some(key),
             ..self
         }
     }
 
-    /// Refuses visitors whose session does not have this key.
+    /// Refuses visitors whose last login is longer ago than this, with 401.
     #[must_use]
-    pub fn require_key(self, key: &'static str) -> Self {
+    pub const fn fresh(self, span: Duration) -> Self {
         Self {
-            require: Some(Require::Key(key)),
+            fresh: Some(span),
             ..self
         }
     }
 
-    /// Refuses visitors whose last login is more than this many milliseconds ago.
+    /// Redirects browsers to this path, with 303, in place of a 401. The page that was asked for goes along as `next`.
+    ///
+    /// # Panics
+    /// The path does not begin with one `/`. For a gate in a constant that is a compile error.
     #[must_use]
-    pub fn fresh(self, millis: u64) -> Self {
-        Self {
-            fresh: Some(Duration::from_millis(millis)),
-            ..self
-        }
-    }
-
-    /// Redirects a refused browser to this path.
-    #[must_use]
-    pub fn redirect(self, path: &'static str) -> Self {
+    pub const fn redirect(self, path: &'static str) -> Self {
+        let bytes = path.as_bytes();
+        let is_local =
+            matches!(bytes, [b'/'] | [b'/', ..]) && !matches!(bytes, [_, b'/' | b'\\', ..]);
+        assert!(
+            is_local,
+            "`redirect` takes a path of this site, as in `/login`"
+        );
         Self {
             redirect: Some(path),
             ..self
         }
     }
 
-    /// Ends the session, even if the handler fails.
+    /// Locks the session until the response is there, as [`Connection::lock`] does.
     #[must_use]
-    pub fn purge(self) -> Self {
+    pub const fn lock(self) -> Self {
+        Self { lock: true, ..self }
+    }
+
+    /// Ends the session, even if the handler fails. A word of the attribute alone.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn purge(self) -> Self {
         Self {
             purge: true,
             ..self
         }
     }
 
-    /// Gives the session a new id.
-    #[must_use]
-    pub fn renew(self) -> Self {
-        Self {
-            renew: true,
-            ..self
-        }
-    }
-}
-
-impl Call {
-    /// Returns the response of a request that is refused, or `None` if the body may run.
-    pub async fn admit<R>(&mut self, mut gate: Gate) -> Option<Saved<R>> {
-        // A request of another site does not count as a visit, so it is not saved: it must not even extend the expiry.
-        if let Err(error) = self.check_origin(&mut gate).await {
-            return Some(Saved::failed(error));
-        }
-        if gate.lock
-            && let Err(error) = self.connection.lock().await
-        {
-            return Some(Saved::failed(error));
-        }
-        let response = self.refusal(&gate)?;
-        let visit = self.connection.close();
-        Some(Saving::new(visit, self.request.clone(), response).await)
+    pub(super) const fn purges(&self) -> bool {
+        self.purge
     }
 
-    async fn check_origin(&self, gate: &mut Gate) -> Result<()> {
-        let (request, visit) = (&self.request, &self.connection.visit);
-        if gate.purge {
-            csrf::check_purge(request, visit)?;
-        }
-        match gate.csrf.take() {
-            Some(csrf) => csrf::check_csrf(request, visit, csrf).await,
-            None => Ok(()),
-        }
+    pub(super) const fn locks(&self) -> bool {
+        self.lock
     }
 
-    fn refusal(&mut self, gate: &Gate) -> Option<HttpResponse> {
-        if let Err(error) = self.check(gate) {
-            return Some(match gate.redirect {
-                Some(path) if is_navigation(&self.request) && !is_at(path, &self.request) => {
-                    see_other(path, &self.request)
-                }
-                _ => HttpResponse::from_error(error),
-            });
+    /// Checks all requirements, and takes the lock.
+    pub(super) async fn admit(
+        &self,
+        req: &HttpRequest,
+        body: &mut UnreadBody,
+        connection: &mut Connection,
+    ) -> Result<(), Refusal> {
+        if self.purge {
+            csrf::check_purge(req, &connection.visit).map_err(Refusal::NoVisit)?;
         }
-        if gate.renew {
-            self.session().renew();
+        if self.csrf {
+            let checked = csrf::check_csrf(req, &connection.visit, body);
+            checked.await.map_err(Refusal::NoVisit)?;
         }
-        if gate.purge {
-            self.connection.purge_at_end();
+        if self.lock {
+            connection.lock().await.map_err(Refusal::NoVisit)?;
         }
-        None
+        self.check_visitor(req, &connection.visit)
     }
 
-    fn check(&mut self, gate: &Gate) -> Result<()> {
-        let now = SystemTime::from(self.connection.visit.sessions.0.storage.now());
-        let session = self.connection.session();
-        if let Some(Require::Key(key)) = gate.require
-            && session[key].is_null()
-        {
-            return Err(Error::KeyRequired {
-                key: key.to_owned(),
-            });
+    /// The same for a gate around others, whose login page may be below it.
+    pub(super) async fn admit_below(
+        &self,
+        req: &HttpRequest,
+        body: &mut UnreadBody,
+        connection: &mut Connection,
+    ) -> Result<(), Refusal> {
+        let is_open = self.redirect == Some(req.path()) || is_preflight(req);
+        let gate = if is_open {
+            Self {
+                require: false,
+                require_key: None,
+                fresh: None,
+                ..*self
+            }
+        } else {
+            *self
+        };
+        gate.admit(req, body, connection).await
+    }
+
+    /// Checks the requirements that are about the visitor.
+    pub(super) fn check_visitor(&self, req: &HttpRequest, visit: &Visit) -> Result<(), Refusal> {
+        if !self.require && self.require_key.is_none() && self.fresh.is_none() {
+            return Ok(());
         }
-        let wants_user = matches!(gate.require, Some(Require::User)) || gate.fresh.is_some();
-        if wants_user && session.user().is_none() {
+        self.meets(visit).map_err(|error| {
+            let location = self.location(&error, req);
+            Refusal::Visit(error, location)
+        })
+    }
+
+    fn meets(&self, visit: &Visit) -> Result<()> {
+        let contents = visit.contents();
+        let is_logged_in = contents.user.is_some();
+        if (self.require || self.fresh.is_some()) && !is_logged_in {
             return Err(Error::LoginRequired);
         }
-        let Some(fresh) = gate.fresh else {
+        let has = |key| contents.data.get(key).is_some_and(|value| !value.is_null());
+        if let Some(key) = self.require_key.filter(|key| !has(key)) {
+            let key = key.to_owned();
+            return Err(if is_logged_in {
+                Error::Forbidden { key }
+            } else {
+                Error::KeyRequired { key }
+            });
+        }
+        let Some(fresh) = self.fresh else {
             return Ok(());
         };
+        let now = SystemTime::from(visit.sessions.0.storage.now());
         // A login time in the future comes from a clock that was set back. It must not stay fresh forever.
         let age = |at| {
             now.duration_since(at)
                 .unwrap_or_else(|future| future.duration())
         };
-        match session.authenticated_at() {
+        match contents.authenticated.map(SystemTime::from) {
             Some(at) if age(at) <= fresh => Ok(()),
             _ => Err(Error::LoginTooOld),
         }
     }
+
+    /// The place to which a refused visitor is sent. A login does not help who lacks a right, so it is not offered then.
+    fn location(&self, error: &Error, req: &HttpRequest) -> Option<String> {
+        let path = self.redirect?;
+        let can_log_in = !matches!(error, Error::Forbidden { .. });
+        (can_log_in && is_navigation(req) && !is_at(path, req)).then(|| with_page(path, req))
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// True for the question of a browser, sent before a request of another origin, whether that origin may send it. It
+/// carries no cookie.
+fn is_preflight(req: &HttpRequest) -> bool {
+    req.method() == Method::OPTIONS
+        && req.headers().contains_key(ORIGIN)
+        && req.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// True if a browser will show the response as a page. Only then is a redirect to a login page useful: a script can do
@@ -212,14 +302,17 @@ fn is_at(path: &str, req: &HttpRequest) -> bool {
     is_there
 }
 
-/// Redirects to another page. If the method is safe, the requested page goes along as `next`.
-fn see_other(path: &str, req: &HttpRequest) -> HttpResponse {
+/// Adds the requested page as `next` to a path, if the method is safe.
+fn with_page(path: &str, req: &HttpRequest) -> String {
     let page = req
         .uri()
         .path_and_query()
         .filter(|_| req.method().is_safe());
     let next = page.and_then(|page| LocalPath::try_from(page.as_str()).ok());
-    let location = next.map_or_else(|| path.to_owned(), |next| with_next(path, &next));
+    next.map_or_else(|| path.to_owned(), |next| with_next(path, &next))
+}
+
+pub(super) fn see_other(location: String) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((LOCATION, location))
         .finish()

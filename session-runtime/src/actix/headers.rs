@@ -1,7 +1,7 @@
 //! The headers that a session adds to a response.
 
 use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET_COOKIE, VARY};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::host::{is_plain_loopback, warn_of_plain_http};
 use crate::error::Error;
@@ -30,7 +30,14 @@ pub(super) fn tell(
 }
 
 /// Returns the response to a request whose session failed.
-pub(super) fn error_response(error: Error) -> HttpResponse {
+pub(super) fn error_response(error: &Error) -> HttpResponse {
+    let mut response = ResponseError::error_response(error);
+    vary(response.headers_mut());
+    response
+}
+
+/// The same, with the error in the response, where other middleware can find it.
+pub(super) fn failed_response(error: Error) -> HttpResponse {
     let mut response = HttpResponse::from_error(error);
     vary(response.headers_mut());
     response

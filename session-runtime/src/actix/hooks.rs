@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use super::connect::Followed;
-use super::headers::{error_response, set_cookie, tell, vary};
+use super::headers::{failed_response, set_cookie, tell, vary};
 use super::host::is_plain_loopback;
 use super::saved::{failure, settle};
 use crate::error::Error;
@@ -82,12 +82,19 @@ where
         let visits = Followed::of(&request);
         let loopback = is_plain_loopback(request.request());
         let response = self.service.call(request);
-        Box::pin(async move {
-            match response.await {
-                Ok(response) => Ok(save_after(&visits, response).await),
-                Err(error) => Err(end_after(&visits, error, loopback).await),
-            }
-        })
+        Box::pin(async move { after(&visits, response.await, loopback).await })
+    }
+}
+
+/// Saves after a request, whatever it came to.
+pub(super) async fn after<B: MessageBody>(
+    visits: &Followed,
+    result: Result<ServiceResponse<B>, actix_web::Error>,
+    loopback: bool,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    match result {
+        Ok(response) => Ok(save_after(visits, response).await),
+        Err(error) => Err(end_after(visits, error, loopback).await),
     }
 }
 
@@ -100,7 +107,7 @@ async fn save_after<B: MessageBody>(
     let error = settle_all(visits, status).await;
     let mut response = match error {
         None => response.map_into_left_body(),
-        Some(error) => response.into_response(error_response(error).map_into_right_body()),
+        Some(error) => response.into_response(failed_response(error).map_into_right_body()),
     };
     let request = response.request().clone();
     for visit in visits.all() {

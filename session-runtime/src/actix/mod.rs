@@ -7,24 +7,29 @@ mod connect;
 mod connection;
 mod csrf;
 mod error;
+mod extractors;
 mod gate;
+mod gate_middleware;
 mod headers;
 mod hooks;
 mod host;
+mod refused;
 #[cfg(feature = "testing")]
 mod reply;
 mod saved;
-mod tee;
+mod unread_body;
 
 pub use call::{Call, Request};
-pub use gate::Gate;
 
 #[cfg(feature = "testing")]
 pub use client::Client;
 pub use connect::connect;
 pub use connection::Connection;
-pub use csrf::Csrf;
+pub use extractors::Extractors;
+pub use gate::Gate;
+pub use gate_middleware::GateMiddleware;
 pub use hooks::{Hooks, HooksMiddleware};
+pub use refused::Refused;
 #[cfg(feature = "testing")]
 pub use reply::Reply;
 pub use saved::Saved;

@@ -11,7 +11,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
-use super::headers::{error_response, tell};
+use super::headers::{failed_response, tell};
 use crate::background::Lasting;
 use crate::error::{Error, Result};
 use crate::service::CookieChange;
@@ -44,7 +44,7 @@ impl<R> Saved<R> {
 
     /// Returns the response to a request whose session failed before its handler ran.
     pub(super) fn failed(error: Error) -> Self {
-        Self::of(error_response(error))
+        Self::of(failed_response(error))
     }
 }
 
@@ -106,7 +106,7 @@ impl<R> Future for Saving<R> {
         };
         match told {
             Ok(change) => tell(&this.visit, change, &this.request, response.headers_mut()),
-            Err(error) => *response = error_response(error),
+            Err(error) => *response = failed_response(error),
         }
         let saved = this.response.take().map(Saved::of);
         saved.map_or(Poll::Pending, Poll::Ready)

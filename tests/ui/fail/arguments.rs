@@ -77,7 +77,7 @@ async fn in_parentheses() -> &'static str {
     "cart"
 }
 
-#[session(require, require = "cart")]
+#[session(require = "role", require = "cart")]
 async fn required_twice() -> &'static str {
     "cart"
 }

@@ -76,4 +76,14 @@ impl Handlers {
     }
 }
 
+#[session]
+async fn name_twice(id: Path<u32>, Query((a, id)): Query<(u32, u32)>) -> String {
+    format!("{a} {id}")
+}
+
+#[session]
+async fn name_of_a_view(cart: Path<u32>, cart: &mut Session) -> String {
+    format!("{cart:?}")
+}
+
 fn main() {}

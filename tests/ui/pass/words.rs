@@ -37,6 +37,16 @@ async fn key_of_user(user: &str) -> String {
     user.to_owned()
 }
 
+#[session(require, require = "staff", redirect = "/login")]
+async fn user_with_a_key(user: &str) -> String {
+    user.to_owned()
+}
+
+#[session]
+async fn one_name_under_two_conditions(#[cfg(all())] id: Path<u32>, #[cfg(any())] id: Path<u64>) -> String {
+    id.to_string()
+}
+
 #[session(redirect = "/login?by=name", require)]
 async fn redirect(user: &str) -> String {
     user.to_owned()

@@ -3,14 +3,16 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 
+use actix_web::FromRequest;
 use actix_web::cookie::Cookie;
+use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use actix_web::web::{Bytes, Form};
 use futures_core::Stream;
 
 use super::*;
-use crate::actix::tee::MOST;
+use crate::actix::unread_body::MAX_BEGINNING;
 use crate::{Connection, Sessions};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -44,8 +46,8 @@ async fn visit(req: &HttpRequest) -> std::sync::Arc<Visit> {
 
 async fn checked(request: TestRequest) -> Checked {
     let (req, mut payload) = request.app_data(sessions()).to_http_parts();
-    let csrf = Csrf::from_request(&req, &mut payload).await.expect("ready");
-    ours(&req, &*visit(&req).await, csrf).await
+    let mut body = UnreadBody::take(&mut payload);
+    ours(&req, &*visit(&req).await, &mut body).await
 }
 
 #[actix_web::test]
@@ -208,7 +210,7 @@ async fn visitor(sessions: &Sessions) -> (Cookie<'static>, String) {
     (cookie, token)
 }
 
-/// Runs a handler's extractors and its check on a body that arrives in these pieces. Returns the result of the check,
+/// Runs the check and a handler's extractors on a body that arrives in these pieces. Returns the result of the check,
 /// and the length of the body (for a form, the number of its fields) if it was read.
 async fn posted(lines: &str, pieces: Vec<Bytes>, read: Read) -> (Checked, Option<usize>) {
     let sessions = sessions();
@@ -226,22 +228,26 @@ async fn posted(lines: &str, pieces: Vec<Bytes>, read: Read) -> (Checked, Option
     let pieces = pieces.into_iter().map(put).collect();
     let mut payload = payload_of(pieces);
 
-    let csrf = Csrf::from_request(&req, &mut payload).await.expect("ready");
-    let mut length = match read {
-        Read::Before => Some(read_all(&mut payload).await),
+    let visit = visit(&req).await;
+    let mut body = UnreadBody::take(&mut payload);
+    let mut length = None;
+    if let Read::Before = read {
+        body.look_ahead().await;
+        length = Some(read_all(&mut body.payload).await);
+    }
+    let checked = ours(&req, &visit, &mut body).await;
+    match read {
+        Read::After => length = Some(read_all(&mut body.payload).await),
         Read::Form => {
-            let form = Form::<Vec<(String, String)>>::from_request(&req, &mut payload).await;
-            Some(form.expect("a form").len())
+            let form = Form::<Vec<(String, String)>>::from_request(&req, &mut body.payload).await;
+            length = Some(form.expect("a form").len());
         }
-        Read::After | Read::Never => None,
-    };
-    let checked = ours(&req, &*visit(&req).await, csrf).await;
-    if let Read::After = read {
-        length = Some(read_all(&mut payload).await);
+        Read::Before | Read::Never => {}
     }
     (checked, length)
 }
 
+/// The moment at which a handler's extractors read the body: before the check, if they name the service, or after it.
 #[derive(Clone, Copy)]
 enum Read {
     Before,
@@ -318,28 +324,32 @@ async fn a_form_in_many_pieces_is_read_as_one() {
             .to_http_request();
         let body = pieces(&format!("a=1&csrf_token={token}&b=2"), size);
         let mut payload = payload_of(body);
-        let csrf = Csrf::from_request(&req, &mut payload).await.expect("ready");
-        let form = Form::<Vec<(String, String)>>::from_request(&req, &mut payload).await;
+        let mut body = UnreadBody::take(&mut payload);
+        let checked = ours(&req, &*visit(&req).await, &mut body).await;
+        assert_eq!(checked, OK, "{size}");
+        let form = Form::<Vec<(String, String)>>::from_request(&req, &mut body.payload).await;
         assert_eq!(form.expect("a form").len(), 3);
-        assert_eq!(ours(&req, &*visit(&req).await, csrf).await, OK, "{size}");
     }
 }
 
 #[actix_web::test]
 async fn of_a_large_form_the_beginning_counts_and_its_reader_gets_all() {
-    let filler = "x".repeat(MOST);
+    let filler = "x".repeat(MAX_BEGINNING);
     for read in [Read::Before, Read::After] {
         let early = pieces(&format!("csrf_token={{token}}&a={filler}{filler}"), 50_000);
         let (checked, length) = posted(FORM, early, read).await;
         assert_eq!(checked, OK);
-        assert_eq!(length, Some(2 * MOST + "csrf_token=&a=".len() + 86));
+        assert_eq!(
+            length,
+            Some(2 * MAX_BEGINNING + "csrf_token=&a=".len() + 86)
+        );
         let late = vec![Bytes::from(format!("a={filler}&csrf_token={{token}}"))];
         let (checked, length) = posted(FORM, late, read).await;
         assert_eq!(checked, Err("token"));
-        assert_eq!(length, Some(MOST + "csrf_token=&a=".len() + 86));
+        assert_eq!(length, Some(MAX_BEGINNING + "csrf_token=&a=".len() + 86));
     }
     // Exact to the last byte: a token that ends at the limit counts, and one that may continue does not.
-    let fill = "x".repeat(MOST - "a=&csrf_token=".len() - 86);
+    let fill = "x".repeat(MAX_BEGINNING - "a=&csrf_token=".len() - 86);
     let fits = vec![Bytes::from(format!("a={fill}&csrf_token={{token}}"))];
     assert_eq!(posted(FORM, fits, Read::Never).await.0, OK);
     let goes_on = vec![Bytes::from(format!("a={fill}&csrf_token={{token}}A"))];
