@@ -152,7 +152,10 @@ async fn who(connection: Option<Connection>) -> String {
     connection.session().user().unwrap_or("nobody").to_owned()
 }
 
-const ADMIN: Gate = Gate::new().csrf().require().redirect("/admin/login");
+const ADMIN: Gate = Gate::new()
+    .csrf()
+    .require()
+    .redirect("/admin/login?by=name");
 
 /// A middleware function with a gate by hand.
 async fn staff_only(
@@ -435,7 +438,7 @@ async fn a_scope_is_guarded_with_all_that_is_below_it() {
             assert_eq!(told!(app, get(path)).0, 401, "{path}");
             let (status, headers, _) = ask!(app, get(path).insert_header(PAGE));
             let location = headers.get("location").and_then(|it| it.to_str().ok());
-            let expected = format!("/admin/login?next={}", path.replace('/', "%2F"));
+            let expected = format!("/admin/login?by=name&next={}", path.replace('/', "%2F"));
             assert_eq!((status, location), (303, Some(&*expected)));
             assert_eq!(
                 headers.get("vary").map(|it| it.as_bytes()),

@@ -42,6 +42,9 @@ use crate::visit::Visit;
 /// The gate comes first. A refused request runs no extractor below it, and its body is not read. There is one exception:
 /// the CSRF token of a form is searched within its first 64 KiB, if the browser does not say where the form comes from.
 ///
+/// As middleware a gate also saves after the request, as [`Hooks`](crate::Hooks) do: a visit below it extends the expiry, and
+/// changes that connections leave are saved.
+///
 /// Gates add up. Each one checks its own requirements, the outermost first. No inner gate takes a requirement away.
 ///
 /// The path that [`redirect`](Self::redirect) names, compared exactly, passes `require`, `require_key` and `fresh`, so that
@@ -137,8 +140,7 @@ impl Gate {
     #[must_use]
     pub const fn redirect(self, path: &'static str) -> Self {
         let bytes = path.as_bytes();
-        let is_local =
-            matches!(bytes, [b'/'] | [b'/', ..]) && !matches!(bytes, [_, b'/' | b'\\', ..]);
+        let is_local = matches!(bytes, [b'/', ..]) && !matches!(bytes, [_, b'/' | b'\\', ..]);
         assert!(
             is_local,
             "`redirect` takes a path of this site, as in `/login`"
@@ -200,7 +202,8 @@ impl Gate {
         body: &mut UnreadBody,
         connection: &mut Connection,
     ) -> Result<(), Refusal> {
-        let is_open = self.redirect == Some(req.path()) || is_preflight(req);
+        let login_page = self.redirect.map(path_of);
+        let is_open = login_page == Some(req.path()) || is_preflight(req);
         let gate = if is_open {
             Self {
                 require: false,
@@ -287,10 +290,15 @@ fn is_navigation(req: &HttpRequest) -> bool {
     }
 }
 
+/// Returns a target without its query and fragment.
+fn path_of(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// True if `path` is the page that is being requested: redirecting would loop forever. Only safe methods count, because
 /// a form may be sent to the path of a page that is open to everybody.
 fn is_at(path: &str, req: &HttpRequest) -> bool {
-    let is_there = req.method().is_safe() && path.split(['?', '#']).next() == Some(req.path());
+    let is_there = req.method().is_safe() && path_of(path) == req.path();
     if is_there {
         tracing::error!(
             target: "bsession",
