@@ -152,6 +152,13 @@ for_each_store! {
         remembered.post("/renew");
         setup.clock.advance(29 * DAY);
         assert_eq!(remembered.session()["data"], json!({"name": "joe"}), "a renewal keeps it");
+        let forgotten_again = site.visitor();
+        forgotten_again.post("/set/name/joe");
+        forgotten_again.post("/days/30");
+        let reply = forgotten_again.post("/days/none");
+        assert_eq!(max_age(reply.set_cookies()[0]), None, "it ends with the browser again, and its cookie says so");
+        setup.clock.advance(2 * DAY);
+        assert_eq!(forgotten_again.session()["data"], json!({}));
         assert_eq!(remembered.post("/days/0").status, 200);
         assert_eq!(remembered.post("/days/4294967295").status, 200, "nearer values are taken for both");
     }
@@ -259,8 +266,8 @@ fn routes(config: &mut actix_web::web::ServiceConfig) {
 
     #[post("/days/{count}")]
     #[session]
-    async fn days(count: web::Path<u32>) -> impl Responder {
-        session.set_days(*count);
+    async fn days(count: web::Path<String>) -> impl Responder {
+        session.set_days(count.parse::<u32>().ok());
         "set"
     }
 

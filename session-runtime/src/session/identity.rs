@@ -181,16 +181,26 @@ impl Session {
     ///
     /// The range is 1 to 400; other values are brought into it. With
     /// [`browser_session`](crate::Builder::browser_session), or with a short idle timeout for all sessions,
-    /// `session.set_days(30)` is a "remember me".
-    pub fn set_days(&mut self, days: u32) {
-        self.set_idle(clock::days(days.max(1)));
+    /// `session.set_days(30)` is a "remember me". `None` gives the session back to the service's own timeout.
+    pub fn set_days(&mut self, days: impl Into<Option<u32>>) {
+        self.set_idle(days.into().map(|days| clock::days(days.max(1))));
     }
 
     /// Sets the idle timeout of this session. It replaces the service's.
     ///
-    /// The range is one second to 400 days; other values are brought into it.
-    pub fn set_idle(&mut self, idle: Duration) {
-        let idle = Some(idle.clamp(MIN_IDLE, MAX_IDLE));
+    /// The range is one second to 400 days; other values are brought into it. `None` gives the session back to the
+    /// service's own timeout.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let mut session = bsession::Session::default();
+    /// session.set_idle(Duration::from_secs(15 * 60));
+    /// session.set_idle(None);
+    /// session.set_days(30);
+    /// session.set_days(None);
+    /// ```
+    pub fn set_idle(&mut self, idle: impl Into<Option<Duration>>) {
+        let idle = idle.into().map(|idle| idle.clamp(MIN_IDLE, MAX_IDLE));
         if self.changes.after.idle != idle {
             self.contents_mut().idle = idle;
         }
