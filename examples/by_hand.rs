@@ -17,7 +17,7 @@ async fn index(req: HttpRequest) -> bsession::Result<impl Responder> {
 
     let visits = session.update("visits", |n: u64| n + 1)?;
 
-    Ok(connection.save(&req, format!("visit {visits}\n")).await)
+    Ok(connection.respond(&req, format!("visit {visits}\n")).await)
 }
 
 #[post("/logout")]

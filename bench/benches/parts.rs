@@ -141,6 +141,6 @@ fn visit(bencher: Bencher, setup: &Setup, body: impl Fn(&mut bsession::Session))
         .bench_local_refs(|request| {
             let mut connection = connect(request);
             body(connection.session());
-            now(connection.save(request, "")).into_response()
+            now(connection.respond(request, "")).into_response()
         });
 }

@@ -426,7 +426,7 @@ impl Drop for Visit {
             self.sessions.0.storage.counters.dropped.count();
             tracing::warn!(
                 target: "bsession",
-                hint = "unless the client hung up: return `connection.save(&req, response).await`, or wrap the app in `bsession::Hooks`",
+                hint = "unless the client hung up: return `connection.respond(&req, response).await`, or wrap the app in `bsession::Hooks`",
                 "unsaved_changes_dropped"
             );
         }

@@ -13,7 +13,7 @@ use crate::support::for_each_store;
 async fn by_hand(request: HttpRequest) -> bsession::Result<impl Responder> {
     let mut connection = connect(&request).await?;
     let visits = connection.session().update("visits", |n: u64| n + 1)?;
-    Ok(connection.save(&request, visits.to_string()).await)
+    Ok(connection.respond(&request, visits.to_string()).await)
 }
 
 async fn purge_by_hand(request: HttpRequest, mut connection: Connection) -> impl Responder {
@@ -30,7 +30,7 @@ async fn two_extractors(
     other.session()["other"] = 1.into();
     other.session().update("n", |n: u64| n + 1)?;
     drop(one);
-    Ok(other.save(&request, "both").await)
+    Ok(other.respond(&request, "both").await)
 }
 
 async fn nested(request: HttpRequest) -> bsession::Result<impl Responder> {
@@ -40,7 +40,7 @@ async fn nested(request: HttpRequest) -> bsession::Result<impl Responder> {
     let mut second = connect(&request).await?;
     let seen = second.session()["a"].clone();
     second.session()["b"] = 2.into();
-    Ok(second.save(&request, seen.to_string()).await)
+    Ok(second.respond(&request, seen.to_string()).await)
 }
 
 async fn two_logins(
@@ -50,7 +50,7 @@ async fn two_logins(
     one.session().login("joe");
     other.session().login("eve");
     drop(one);
-    other.save(&request, "both").await
+    other.respond(&request, "both").await
 }
 
 async fn purge_beside(
@@ -60,7 +60,7 @@ async fn purge_beside(
     one.session().purge();
     other.session()["late"] = 1.into();
     drop(one);
-    other.save(&request, "purged").await
+    other.respond(&request, "purged").await
 }
 
 async fn unsaved(mut connection: Connection) -> impl Responder {
@@ -350,7 +350,7 @@ for_each_store! {
             let request = TestRequest::default().app_data(sessions.clone()).to_http_request();
             let mut in_a_stream = connect(&request).await.expect("a visitor");
             let handler = connect(&request).await.expect("a visitor");
-            drop(handler.save(&request, "streaming").await);
+            drop(handler.respond(&request, "streaming").await);
             in_a_stream.session()["late"] = 1.into();
             drop((in_a_stream, request));
             assert_eq!((sessions.stats().creates, sessions.stats().dropped), (0, 1));
@@ -426,7 +426,7 @@ for_each_store! {
             drop(part);
             let mut handler = connect(&request).await.expect("a session");
             assert_eq!(handler.session().claim::<String>("code").await.expect("a claim").as_deref(), Some("once"));
-            drop(handler.save(&request, "claimed").await);
+            drop(handler.respond(&request, "claimed").await);
             assert_eq!(stored(&sessions, &request).await["data"], json!({}));
         });
     }
@@ -441,7 +441,7 @@ for_each_store! {
             let before = connection.session().expires_at().expect("a session");
             assert_eq!(connection.session().claim::<String>("code").await.expect("a claim").as_deref(), Some("once"));
             assert!(connection.session().expires_at() >= Some(before + DAY));
-            drop(connection.save(&request, "claimed").await);
+            drop(connection.respond(&request, "claimed").await);
             assert_eq!((sessions.stats().commits, sessions.stats().touches), (1, 0), "it needs no touch");
         });
     }
@@ -455,7 +455,7 @@ for_each_store! {
             guard.session().purge();
             drop(guard);
             assert_eq!(handler.session().claim::<String>("code").await.expect("a claim"), None);
-            let response = handler.save(&request, "out").await.into_response();
+            let response = handler.respond(&request, "out").await.into_response();
             assert_eq!(response.cookies().next().expect("the removal").value(), "");
             assert_eq!(sessions.stats().creates, 1, "the one that was purged");
         });
@@ -471,10 +471,10 @@ for_each_store! {
             let mut guard = connect(&request).await.expect("a session");
             let mut handler = connect(&request).await.expect("a session");
             handler.session().login("eve");
-            drop(handler.save(&request, "in").await);
+            drop(handler.respond(&request, "in").await);
             let letter = guard.session()["letter"].clone();
             guard.session()["recent"] = letter;
-            drop(guard.save(&request, "late").await);
+            drop(guard.respond(&request, "late").await);
             let list = sessions.of_user("eve").await.expect("the list");
             assert_eq!(list.len(), 1);
             assert_eq!(sessions.stats().late, 1);
@@ -512,7 +512,7 @@ for_each_store! {
             one.session().login("joe");
             other.session().login("eve");
             drop(one);
-            let response = other.save(&request, "both").await.into_response();
+            let response = other.respond(&request, "both").await.into_response();
             assert_eq!(response.status(), 503);
             assert!(connect(&request).await.expect("a session").session().is_empty());
             drop(request);
@@ -534,7 +534,7 @@ for_each_store! {
             }));
             assert!(caught.is_err());
             let next = connect(&request).await.expect("a session");
-            drop(next.save(&request, "saved").await);
+            drop(next.respond(&request, "saved").await);
             assert_eq!(stored(&sessions, &request).await["data"], json!({"k": 1}));
         });
     }
@@ -548,7 +548,7 @@ for_each_store! {
             connection.session().login("joe");
             connection.session().login("eve");
             assert_eq!((connection.session().len(), connection.session().created_at()), (0, created));
-            let response = connection.save(&request, "in").await.into_response();
+            let response = connection.respond(&request, "in").await.into_response();
             let cookie = response.cookies().next().expect("a cookie").into_owned();
             let next = TestRequest::default().app_data(sessions.clone()).cookie(cookie).to_http_request();
             assert_eq!(stored(&sessions, &next).await, json!({"user": "eve", "data": {}}));
@@ -662,9 +662,11 @@ fn saves_of_one_request_at_once_make_one_session() {
         let mut other = connect(&request).await.expect("a visitor");
         one.session()["one"] = 1.into();
         other.session()["other"] = 2.into();
-        let (first, second) =
-            futures_util::future::join(one.save(&request, "one"), other.save(&request, "other"))
-                .await;
+        let (first, second) = futures_util::future::join(
+            one.respond(&request, "one"),
+            other.respond(&request, "other"),
+        )
+        .await;
         let cookies: Vec<_> = [first.into_response(), second.into_response()]
             .iter()
             .flat_map(|response| {

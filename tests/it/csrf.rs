@@ -86,10 +86,10 @@ async fn form_later(
     sessions.revoke_user("ann", None).await?;
     connection.session()["lost"] = true.into();
     let token = connection.session().csrf_token();
-    drop(connection.save(&request, "late").await);
+    drop(connection.respond(&request, "late").await);
     let mut connection = connect(&request).await?;
     connection.session().login("joe");
-    Ok(connection.save(&request, Html::new(token)).await)
+    Ok(connection.respond(&request, Html::new(token)).await)
 }
 
 async fn form_under_hooks(mut connection: Connection) -> String {

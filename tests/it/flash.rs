@@ -82,7 +82,7 @@ async fn purge_beside(
     one.session().flash(Level::Info, "after");
     drop(one);
     let flashes = other.session().flashes().await?;
-    Ok(other.save(&request, web::Json(flashes)).await)
+    Ok(other.respond(&request, web::Json(flashes)).await)
 }
 
 /// What a middleware has to say.

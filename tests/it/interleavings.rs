@@ -100,7 +100,7 @@ async fn request(sessions: Sessions, cookie: Cookie<'static>, act: Act) -> Told 
             flashes.extend(shown.into_iter().map(|flash| flash.text));
         }
     }
-    let response = connection.save(&request, "done").await.into_response();
+    let response = connection.respond(&request, "done").await.into_response();
     let cookie = response
         .cookies()
         .find(|cookie| cookie.name() == "bsession")

@@ -104,7 +104,7 @@ async fn stream(
     connection.session()["streamed"] = true.into();
     let body = AtGate(Box::pin(async move { gate.pass().await }));
     let response = HttpResponse::Ok().body(body);
-    Ok(connection.save(&request, response).await)
+    Ok(connection.respond(&request, response).await)
 }
 
 /// Has the lock, and asks its own server for what needs it too.
@@ -119,7 +119,7 @@ async fn calls_itself(
     let inner = web::block(move || Wire::open(address).post("/plain-add", Some(cookie.value())));
     let status = inner.await.expect("it runs").status;
     connection.session().insert("inner", status)?;
-    Ok(connection.save(&request, status.to_string()).await)
+    Ok(connection.respond(&request, status.to_string()).await)
 }
 
 /// Locks twice: in an extractor of its own, and by another one.
@@ -135,7 +135,7 @@ async fn locks_twice(
     one.session()["one"] = 1.into();
     other.session()["other"] = 2.into();
     drop(one);
-    Ok(other.save(&request, seen).await)
+    Ok(other.respond(&request, seen).await)
 }
 
 fn routes(config: &mut ServiceConfig) {

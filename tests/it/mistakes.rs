@@ -154,7 +154,7 @@ fn what_a_handler_does_wrong_is_told_with_its_remedy() {
         (
             "/unsaved",
             200,
-            "return `connection.save(&req, response).await`",
+            "return `connection.respond(&req, response).await`",
         ),
         ("/account", 401, "to require a login, write `require` alone"),
     ];

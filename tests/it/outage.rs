@@ -143,7 +143,7 @@ fn a_save_that_has_begun_comes_to_its_end() {
         connection.session()["n"] = 2.into();
         faults.always(Fault::Waits);
         {
-            let mut save = std::pin::pin!(connection.save(&first, "saved"));
+            let mut save = std::pin::pin!(connection.respond(&first, "saved"));
             let poll = std::future::poll_fn(|cx| {
                 std::task::Poll::Ready(save.as_mut().poll(cx).is_ready())
             });
@@ -210,7 +210,7 @@ fn a_million_who_only_read_leave_nothing() {
                 .await
                 .expect("a visitor");
             assert!(connection.session().is_empty());
-            drop(connection.save(&request, "read").await);
+            drop(connection.respond(&request, "read").await);
         }
     });
     assert_eq!(sessions.stats(), bsession::Stats::default());

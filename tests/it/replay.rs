@@ -37,12 +37,12 @@ fn meet(
         mine(my_connection.session());
         theirs(their_connection.session());
         let response = their_connection
-            .save(&their_request, "theirs")
+            .respond(&their_request, "theirs")
             .await
             .into_response();
         assert_eq!(response.status(), 200);
         let response = my_connection
-            .save(&my_request, "mine")
+            .respond(&my_request, "mine")
             .await
             .into_response();
         let (_request, mut connection) = connected(&sessions, &cookie).await;

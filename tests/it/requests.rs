@@ -167,7 +167,7 @@ async fn stream_handler(request: actix_web::HttpRequest) -> impl Responder {
     connection.session()["streamed"] = true.into();
     let chunks = ["a", "b", "c"].map(|chunk| Ok(web::Bytes::from(chunk)));
     let body = HttpResponse::Ok().body(Chunks(chunks.into_iter().collect()));
-    connection.save(&request, body).await
+    connection.respond(&request, body).await
 }
 
 fn site(setup: &Setup) -> (Site, Visitor) {

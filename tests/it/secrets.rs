@@ -199,7 +199,10 @@ fn a_claim_that_meets_another_save_moves_a_visitor_over_as_well() {
         let code = connection.session().claim::<String>("code").await;
         assert_eq!(code.expect("a claim").as_deref(), Some("once"));
         assert_eq!(rotated.sessions.stats().conflicts, 1);
-        let response = connection.save(&request, "claimed").await.into_response();
+        let response = connection
+            .respond(&request, "claimed")
+            .await
+            .into_response();
         assert_eq!(response.cookies().count(), 1, "the cookie goes with it");
     });
 }

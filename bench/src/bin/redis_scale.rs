@@ -125,7 +125,7 @@ impl Setup {
         let request = self.request(place);
         let mut connection = Connection::extract(&request).await?;
         body(connection.session());
-        let response = connection.save(&request, "").await.into_response();
+        let response = connection.respond(&request, "").await.into_response();
         if !response.status().is_success() {
             return Err(response.status().to_string().into());
         }

@@ -101,7 +101,7 @@ async fn visit(setup: &Setup, cookie: &Cookie<'static>, writes: bool) -> Result<
     } else {
         black_box(session.get::<u64>("n")?);
     }
-    let response = connection.save(&request, "").await.into_response();
+    let response = connection.respond(&request, "").await.into_response();
     let spent = begun.elapsed();
     if response.status().is_success() {
         Ok(spent)

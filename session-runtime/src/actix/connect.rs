@@ -28,7 +28,7 @@ use crate::visit::Visit;
 /// async fn index(req: HttpRequest) -> bsession::Result<impl Responder> {
 ///     let mut connection = bsession::connect(&req).await?;
 ///     let visits = connection.session().update("visits", |n: u64| n + 1)?;
-///     Ok(connection.save(&req, format!("visit {visits}")).await)
+///     Ok(connection.respond(&req, format!("visit {visits}")).await)
 /// }
 /// ```
 ///

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::session::Session;
 use crate::visit::{Baseline, Held, Visit};
 
-/// A request's access to its session, from `connect` to `save`.
+/// A request's access to its session, from `connect` to `respond`.
 ///
 /// [`connect`](crate::connect) returns one, and it is also an extractor. Under [`Hooks`](crate::Hooks) it need not be
 /// saved. Elsewhere, a connection that is dropped without a save loses its changes, and the log says so. A purge is
@@ -22,7 +22,7 @@ use crate::visit::{Baseline, Held, Visit};
 ///
 /// async fn index(req: HttpRequest, mut connection: Connection) -> impl Responder {
 ///     connection.session()["last"] = "index".into();
-///     connection.save(&req, "saved").await
+///     connection.respond(&req, "saved").await
 /// }
 /// ```
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Connection {
     ///     if credit > 0 {
     ///         session.insert("credit", credit - 1)?;             // no other request has spent it meanwhile
     ///     }
-    ///     Ok(connection.save(&req, format!("{credit} left")).await)
+    ///     Ok(connection.respond(&req, format!("{credit} left")).await)
     /// }
     /// # let _ = spend;
     /// ```
@@ -136,7 +136,7 @@ impl Connection {
     /// The session is saved before the response leaves. If `response` is a 5xx, only a [`purge`](Session::purge) or a
     /// [`renew`](Session::renew) is saved. If the save fails, the response is a 503 and sets no cookie. If it fails
     /// with [`TooManySessions`](crate::Error::TooManySessions), the response is a 409.
-    pub async fn save<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
+    pub async fn respond<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
         let response = response.respond_to(req).map_into_boxed_body();
         let visit = self.close();
         Saving::new(visit, req.clone(), response).await
@@ -145,7 +145,7 @@ impl Connection {
     /// Ends the session, no matter what was changed in it, and returns the response that removes the cookie.
     pub async fn purge<R: Responder>(mut self, req: &HttpRequest, response: R) -> Saved<R> {
         self.purge_at_end();
-        self.save(req, response).await
+        self.respond(req, response).await
     }
 
     /// Takes the session's lock out of the connection, to hold it for longer.

@@ -21,7 +21,7 @@ use crate::visit::Visit;
 /// Middleware that saves the changes that connections leave: the original's `before_request` and `after_request`
 /// hooks.
 ///
-/// A handler takes a [`Connection`](crate::Connection) and need not call `save`. For a handler that does not take one,
+/// A handler takes a [`Connection`](crate::Connection) and need not call `respond`. For a handler that does not take one,
 /// nothing is loaded. Handlers with `#[session]` also work under this middleware, and save by themselves.
 ///
 /// ```

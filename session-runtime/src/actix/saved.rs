@@ -19,10 +19,10 @@ use crate::visit::Visit;
 
 /// A response whose session is saved.
 ///
-/// `#[session]` makes one from a handler's return value `R`. [`Connection::save`] makes one from the response that it
+/// `#[session]` makes one from a handler's return value `R`. [`Connection::respond`] makes one from the response that it
 /// is given.
 ///
-/// [`Connection::save`]: crate::Connection::save
+/// [`Connection::respond`]: crate::Connection::respond
 #[must_use = "a response does nothing unless it is returned"]
 pub struct Saved<R> {
     response: HttpResponse,

@@ -79,7 +79,7 @@ async fn connected(sessions: &Sessions, token: &str) -> (actix_web::HttpRequest,
 async fn saved(sessions: &Sessions, token: &str, change: impl FnOnce(&mut Session)) -> String {
     let (request, mut connection) = connected(sessions, token).await;
     change(connection.session());
-    let response = connection.save(&request, "saved").await.into_response();
+    let response = connection.respond(&request, "saved").await.into_response();
     assert_eq!(response.status(), 200);
     let cookie = response
         .cookies()

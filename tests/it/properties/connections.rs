@@ -211,7 +211,7 @@ async fn open(request: &HttpRequest) -> Connection {
 }
 
 async fn save(request: &HttpRequest) {
-    drop(open(request).await.save(request, "saved").await);
+    drop(open(request).await.respond(request, "saved").await);
 }
 
 async fn visit(setup: &Setup, begins: Held, events: &[Event]) {
@@ -261,7 +261,7 @@ async fn visit(setup: &Setup, begins: Held, events: &[Event]) {
                 let theirs = request();
                 let mut other = open(&theirs).await;
                 let given = act.on_session(other.session()).await;
-                drop(other.save(&theirs, "saved").await);
+                drop(other.respond(&theirs, "saved").await);
                 assert_eq!(given, model.other(act), "{event:?}");
             }
         }

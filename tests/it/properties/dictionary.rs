@@ -55,7 +55,7 @@ async fn visit(sessions: &Sessions, loaded: Option<&Dictionary>, acts: &[Act]) {
 
     let writes = || sessions.stats().creates + sessions.stats().commits;
     let written = writes();
-    let response = connection.save(&request, "done").await.into_response();
+    let response = connection.respond(&request, "done").await.into_response();
     assert_eq!(response.status(), 200);
     map.retain(|key, value| !value.is_null() || before.contains_key(key));
     assert_eq!(writes() - written, u64::from(map != before), "{map:?}");

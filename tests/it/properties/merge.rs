@@ -257,7 +257,7 @@ async fn compare(sessions: &Sessions, loaded: &Held, requests: &[&[Step]]) {
         running.push((request, connection, Wish::of(loaded, steps)));
     }
     for (request, connection, wish) in running {
-        let response = connection.save(&request, "done").await.into_response();
+        let response = connection.respond(&request, "done").await.into_response();
         assert_eq!(response.status(), 200);
         let set = response.cookies().next().map(Cookie::into_owned);
         let token = set.filter(|cookie| !cookie.value().is_empty());

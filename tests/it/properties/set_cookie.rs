@@ -171,7 +171,7 @@ async fn visit(
             }
         }
     }
-    let response = connection.save(&request, "done").await.into_response();
+    let response = connection.respond(&request, "done").await.into_response();
     let mut headers = response.headers().get_all(SET_COOKIE);
     let header = headers
         .next()

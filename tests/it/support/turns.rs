@@ -22,7 +22,7 @@ async fn plain_add(
         tokio::task::yield_now().await;
     }
     connection.session().insert("n", n + 1)?;
-    Ok(connection.save(&request, n.to_string()).await)
+    Ok(connection.respond(&request, n.to_string()).await)
 }
 
 /// Comes to the gate twice: when it stands in the queue, where it is not held, and with the lock in
@@ -63,7 +63,7 @@ async fn turn(
     if *name == "fail" {
         response = HttpResponse::InternalServerError();
     }
-    Ok(connection.save(&request, response.body(found)).await)
+    Ok(connection.respond(&request, response.body(found)).await)
 }
 
 pub(super) fn configure(config: &mut ServiceConfig) {

@@ -205,7 +205,7 @@ async fn visitor(sessions: &Sessions) -> (Cookie<'static>, String) {
         .to_http_request();
     let mut connection = crate::connect(&req).await.expect("a connection");
     let token = connection.session().csrf_token();
-    let response = connection.save(&req, "a form").await.into_response();
+    let response = connection.respond(&req, "a form").await.into_response();
     let cookie = response.cookies().next().expect("a cookie").into_owned();
     (cookie, token)
 }
