@@ -59,6 +59,10 @@ struct VisitState {
     next_id: Option<Id>,
     /// The cookie change that a response was given last. A response that replaces it has to send the same one.
     last_cookie_change: Option<CookieChange>,
+    /// True once the visit is counted, or if it must not count.
+    is_counted: bool,
+    /// True if the response passes through the library, which can send the cookie then.
+    is_answered: bool,
 }
 
 /// The purges and logins by other connections that had happened when a connection began.
@@ -81,6 +85,8 @@ impl Visit {
             clash: false,
             next_id: None,
             last_cookie_change: None,
+            is_counted: false,
+            is_answered: false,
         };
         Self {
             sessions,
@@ -245,6 +251,16 @@ impl Visit {
         self.state().view()
     }
 
+    /// Notes that the response passes through the library.
+    pub(crate) fn will_be_answered(&self) {
+        self.state().is_answered = true;
+    }
+
+    /// Makes a refused request no visit: not even the expiry moves.
+    pub(crate) fn is_no_visit(&self) {
+        self.state().is_counted = true;
+    }
+
     /// True if the request shows an id, for which a CSRF token can have been made.
     pub(crate) fn shows_id(&self) -> bool {
         self.shown_id(&self.state()).is_some()
@@ -268,6 +284,7 @@ impl Visit {
         let _turn = self.turn.lock().await;
         let (mut outcome, mut pending, _held) = {
             let mut state = self.state();
+            state.is_counted = true;
             let pending = std::mem::take(&mut state.pending);
             let held = state.held.take();
             state.view = None;
@@ -442,6 +459,18 @@ impl Drop for Visit {
                     tracing::error!(target: "bsession", %error, "purge_failed");
                 }
             }));
+            return;
+        }
+        // A visit counts even if only an extractor or a middleware function connected.
+        if !state.is_counted
+            && let Standing::Live(live) = &state.standing
+            && live.due
+        {
+            let (sessions, live) = (self.sessions.clone(), live.clone());
+            if !state.is_answered {
+                sessions.0.warn_of_unanswered_visits(&live);
+            }
+            finish(Box::pin(async move { sessions.0.touch(&live).await }));
         }
     }
 }

@@ -44,4 +44,5 @@ mod shared;
 mod slow_disk;
 mod users;
 mod views;
+mod visits;
 mod words;

@@ -32,6 +32,7 @@ pub struct Call {
 
 impl Call {
     fn new(request: HttpRequest, body: UnreadBody, visit: Arc<Visit>) -> Self {
+        visit.will_be_answered();
         Self {
             request,
             body,
@@ -46,7 +47,10 @@ impl Call {
         let admitted = gate.admit(&self.request, &mut self.body, &mut self.connection);
         match admitted.await {
             Ok(()) => {}
-            Err(Refusal::NoVisit(error)) => return Some(Saved::failed(error)),
+            Err(Refusal::NoVisit(error)) => {
+                self.connection.visit.is_no_visit();
+                return Some(Saved::failed(error));
+            }
             Err(refusal) => {
                 let visit = self.connection.close();
                 let response = refusal.into_response();

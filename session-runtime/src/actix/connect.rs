@@ -59,6 +59,7 @@ impl Followed {
     pub(super) fn of(req: &impl HttpMessage) -> Self {
         let mut extensions = req.extensions_mut();
         let Visits { all, hooks } = extensions.get_or_insert_with(Visits::default);
+        all.iter().for_each(|visit| visit.will_be_answered());
         let follow = || Self(Rc::new(RefCell::new(all.clone())));
         hooks.get_or_insert_with(follow).clone()
     }
@@ -84,6 +85,7 @@ impl Visits {
         let visit = Arc::new(Visit::new(sessions, presented));
         self.all.push(Arc::clone(&visit));
         if let Some(Followed(visits)) = &self.hooks {
+            visit.will_be_answered();
             visits.borrow_mut().push(Arc::clone(&visit));
         }
         visit

@@ -96,7 +96,10 @@ impl Gate {
         *payload = body.payload;
         match admitted {
             Ok(()) => Ok(connection),
-            Err(Refusal::NoVisit(error)) => Err(refused(error)),
+            Err(Refusal::NoVisit(error)) => {
+                connection.visit.is_no_visit();
+                Err(refused(error))
+            }
             Err(Refusal::Visit(error, location)) => {
                 let mut response = location.map_or_else(|| error.error_response(), see_other);
                 let visit = connection.close();

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::save::Outcome;
 use super::service::Service;
@@ -37,18 +38,50 @@ impl Service {
             if let Err(error) = self.move_on(outcome, now).await {
                 tracing::warn!(target: "bsession", %error, "cookie_not_moved");
             }
-        } else if self.is_touch_due(live, now) {
-            let expires = self.lifetime.expiry(&live.contents, now);
-            let head = Head {
-                expires,
-                seen: now,
-                ..live.head
-            };
-            let touch = self.storage.ledger.touch(live.key, head, now);
-            if self.storage.deadline().wait(pin!(touch)).await.is_ok() {
-                self.storage.counters.touches.count();
-                (live.head, live.ends, live.due) = (head, expires, false);
-            }
+        } else if let Some(head) = self.touched(live, now).await {
+            (live.head, live.ends, live.due) = (head, head.expires, false);
+        }
+    }
+
+    /// Writes the new expiry of a session whose response the library does not see.
+    pub(crate) async fn touch(&self, live: &Live) {
+        self.touched(live, self.storage.now()).await;
+    }
+
+    /// Writes the new expiry if it is due, and returns the head as it is then.
+    async fn touched(&self, live: &Live, now: Timestamp) -> Option<Head> {
+        if !self.is_touch_due(live, now) {
+            return None;
+        }
+        let head = Head {
+            expires: self.lifetime.expiry(&live.contents, now),
+            seen: now,
+            ..live.head
+        };
+        let touch = self.storage.ledger.touch(live.key, head, now);
+        self.storage.deadline().wait(pin!(touch)).await.ok()?;
+        self.storage.counters.touches.count();
+        Some(head)
+    }
+
+    /// Warns, once, of visits for which no cookie can be sent: the store keeps these sessions, and browsers drop their
+    /// cookies.
+    pub(crate) fn warn_of_unanswered_visits(&self, live: &Live) {
+        let Some(max_age) = self.lifetime.max_age(&live.contents, self.storage.now()) else {
+            return;
+        };
+        if !self
+            .warned_of_unanswered_visits
+            .swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                target: "bsession",
+                days = max_age.as_secs() / (24 * 60 * 60),
+                hint = "only an extractor or a middleware function connected, and nothing could send the cookie again: \
+                        these visitors lose it after as many days, however often they come; wrap the application in \
+                        `bsession::Hooks`, or the scope in a `bsession::Gate`",
+                "cookie_not_renewed"
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::codec::Codec;
@@ -35,6 +36,7 @@ pub(crate) struct Service {
     /// The locks for requests that save again after a conflict.
     pub(super) savers: Arc<Locks>,
     pub(super) repairs: Repairs,
+    pub(super) warned_of_unanswered_visits: AtomicBool,
     /// Stops the sweeper's thread when it is dropped.
     _sweeper: Sweeper,
 }
@@ -96,6 +98,7 @@ impl ServiceParts {
             // Unbounded: a request waits here no longer than for the store.
             savers: Locks::new(usize::MAX),
             repairs: Repairs::default(),
+            warned_of_unanswered_visits: AtomicBool::new(false),
             _sweeper: sweeper,
         });
         thread.start(&service)?;
