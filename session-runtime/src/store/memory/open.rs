@@ -157,7 +157,7 @@ impl OpenMemory {
     /// Counts and logs the eviction of a logged-in session.
     fn tell(&self, handle: Handle, now: Timestamp) {
         self.counters.evicted.count();
-        tracing::info!(target: "bsession", %handle, "evicted");
+        tracing::info!(target: "bsession", handle = %handle, "evicted");
         if self.warnings.lets_through(now) {
             tracing::warn!(
                 target: "bsession",
