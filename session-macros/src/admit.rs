@@ -6,13 +6,17 @@ use syn::spanned::Spanned;
 use syn::{Expr, ReturnType, Signature};
 
 use crate::args::{Args, Redirect};
-use crate::extractors::Extractors;
+use crate::extractor_params::ExtractorParams;
 
 /// Writes the code before the body.
 ///
 /// The gate comes first. A refused request runs no extractor, and its body is not read. Only with `sessions = EXPR`
 /// the extractors come first, because the expression may use them.
-pub(crate) fn admit(args: &Args, sig: &Signature, extractors: &Extractors) -> Option<TokenStream> {
+pub(crate) fn admit(
+    args: &Args,
+    sig: &Signature,
+    extractors: &ExtractorParams,
+) -> Option<TokenStream> {
     // Without a return type (an error that `check` reports) there is nothing to return.
     let ReturnType::Type(..) = &sig.output else {
         return None;

@@ -7,7 +7,7 @@ use syn::{FnArg, Pat, PatType, ReturnType, Safety, Signature, Token, Type};
 
 use crate::admit::admit;
 use crate::args::Args;
-use crate::extractors::Extractors;
+use crate::extractor_params::ExtractorParams;
 use crate::handler::Handler;
 use crate::loans::Loans;
 use crate::output;
@@ -65,7 +65,7 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
         ..
     } = handler;
 
-    let extractors = Extractors::take(&mut sig);
+    let extractors = ExtractorParams::take(&mut sig);
     let admit = admit(args, &sig, &extractors);
     rewrite_signature(args, &extractors, &mut sig);
     // Located at the user's braces, and with the hygiene of generated code. Otherwise `unused_braces` fires at a
@@ -143,7 +143,7 @@ fn save(sig: &Signature) -> Option<TokenStream> {
 
 /// Adds the hidden extractor and wraps the return type. Leaves out everything that a handler cannot have (errors that
 /// `check` reports), so that it does not cause a second error.
-fn rewrite_signature(args: &Args, extractors: &Extractors, sig: &mut Signature) {
+fn rewrite_signature(args: &Args, extractors: &ExtractorParams, sig: &mut Signature) {
     let ours = Span::mixed_site();
     sig.constness = None;
     sig.asyncness

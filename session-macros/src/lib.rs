@@ -7,7 +7,7 @@ mod admit;
 mod args;
 mod check;
 mod expand;
-mod extractors;
+mod extractor_params;
 mod guess;
 mod handler;
 mod lent;

@@ -9,9 +9,9 @@ use crate::handler::is_conditional;
 use crate::lent::is_session;
 
 /// The extractors of a handler.
-pub(crate) struct Extractors(Vec<PatType>);
+pub(crate) struct ExtractorParams(Vec<PatType>);
 
-impl Extractors {
+impl ExtractorParams {
     /// Takes the extractors out of a signature. What cannot be one (an error that `check` reports) stays there. So do
     /// all of them without a return type, since the body has nothing to return then if one fails.
     pub(crate) fn take(sig: &mut Signature) -> Self {
