@@ -16,7 +16,8 @@ const MOST: usize = 180;
 
 static SESSIONS: Lazy<Sessions> = Lazy::new(|| {
     let builder = Sessions::builder(SECRETS[0]).previous_secret(SECRETS[1]);
-    builder.mode(Mode::Memory).build().expect("a service")
+    let builder = builder.mode(Mode::Memory).cookie_name(NAME);
+    builder.build().expect("a service")
 });
 
 /// Takes each line of `input` as a `Cookie` header.

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use super::super::file_name::FileName;
 use super::super::layout::Tombstone;
 use super::super::settings::FileStore;
-use super::assert_same;
-use super::says::Says;
+use super::says::{Says, assert_same};
 use crate::clock::Timestamp;
 use crate::record::{
     Body, Handle, Head, Key, RETIRED, Record, Revision, Summary, TOMBSTONE, UserKey,

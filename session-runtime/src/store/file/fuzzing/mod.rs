@@ -8,11 +8,10 @@ mod says;
 use std::path::Path;
 
 use self::fuzzed_store::FuzzedStore;
-use self::says::{Says, number};
+use self::says::{Says, assert_same, number};
 use super::checksum;
 use super::layout::{self, Content, ReadMode, capacity_for, file_len, read};
 use crate::fuzzing::{edited, from_hex};
-use crate::record::Record;
 
 /// Bits of the first byte. Digits have them, so that seeds can be read by people.
 ///
@@ -90,14 +89,4 @@ fn both_ways_of_reading_agree(bytes: &[u8], says: &Says) {
         (Content::Empty, Says::Empty) | (Content::Doubtful, Says::Torn | Says::Live(_)) => {}
         (other, _) => panic!("without the lock it reads as {other:?}"),
     }
-}
-
-#[track_caller]
-fn assert_same(found: &Record, expected: &Record) {
-    let fields = |record: &Record| {
-        let body = record.body.as_bytes().to_vec();
-        let summary = record.summary.as_ref();
-        (record.head, summary.map(|it| it.as_bytes().to_vec()), body)
-    };
-    assert_eq!(fields(found), fields(expected));
 }

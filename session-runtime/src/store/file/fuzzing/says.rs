@@ -95,3 +95,14 @@ impl Says {
         record
     }
 }
+
+/// Compares everything that a store keeps of a session.
+#[track_caller]
+pub(super) fn assert_same(found: &Record, expected: &Record) {
+    let fields = |record: &Record| {
+        let body = record.body.as_bytes().to_vec();
+        let summary = record.summary.as_ref();
+        (record.head, summary.map(|it| it.as_bytes().to_vec()), body)
+    };
+    assert_eq!(fields(found), fields(expected));
+}
