@@ -227,7 +227,8 @@ impl Visit {
     /// True if a save would write nothing and send no cookie.
     pub(crate) fn is_settled(&self) -> bool {
         let state = self.state();
-        let is_due = matches!(&state.standing, Standing::Live(live) if live.due);
+        let is_due =
+            !state.is_counted && matches!(&state.standing, Standing::Live(live) if live.due);
         state.pending.is_empty() && !state.clash && !is_due && !self.owes_an_id(&state)
     }
 

@@ -13,7 +13,7 @@ use actix_web::test::{TestRequest, call_service, read_body, try_call_service};
 use actix_web::web::{self, Bytes, Either, Form, Json, Path, Query, ServiceConfig};
 use actix_web::{App, FromRequest, HttpRequest, HttpResponse, Responder};
 use bsession::testing::{self, Fault, FaultyStore};
-use bsession::{Connection, Gate, Hooks, Mode, Sessions, session};
+use bsession::{Connection, Gate, Hooks, Mode, Sessions, connect, session};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 
@@ -168,6 +168,15 @@ async fn staff_only(
     next.call(request).await
 }
 
+/// A middleware function that looks at the session and fails.
+async fn fails_after_a_look(
+    request: ServiceRequest,
+    _: Next<impl MessageBody>,
+) -> actix_web::Result<ServiceResponse> {
+    connect(request.request()).await?;
+    Err(actix_web::error::ErrorNotFound("not for everybody"))
+}
+
 /// An extractor with a gate by hand.
 struct Member(String);
 
@@ -205,10 +214,18 @@ fn routes(config: &mut ServiceConfig) {
         .route("/purges", web::post().to(purges))
         .route("/renews", web::post().to(renews))
         .route("/member", web::to(member))
+        .route("/login", web::to(member))
+        .service(
+            web::scope("/hooks")
+                .wrap(from_fn(fails_after_a_look))
+                .wrap(Hooks)
+                .route("/who", web::get().to(who)),
+        )
         .service(
             web::scope("/admin")
                 .wrap(ADMIN)
                 .route("/who", web::get().to(who))
+                .service(web::resource("/any").to(who))
                 .route("/login", web::get().to(async || "who are you?"))
                 .route("/login", web::post().to(plain_form))
                 .route("/form", web::post().to(plain_form))
@@ -295,6 +312,15 @@ macro_rules! joe {
 fn post(path: &str, body: impl Into<Bytes>) -> TestRequest {
     let request = TestRequest::post().uri(path);
     request.insert_header(FORM).set_payload(body)
+}
+
+/// A request as browsers send it before one of another origin, and anybody may.
+fn preflight(path: &str) -> TestRequest {
+    TestRequest::default()
+        .method(actix_web::http::Method::OPTIONS)
+        .uri(path)
+        .insert_header(("origin", "https://elsewhere.example"))
+        .insert_header(("access-control-request-method", "POST"))
 }
 
 fn get(path: &str) -> TestRequest {
@@ -459,16 +485,13 @@ async fn a_scope_is_guarded_with_all_that_is_below_it() {
         );
         assert_eq!(told!(app, post("/admin/login", "text=x")).0, 403);
         assert_eq!(told!(app, get("/admin/login/")).0, 401);
-        let preflight = TestRequest::default()
-            .method(actix_web::http::Method::OPTIONS)
-            .uri("/admin/form")
-            .insert_header(("origin", "https://elsewhere.example"))
-            .insert_header(("access-control-request-method", "POST"));
-        assert_eq!(
-            told!(app, preflight).0,
-            404,
-            "it is for whoever answers preflights"
-        );
+        for path in ["/admin/form", "/admin/any"] {
+            assert_eq!(
+                told!(app, preflight(path)).0,
+                401,
+                "it may be forged: {path}"
+            );
+        }
         // An inner gate adds its own, and a user who lacks a right is not sent to log in.
         let inner = get("/admin/inner/who").insert_header(PAGE);
         assert_eq!(told!(app, inner.insert_header(joe.clone())).0, 403);
@@ -519,6 +542,22 @@ async fn a_gate_is_checked_by_hand() {
             told!(app, post("/member", form).insert_header(joe)).1,
             "joe"
         );
+        // An extractor has no login page below it: who gets through is logged in.
+        assert_eq!(told!(app, preflight("/member")).0, 401);
+        assert_eq!(told!(app, get("/login").insert_header(PAGE)).0, 401);
+    }
+}
+
+/// Else a cache could give the answer to one visitor to all others.
+#[actix_web::test]
+async fn the_error_of_a_middleware_that_saw_the_session_varies_by_cookie() {
+    for sessions in services() {
+        let app = app!(sessions);
+        let (joe, _) = joe!(app);
+        let (status, headers, body) = ask!(app, get("/hooks/who").insert_header(joe));
+        assert_eq!((status, &*body), (404, "not for everybody"));
+        let vary = headers.get("vary").map(|it| it.as_bytes());
+        assert_eq!(vary, Some(&b"Cookie"[..]));
     }
 }
 

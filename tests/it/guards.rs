@@ -77,6 +77,13 @@ async fn lounge(_doorman: Doorman, user: &str) -> impl Responder {
     format!("lounge of {user}")
 }
 
+#[get("/locked-lounge")]
+#[session(require, lock)]
+async fn locked_lounge(_doorman: Doorman, user: &str) -> impl Responder {
+    session["seen"] = user.into();
+    format!("lounge of {user}")
+}
+
 #[get("/hall")]
 #[session]
 async fn hall(_doorman: Doorman) -> impl Responder {
@@ -113,6 +120,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(orders)
         .service(order)
         .service(lounge)
+        .service(locked_lounge)
         .service(hall);
 }
 
@@ -218,6 +226,9 @@ for_each_store! {
         visitor.post("/login/joe");
         assert_eq!(visitor.get("/lounge?ann").body, "lounge of ann");
         assert_eq!(visitor.get("/lounge").body, "lounge of ann");
+        visitor.post("/login/joe");
+        assert_eq!(visitor.get("/locked-lounge?ann").body, "lounge of ann", "with the lock, too");
+        assert_eq!(visitor.session()["data"]["seen"], "ann");
         let refused = visitor.get("/lounge?out");
         assert_eq!((refused.status, refused.removes_cookie()), (401, true), "{refused:?}");
         assert_eq!(visitor.get("/hall?ann").body, "hall of ann");

@@ -65,6 +65,7 @@ async fn endless() -> &'static str {
 
 fn routes(config: &mut ServiceConfig) {
     let scope = || web::scope("/hooks").wrap(Hooks);
+    let gate = || Gate::new().csrf();
     config
         .route("/extractor", web::get().to(who))
         .route("/guarded", web::post().to(guarded))
@@ -74,12 +75,18 @@ fn routes(config: &mut ServiceConfig) {
                 .wrap(from_fn(looks))
                 .to(async || "in"),
         )
-        .service(scope().route("/extractor", web::get().to(who)))
         .service(
-            web::resource("/gate")
-                .wrap(Gate::new().csrf())
-                .to(async || "in"),
-        );
+            scope()
+                .route("/extractor", web::get().to(who))
+                .route("/guarded", web::post().to(guarded))
+                .service(web::resource("/gate").wrap(gate()).to(async || "in")),
+        )
+        .service(
+            web::scope("/below")
+                .wrap(Gate::new().require())
+                .service(web::resource("/gate").wrap(gate()).to(async || "in")),
+        )
+        .service(web::resource("/gate").wrap(gate()).to(async || "in"));
 }
 
 for_each_store! {
@@ -118,7 +125,7 @@ for_each_store! {
         let visitor = site.visitor();
         visitor.post("/login/joe");
         let touches = || site.sessions.stats().touches + site.sessions.stats().commits;
-        for path in ["/guarded", "/gate"] {
+        for path in ["/guarded", "/gate", "/hooks/guarded", "/hooks/gate", "/below/gate"] {
             setup.clock.advance(5 * DAY);
             let before = touches();
             let refused = visitor.send(path, &[("sec-fetch-site", "cross-site")], &[]);

@@ -126,8 +126,8 @@ impl Connection {
             let changes = session.into_changes();
             self.visit.add(changes, self.baseline, self.held.clone());
         }
+        // It opens again at its next use, with what other connections change until then.
         self.session = None;
-        self.session();
         Ok(())
     }
 

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::Method;
-use actix_web::http::header::{ACCESS_CONTROL_REQUEST_METHOD, LOCATION, ORIGIN};
+use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::connection::Connection;
@@ -47,9 +46,12 @@ use crate::visit::Visit;
 ///
 /// Gates add up. Each one checks its own requirements, the outermost first. No inner gate takes a requirement away.
 ///
-/// The path that [`redirect`](Self::redirect) names, compared exactly, passes `require`, `require_key` and `fresh`, so that
-/// the login page may stand inside the scope. A CORS preflight passes them, too. Neither passes `csrf`, which refuses no
-/// `GET` and no `OPTIONS`. Everything else that is open stands outside the scope.
+/// The login page may stand inside the scope: the path that [`redirect`](Self::redirect) names, compared exactly, passes
+/// `require`, `require_key` and `fresh` there. It does not pass `csrf`. Everything else that is open stands outside the scope.
+///
+/// A middleware that rewrites the path or the method goes outside the gate, so that the gate sees the same as the routes. So
+/// does `actix_cors::Cors`, which answers the preflights of browsers: they carry no cookie. The last `wrap` is the outermost:
+/// `web::scope("/api").wrap(gate).wrap(cors)`.
 ///
 /// The session is that of the service in the application's data, else of the global one. To guard a scope with another
 /// service, give it to the scope: `web::scope("/admin").app_data(admin.clone()).wrap(…)`.
@@ -116,8 +118,15 @@ impl Gate {
     }
 
     /// Refuses visitors whose session does not have this key: with 401 if nobody is logged in, else with 403.
+    ///
+    /// # Panics
+    /// The gate requires a key already. Two keys are two gates, one around the other.
     #[must_use]
     pub const fn require_key(self, key: &'static str) -> Self {
+        assert!(
+            self.require_key.is_none(),
+            "a gate requires one key: wrap a second gate around it for another one"
+        );
         Self {
             require_key: Some(key),
             ..self
@@ -136,13 +145,11 @@ impl Gate {
     /// Redirects browsers to this path, with 303, in place of a 401. The page that was asked for goes along as `next`.
     ///
     /// # Panics
-    /// The path does not begin with one `/`. For a gate in a constant that is a compile error.
+    /// It is no path of this site in printable ASCII. For a gate in a constant that is a compile error.
     #[must_use]
     pub const fn redirect(self, path: &'static str) -> Self {
-        let bytes = path.as_bytes();
-        let is_local = matches!(bytes, [b'/', ..]) && !matches!(bytes, [_, b'/' | b'\\', ..]);
         assert!(
-            is_local,
+            is_local(path),
             "`redirect` takes a path of this site, as in `/login`"
         );
         Self {
@@ -151,7 +158,8 @@ impl Gate {
         }
     }
 
-    /// Locks the session until the response is there, as [`Connection::lock`] does.
+    /// Locks the session, as [`Connection::lock`] does: around a scope until its response is there, by hand as long as the
+    /// connection lives.
     #[must_use]
     pub const fn lock(self) -> Self {
         Self { lock: true, ..self }
@@ -195,26 +203,17 @@ impl Gate {
         self.check_visitor(req, &connection.visit)
     }
 
-    /// The same for a gate around others, whose login page may be below it.
-    pub(super) async fn admit_below(
-        &self,
-        req: &HttpRequest,
-        body: &mut UnreadBody,
-        connection: &mut Connection,
-    ) -> Result<(), Refusal> {
-        let login_page = self.redirect.map(path_of);
-        let is_open = login_page == Some(req.path()) || is_preflight(req);
-        let gate = if is_open {
-            Self {
-                require: false,
-                require_key: None,
-                fresh: None,
-                ..*self
-            }
-        } else {
-            *self
-        };
-        gate.admit(req, body, connection).await
+    /// The gate for a request to this path, if it stands around routes: the login page may be among them.
+    pub(super) fn around(&self, path: &str) -> Self {
+        if self.redirect.map(path_of) != Some(path) {
+            return *self;
+        }
+        Self {
+            require: false,
+            require_key: None,
+            fresh: None,
+            ..*self
+        }
     }
 
     /// Checks the requirements that are about the visitor.
@@ -272,14 +271,6 @@ impl Default for Gate {
     }
 }
 
-/// True for the question of a browser, sent before a request of another origin, whether that origin may send it. It
-/// carries no cookie.
-fn is_preflight(req: &HttpRequest) -> bool {
-    req.method() == Method::OPTIONS
-        && req.headers().contains_key(ORIGIN)
-        && req.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
 /// True if a browser will show the response as a page. Only then is a redirect to a login page useful: a script can do
 /// nothing with it.
 fn is_navigation(req: &HttpRequest) -> bool {
@@ -288,6 +279,22 @@ fn is_navigation(req: &HttpRequest) -> bool {
         Some(mode) => mode == "navigate",
         None => header("accept").is_some_and(|accept| accept.contains("text/html")),
     }
+}
+
+/// True for a path that browsers resolve within the same site, and that can stand in a header.
+const fn is_local(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    if !matches!(bytes, [b'/', ..]) || matches!(bytes, [_, b'/', ..]) {
+        return false;
+    }
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_graphic() || matches!(bytes[at], b'\\' | b'"' | b'<' | b'>') {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// Returns a target without its query and fragment.

@@ -26,6 +26,8 @@ use crate::visit::Visit;
 impl Gate {
     /// Checks a request in a middleware function, and connects to its session.
     ///
+    /// As around a scope, the path that [`redirect`](Self::redirect) names passes: there, nobody need be logged in.
+    ///
     /// ```
     /// use actix_web::body::MessageBody;
     /// use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -50,14 +52,19 @@ impl Gate {
     /// The request is refused, or the store fails. The error becomes the finished response.
     pub async fn check(&self, request: &mut ServiceRequest) -> Result<Connection, Refused> {
         let mut payload = request.take_payload();
-        let admitted = self.connect(request.request(), &mut payload).await;
+        let visit = Connecting::new(request.request(), |visit| visit).await;
+        let gate = self.around(request.path());
+        let admitted = gate.connect_visit(visit, request.request(), &mut payload);
+        let admitted = admitted.await;
         request.set_payload(payload);
         admitted
     }
 
     /// Checks a request in an extractor, and connects to its session.
     ///
-    /// The payload has the whole body afterwards, also if a CSRF token was searched in it.
+    /// The other extractors of the handler run side by side with this one, so the gate does not come before them. An extractor
+    /// that takes the payload for [`csrf`](Self::csrf) leaves nothing of the body to them: for a handler that reads a body, use
+    /// the attribute, [`check`](Self::check), or the gate around the scope.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -92,7 +99,7 @@ impl Gate {
     ) -> Result<Connection, Refused> {
         let mut connection = Connection::later(visit.map_err(refused)?);
         let mut body = UnreadBody::take(payload);
-        let admitted = self.admit_below(req, &mut body, &mut connection).await;
+        let admitted = self.admit(req, &mut body, &mut connection).await;
         *payload = body.payload;
         match admitted {
             Ok(()) => Ok(connection),

@@ -125,10 +125,10 @@ async fn end_after(visits: &Followed, error: actix_web::Error, loopback: bool) -
     let error = failed.map_or(error, Into::into);
     let cookie = |visit: Arc<Visit>| Some(visit.sessions.0.cookies.cookie(visit.told()?, loopback));
     let cookies: Vec<_> = visits.all().into_iter().filter_map(cookie).collect();
-    if cookies.is_empty() {
+    if visits.all().is_empty() {
         error
     } else {
-        WithCookies { error, cookies }.into()
+        WithHeaders { error, cookies }.into()
     }
 }
 
@@ -146,13 +146,13 @@ async fn settle_all(visits: &Followed, failed: Option<u16>) -> Option<Error> {
     failure
 }
 
-/// An error with its original response, which also sets cookies.
-struct WithCookies {
+/// An error with its original response, which also has the headers of the sessions.
+struct WithHeaders {
     error: actix_web::Error,
     cookies: Vec<cookie::Cookie<'static>>,
 }
 
-impl ResponseError for WithCookies {
+impl ResponseError for WithHeaders {
     fn status_code(&self) -> StatusCode {
         self.error.as_response_error().status_code()
     }
@@ -167,13 +167,13 @@ impl ResponseError for WithCookies {
     }
 }
 
-impl fmt::Display for WithCookies {
+impl fmt::Display for WithHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl fmt::Debug for WithCookies {
+impl fmt::Debug for WithHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.error, f)
     }

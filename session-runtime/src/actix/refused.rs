@@ -6,6 +6,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
+use super::headers::error_response;
 use crate::error::Error;
 
 /// A request that a [`Gate`](crate::Gate) refused by hand, with the finished response.
@@ -47,7 +48,7 @@ impl ResponseError for Refused {
 
     fn error_response(&self) -> HttpResponse {
         let finished = self.response.take();
-        finished.unwrap_or_else(|| self.error.error_response())
+        finished.unwrap_or_else(|| error_response(&self.error))
     }
 }
 

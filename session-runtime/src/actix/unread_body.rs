@@ -73,6 +73,10 @@ async fn look_ahead(payload: &mut Payload) -> Beginning {
             };
             let has_failed = chunk.is_err();
             if let Ok(chunk) = &chunk {
+                // Empty chunks add nothing, and any number of them may come.
+                if chunk.is_empty() {
+                    continue;
+                }
                 let room = (MAX_BEGINNING + 1 - bytes.len()).min(chunk.len());
                 bytes.extend_from_slice(&chunk[..room]);
             }
