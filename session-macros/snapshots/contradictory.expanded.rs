@@ -44,10 +44,10 @@ async fn contradictory(
     "a `readonly` handler changes nothing: remove `mut`"
 }
 ::core::compile_error! {
-    "`&str` is the user who is logged in: write `#[session(require)]`, or ask `session.user()` in the body"
+    "`&str` is the user who is logged in: write `#[session(require)]`, or `user: Option<&str>` on a page that is open to everybody"
 }
 ::core::compile_error! {
-    "`&str` is the user who is logged in: write `#[session(require)]`, or ask `session.user()` in the body"
+    "`&str` is the user who is logged in: write `#[session(require)]`, or `user: Option<&str>` on a page that is open to everybody"
 }
 ::core::compile_error! {
     "`str` is lent twice: remove this parameter"

@@ -76,6 +76,7 @@ fn words(args: &Args) -> TokenStream {
     let csrf = flag(args.csrf, quote_spanned!(ours=> .csrf()));
     let lock = flag(args.lock, quote_spanned!(ours=> .lock()));
     let purge = flag(args.purge, quote_spanned!(ours=> .purge()));
+    let quiet = flag(args.quiet, quote_spanned!(ours=> .quiet()));
     let require = flag(args.require, quote_spanned!(ours=> .require()));
     let require_key = args
         .require_key
@@ -89,5 +90,5 @@ fn words(args: &Args) -> TokenStream {
         .redirect
         .as_ref()
         .map(|Redirect { path, .. }| quote_spanned!(ours=> .redirect(#path)));
-    quote!(#csrf #lock #require #require_key #fresh #redirect #purge)
+    quote!(#csrf #lock #require #require_key #fresh #redirect #quiet #purge)
 }

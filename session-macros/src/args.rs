@@ -19,6 +19,7 @@ pub(crate) struct Args {
     pub(crate) fresh: Option<u64>,
     pub(crate) lock: Option<Span>,
     pub(crate) purge: Option<Span>,
+    pub(crate) quiet: Option<Span>,
     pub(crate) readonly: Option<Span>,
     pub(crate) sessions: Option<Expr>,
     pub(crate) redirect: Option<Redirect>,
@@ -78,6 +79,7 @@ impl Args {
             }
             "lock" => flag(&mut self.lock, &word, input),
             "purge" => flag(&mut self.purge, &word, input),
+            "quiet" => flag(&mut self.quiet, &word, input),
             "readonly" => flag(&mut self.readonly, &word, input),
             "sessions" => {
                 let value = service(at, input)?;
@@ -119,6 +121,11 @@ impl Args {
             &self.lock,
             readonly,
             "`lock` is for handlers that change the session, and `readonly` changes nothing: remove one of them",
+        );
+        wrong(
+            &self.quiet,
+            self.purge.is_some() || self.renew.is_some(),
+            "`quiet` is for requests that are no visit, and `purge` and `renew` change the session: remove one of them",
         );
         wrong(
             &self.renew,

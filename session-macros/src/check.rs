@@ -134,7 +134,7 @@ fn check_lent(args: &Args, lent: &Lent, earlier: &[Lent], errors: &mut Vec<Error
         );
     }
     if let Some(token) = ty.mutability {
-        if lent.what == What::User {
+        if lent.what.is_read_only() {
             wrong(token.span, "the user is read, not written: write `&str`");
         } else if args.readonly.is_some() {
             wrong(
@@ -146,7 +146,13 @@ fn check_lent(args: &Args, lent: &Lent, earlier: &[Lent], errors: &mut Vec<Error
     if lent.what == What::User && !args.has_user() && args.is_whole {
         wrong(
             ty.span(),
-            "`&str` is the user who is logged in: write `#[session(require)]`, or ask `session.user()` in the body",
+            "`&str` is the user who is logged in: write `#[session(require)]`, or `user: Option<&str>` on a page that is open to everybody",
+        );
+    }
+    if lent.what == What::Visitor && pattern::binding(&lent.pat, "user").is_none() {
+        wrong(
+            lent.pat.span(),
+            "an `Option<&str>` is the user, if one is logged in: call it `user`",
         );
     }
     if lent.is_unnamed() {

@@ -1,16 +1,18 @@
 //! The known words, and a guess at the one that an unknown word means.
 
-pub(crate) const WORDS: [&str; 9] = [
-    "csrf", "fresh", "lock", "purge", "readonly", "redirect", "renew", "require", "sessions",
+pub(crate) const WORDS: [&str; 10] = [
+    "csrf", "fresh", "lock", "purge", "quiet", "readonly", "redirect", "renew", "require",
+    "sessions",
 ];
 
 /// Names that are used elsewhere, with the word that they stand for.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("auth", "require"),
     ("clear", "purge"),
     ("destroy", "purge"),
     ("login", "require"),
     ("logout", "purge"),
+    ("polling", "quiet"),
     ("regenerate", "renew"),
     ("realm", "sessions"),
     ("service", "sessions"),

@@ -1,6 +1,6 @@
 //! Parameters of reference type: the parts of its session that a handler is lent.
 
-use syn::{Attribute, FnArg, Pat, PatType, Type, TypeReference};
+use syn::{Attribute, FnArg, GenericArgument, Pat, PatType, PathArguments, Type, TypeReference};
 
 /// A parameter that is bound from the session and is not an extractor.
 pub(crate) struct Lent {
@@ -16,22 +16,34 @@ pub(crate) enum What {
     Session,
     /// The name of the user who is logged in.
     User,
+    /// The name of the user, if one is logged in: `user: Option<&str>`.
+    Visitor,
     /// Some of the session's keys, as the fields of a type.
     View,
 }
 
+impl What {
+    /// True for what nobody writes: the user's name.
+    pub(crate) fn is_read_only(self) -> bool {
+        matches!(self, Self::User | Self::Visitor)
+    }
+}
+
 impl Lent {
-    /// Returns `None` if the parameter is not of reference type.
+    /// Returns `None` if the parameter is an extractor.
     pub(crate) fn of(input: &FnArg) -> Option<Self> {
         let FnArg::Typed(PatType { attrs, pat, ty, .. }) = input else {
             return None;
         };
-        let ty = reference(ty)?.clone();
+        let (ty, what) = match reference(ty) {
+            Some(ty) => (ty, what(&ty.elem)),
+            None => (optional_str(ty)?, What::Visitor),
+        };
         Some(Self {
             attrs: attrs.clone(),
             pat: Pat::clone(pat),
-            what: what(&ty.elem),
-            ty,
+            what,
+            ty: ty.clone(),
         })
     }
 
@@ -48,6 +60,25 @@ fn reference(ty: &Type) -> Option<&TypeReference> {
         Type::Reference(reference) => Some(reference),
         Type::Group(group) => reference(&group.elem),
         Type::Paren(paren) => reference(&paren.elem),
+        _ => None,
+    }
+}
+
+/// Returns the reference of `Option<&str>`, which can be no extractor.
+fn optional_str(ty: &Type) -> Option<&TypeReference> {
+    let option = match ty {
+        Type::Group(group) => return optional_str(&group.elem),
+        Type::Paren(paren) => return optional_str(&paren.elem),
+        Type::Path(ty) => ty.path.segments.last()?,
+        _ => return None,
+    };
+    let PathArguments::AngleBracketed(arguments) = &option.arguments else {
+        return None;
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(ty)) if option.ident == "Option" => {
+            reference(ty).filter(|ty| what(&ty.elem) == What::User)
+        }
         _ => None,
     }
 }

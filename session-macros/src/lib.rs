@@ -100,6 +100,7 @@ use crate::handler::Handler;
 /// | `visitor: &mut Session`, `visitor: &Session` | the session, under a name that you choose instead of `session` |
 /// | `cart: &mut Cart`, `cart: &Cart` | some of its keys as the fields of a [`View`](https://docs.rs/bsession/latest/bsession/trait.View.html), read before the body; behind `&mut` the fields that the body changed are saved |
 /// | `user: &str` | the user who is logged in, in a handler with [`require`](#require) or [`fresh`](#fresh) |
+/// | `user: Option<&str>` | the user, if one is logged in, on a page that is open to everybody. The parameter must be called `user` |
 ///
 /// ```
 /// use actix_web::{Responder, post, web::Path};
@@ -233,6 +234,27 @@ use crate::handler::Handler;
 /// [`update`](https://docs.rs/bsession/latest/bsession/struct.Session.html#method.update) is exact without it.
 /// [`Connection::lock`](https://docs.rs/bsession/latest/bsession/struct.Connection.html#method.lock) takes the same
 /// lock by hand.
+///
+/// ## `quiet`
+///
+/// For a page that asks the server again and again without anybody at it. The request is no visit: it does not extend the
+/// session, so that an idle timeout ends the session of a user who left the page open.
+///
+/// ```
+/// use actix_web::{HttpResponse, Responder, get};
+/// use bsession::session;
+///
+/// #[get("/unread")]
+/// #[session(quiet)]
+/// async fn unread(user: Option<&str>) -> impl Responder {
+///     match user {
+///         Some(user) => HttpResponse::Ok().body(format!("{} unread messages", user.len())),
+///         None => HttpResponse::Unauthorized().finish(), // the page can say that the login is over
+///     }
+/// }
+/// ```
+///
+/// See [`Gate::quiet`](https://docs.rs/bsession/latest/bsession/struct.Gate.html#method.quiet) for all that it leaves as it is.
 ///
 /// ## `readonly`
 ///

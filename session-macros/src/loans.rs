@@ -37,13 +37,14 @@ impl Loans {
             what,
         } = lent;
         // Leaves out what `check` reports as an error, so that it does not cause a second error.
-        let ty = TypeReference {
+        let reference = TypeReference {
             lifetime: None,
-            mutability: ty.mutability.filter(|_| *what != What::User),
+            mutability: ty.mutability.filter(|_| !what.is_read_only()),
             ..ty.clone()
         };
         let ours = Span::mixed_site();
         let conditions: Vec<_> = attrs.iter().filter(|attr| is_conditional(attr)).collect();
+        let mut ty = reference.to_token_stream();
         let value = match what {
             What::Session => quote_spanned!(ours=> __session),
             What::User => {
@@ -51,10 +52,17 @@ impl Loans {
                     .extend(quote_spanned!(ours=> #(#conditions)* let __user = __call.user();));
                 quote_spanned!(ours=> &__user)
             }
+            What::Visitor => {
+                self.take.extend(
+                    quote_spanned!(ours=> #(#conditions)* let __visitor = __call.visitor();),
+                );
+                ty = quote_spanned!(ours=> ::core::option::Option<#ty>);
+                quote_spanned!(ours=> __visitor.as_deref())
+            }
             What::View => {
                 let view = Ident::new(&format!("__view{place}"), ours);
                 let view_mut = Ident::new(&format!("__view{place}_mut"), ours);
-                let elem = &ty.elem;
+                let elem = &reference.elem;
                 // Located at the type, so that the error points there if that type is not a view.
                 let there = ours.located_at(elem.span());
                 let load = quote_spanned!(there=> __call.view::<#elem>());
@@ -62,7 +70,7 @@ impl Loans {
                     #(#conditions)* let mut #view = #load;
                     #(#conditions)* let #view_mut = #view.get_mut();
                 });
-                if ty.mutability.is_some() {
+                if reference.mutability.is_some() {
                     self.give_back
                         .extend(quote_spanned!(ours=> #(#conditions)* __call.write(#view);));
                 }

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{self, Arc, MutexGuard, PoisonError, Weak};
 
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub(crate) struct Visit {
     /// itself.
     lock: Mutex<Weak<Turn>>,
     state: sync::Mutex<VisitState>,
+    /// True if the response passes through the library, which can send the cookie then.
+    is_answered: AtomicBool,
 }
 
 /// A connection's hold on the session's lock. The connections of one request share it.
@@ -57,12 +60,14 @@ struct VisitState {
     /// The id that the session gets if this request creates or renews it. It is made together with the first CSRF
     /// token: each token is valid for this id and for the presented one.
     next_id: Option<Id>,
-    /// The cookie change that a response was given last. A response that replaces it has to send the same one.
+    /// The last cookie change of this request.
     last_cookie_change: Option<CookieChange>,
     /// True once the visit is counted, or if it must not count.
     is_counted: bool,
-    /// True if the response passes through the library, which can send the cookie then.
-    is_answered: bool,
+    /// True if the request is no visit.
+    is_quiet: bool,
+    /// True while the session could not be loaded.
+    is_unloadable: bool,
 }
 
 /// The purges and logins by other connections that had happened when a connection began.
@@ -86,7 +91,8 @@ impl Visit {
             next_id: None,
             last_cookie_change: None,
             is_counted: false,
-            is_answered: false,
+            is_quiet: false,
+            is_unloadable: false,
         };
         Self {
             sessions,
@@ -94,6 +100,7 @@ impl Visit {
             turn: Mutex::new(()),
             lock: Mutex::default(),
             state: sync::Mutex::new(state),
+            is_answered: AtomicBool::new(false),
         }
     }
 
@@ -109,15 +116,15 @@ impl Visit {
             return Some(Ok(()));
         }
         let loaded = self.sessions.0.load_now(&self.presented)?;
-        Some(loaded.map(|standing| self.state().begin(standing)))
+        Some(self.state().begin(loaded))
     }
 
     /// Loads the session. Later calls do not load it again.
     pub(crate) async fn load(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
         if !self.state().loaded {
-            let standing = self.sessions.0.load(&self.presented).await?;
-            self.state().begin(standing);
+            let loaded = self.sessions.0.load(&self.presented).await;
+            return self.state().begin(loaded);
         }
         Ok(())
     }
@@ -252,14 +259,25 @@ impl Visit {
         self.state().view()
     }
 
-    /// Notes that the response passes through the library.
-    pub(crate) fn will_be_answered(&self) {
-        self.state().is_answered = true;
+    /// The user who is logged in, as the contents have it.
+    pub(crate) fn user(&self) -> Option<Box<str>> {
+        self.contents().user.clone()
     }
 
-    /// Makes a refused request no visit: not even the expiry moves.
+    /// Notes that the response passes through the library.
+    pub(crate) fn will_be_answered(&self) {
+        self.is_answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes the request no visit: the expiry and the cookie stay as they are, also if changes are saved.
     pub(crate) fn is_no_visit(&self) {
-        self.state().is_counted = true;
+        let mut state = self.state();
+        (state.is_counted, state.is_quiet) = (true, true);
+    }
+
+    /// True if the session could not be loaded, so that nobody knows who the visitor is.
+    pub(crate) fn is_unloadable(&self) -> bool {
+        self.state().is_unloadable
     }
 
     /// True if the request shows an id, for which a CSRF token can have been made.
@@ -274,13 +292,13 @@ impl Visit {
         id.is_some_and(|id| self.sessions.0.cookies.fits_csrf(token, id))
     }
 
-    /// Saves the pending changes, and returns the cookie change that the response has to send.
+    /// Saves the pending changes. Afterwards [`told`](Self::told) is the cookie change that the response has to send.
     ///
     /// `failed` is the status of a request that failed. Then only a purge or a renewal is saved.
     ///
     /// A connection that begins during the save does not see the changes that are being saved. They are lost if the
     /// save fails.
-    pub(crate) async fn save(&self, failed: Option<u16>) -> Result<Option<CookieChange>> {
+    pub(crate) async fn save(&self, failed: Option<u16>) -> Result<()> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;
         let (mut outcome, mut pending, _held) = {
@@ -321,12 +339,12 @@ impl Visit {
         let cookie = self.adopt(outcome);
         let change = self.tell_an_id(next).or(cookie);
         if change.is_some() {
-            self.state().last_cookie_change.clone_from(&change);
+            self.state().last_cookie_change = change;
         }
-        Ok(change)
+        Ok(())
     }
 
-    /// The cookie change that a response was given last, for a response that is sent in its place.
+    /// The last cookie change of this request. Each response is given it, because any of them may be the one that leaves.
     pub(crate) fn told(&self) -> Option<CookieChange> {
         self.state().last_cookie_change.clone()
     }
@@ -405,16 +423,22 @@ fn take_updates(pending: &mut [Changes], key: &str) -> Vec<Update> {
 
 impl VisitState {
     /// Takes the loaded session as the state, unless another load of this request was faster.
-    fn begin(&mut self, standing: Standing) {
-        if !self.loaded {
-            self.standing = standing;
-            self.loaded = true;
+    fn begin(&mut self, loaded: Result<Standing>) -> Result<()> {
+        if self.loaded {
+            return Ok(());
         }
+        self.is_unloadable = loaded.is_err();
+        self.standing = loaded?;
+        self.loaded = true;
+        Ok(())
     }
 
     /// The state from which a save or a claim starts.
     fn start(&self) -> Outcome {
-        Outcome::of(self.standing.clone())
+        Outcome {
+            quiet: self.is_quiet,
+            ..Outcome::of(self.standing.clone())
+        }
     }
 
     fn view(&self) -> Arc<Contents> {
@@ -468,7 +492,7 @@ impl Drop for Visit {
             && live.due
         {
             let (sessions, live) = (self.sessions.clone(), live.clone());
-            if !state.is_answered {
+            if !*self.is_answered.get_mut() {
                 sessions.0.warn_of_unanswered_visits(&live);
             }
             finish(Box::pin(async move { sessions.0.touch(&live).await }));

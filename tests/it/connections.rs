@@ -92,8 +92,74 @@ async fn guarded() -> impl Responder {
     "guarded"
 }
 
+/// A middleware that saves by hand, and whose response is not the one that leaves.
+async fn saves_and_drops(
+    request: actix_web::dev::ServiceRequest,
+    next: Next<impl actix_web::body::MessageBody>,
+) -> actix_web::Result<ServiceResponse<impl actix_web::body::MessageBody>> {
+    let mut connection = connect(request.request()).await?;
+    if request.query_string() == "login" {
+        connection.session().login("joe");
+    }
+    connection.session().update("seen", |n: u64| n + 1)?;
+    drop(connection.respond(request.request(), "dropped").await);
+    next.call(request).await
+}
+
+#[session(csrf)]
+async fn own_pages() -> impl Responder {
+    "own"
+}
+
+#[session(require = "admin")]
+async fn admins() -> impl Responder {
+    "admins"
+}
+
+#[session]
+async fn without_its_extractor(_: web::ReqData<u32>) -> impl Responder {
+    "extracted"
+}
+
+#[session]
+async fn broken() -> impl Responder {
+    actix_web::HttpResponse::InternalServerError()
+}
+
+#[session]
+async fn too_large() -> impl Responder {
+    session["large"] = "x".repeat(1 << 20).into();
+    "never"
+}
+
+async fn checked_by_hand(request: HttpRequest) -> actix_web::Result<impl Responder> {
+    let gate = bsession::Gate::new().require_key("admin");
+    let mut payload = actix_web::dev::Payload::None;
+    gate.connect(&request, &mut payload).await?;
+    Ok("checked")
+}
+
+async fn checked_for_csrf(request: HttpRequest) -> actix_web::Result<impl Responder> {
+    let mut payload = actix_web::dev::Payload::None;
+    let gate = bsession::Gate::new().csrf();
+    gate.connect(&request, &mut payload).await?;
+    Ok("checked")
+}
+
 fn routes(config: &mut ServiceConfig) {
     config
+        .route("/own-pages", web::to(own_pages))
+        .route("/admins", web::to(admins))
+        .route("/extractor", web::to(without_its_extractor))
+        .route("/broken", web::to(broken))
+        .route("/too-large", web::to(too_large))
+        .route("/checked-by-hand", web::to(checked_by_hand))
+        .route("/checked-for-csrf", web::to(checked_for_csrf))
+        .service(
+            web::resource("/gate")
+                .wrap(bsession::Gate::new().csrf())
+                .to(async || "own"),
+        )
         .configure(crate::support::configure)
         .route("/by-hand", web::get().to(by_hand))
         .route("/purge-by-hand", web::get().to(purge_by_hand))
@@ -271,6 +337,46 @@ for_each_store! {
             assert_eq!(sessions.stats().dropped, 0);
             assert_eq!(browser.data().await, json!({"a": 1}));
         });
+    }
+
+    fn whichever_response_leaves_tells_the_cookie(setup) {
+        in_system(async {
+            for (path, status) in [
+                ("/all", 200),
+                ("/own-pages", 403),
+                ("/gate", 403),
+                ("/admins", 403),
+                ("/extractor", 500),
+                ("/broken", 500),
+                ("/too-large", 503),
+                ("/checked-by-hand", 403),
+                ("/checked-for-csrf", 403),
+            ] {
+                let mut browser = browser!(setup.sessions(), from_fn(saves_and_drops));
+                let request = TestRequest::post().uri(&format!("{path}?login"));
+                let request = if path == "/all" { TestRequest::get().uri("/all?login") } else { request };
+                let (answered, _) = browser.send(request.insert_header(("sec-fetch-site", "cross-site"))).await;
+                assert_eq!(answered, status, "{path}");
+                let (_, body) = browser.get("/all").await;
+                assert!(body.contains(r#""user":"joe""#), "{path}: {body}");
+            }
+            let mut browser = browser!(setup.sessions(), from_fn(saves_and_drops), Hooks);
+            browser.get("/bare?login").await;
+            let (_, body) = browser.get("/all").await;
+            assert!(body.contains(r#""user":"joe""#), "{body}");
+        });
+    }
+
+    fn a_counter_behind_a_dropped_save_has_one_record(setup) {
+        let sessions = setup.sessions();
+        in_system(async {
+            let mut browser = browser!(sessions, from_fn(saves_and_drops));
+            for _ in 0..5 {
+                browser.get("/all").await;
+            }
+            assert_eq!(browser.data().await["seen"], 6);
+        });
+        assert_eq!(sessions.stats().creates, 1);
     }
 
     fn a_guard_and_a_handler_have_one_session(setup) {
@@ -676,7 +782,8 @@ fn saves_of_one_request_at_once_make_one_session() {
                     .collect::<Vec<_>>()
             })
             .collect();
-        assert_eq!((sessions.stats().creates, cookies.len()), (1, 1));
+        assert_eq!((sessions.stats().creates, cookies.len()), (1, 2));
+        assert_eq!(cookies[0], cookies[1], "either response may leave");
         let next = TestRequest::default()
             .app_data(sessions.clone())
             .cookie(cookies[0].clone())

@@ -48,8 +48,9 @@ impl Call {
         match admitted.await {
             Ok(()) => {}
             Err(Refusal::NoVisit(error)) => {
-                self.connection.visit.is_no_visit();
-                return Some(Saved::failed(error));
+                let visit = &self.connection.visit;
+                visit.is_no_visit();
+                return Some(Saved::refused(visit, &self.request, error));
             }
             Err(refusal) => {
                 let visit = self.connection.close();
@@ -71,7 +72,12 @@ impl Call {
 
     /// Returns the user who is logged in. Only for a handler that requires a login.
     pub fn user(&mut self) -> String {
-        self.session().user().unwrap_or_default().to_owned()
+        self.visitor().unwrap_or_default()
+    }
+
+    /// Returns the user who is logged in, if there is one.
+    pub fn visitor(&mut self) -> Option<String> {
+        self.session().user().map(str::to_owned)
     }
 
     /// Reads a view of the session for the body.
@@ -106,7 +112,7 @@ impl FromRequest for Call {
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, body) = (req.clone(), UnreadBody::take(payload));
-        Connecting::new(req, |visit| Self::new(request, body, visit))
+        Connecting::new(req, |visit| Ok(Self::new(request, body, visit)))
     }
 }
 
@@ -124,7 +130,7 @@ impl Request {
     /// The finished response, if the store fails.
     pub async fn connect<R>(self, sessions: &Sessions) -> Result<Call, Saved<R>> {
         let Self { request, body } = self;
-        let connecting = Connecting::to(sessions.clone(), &request, |visit| visit);
+        let connecting = Connecting::to(sessions.clone(), &request, Ok);
         match connecting.await {
             Ok(visit) => Ok(Call::new(request, body, visit)),
             Err(error) => Err(Saved::failed(error)),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use actix_web::dev::Payload;
+use actix_web::dev::{Extensions, Payload};
 use actix_web::http::header::COOKIE;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
@@ -36,12 +36,12 @@ use crate::visit::Visit;
 /// [`Error::NotInitialised`] if there is no session service, and [`Error::Store`] if the store fails. A failing store
 /// never looks as if the visitor had no session.
 pub async fn connect(req: &HttpRequest) -> Result<Connection> {
-    Connecting::new(req, Connection::open).await
+    Connecting::new(req, |visit| Ok(Connection::open(visit))).await
 }
 
 /// The visits of one request, one for each service. They are kept in the request's extensions.
 #[derive(Default)]
-struct Visits {
+pub(super) struct Visits {
     all: Few<Arc<Visit>>,
     hooks: Option<Followed>,
 }
@@ -71,6 +71,11 @@ impl Followed {
 }
 
 impl Visits {
+    /// The visit of the service that the request connected to last.
+    pub(super) fn last(extensions: &Extensions) -> Option<&Arc<Visit>> {
+        extensions.get::<Self>()?.all.last()
+    }
+
     fn visit(&mut self, sessions: Sessions, req: &HttpRequest) -> Arc<Visit> {
         let mut visits = self.all.iter();
         if let Some(visit) = visits.find(|visit| Arc::ptr_eq(&visit.sessions.0, &sessions.0)) {
@@ -114,7 +119,7 @@ impl FromRequest for Connection {
     type Future = Connecting<Self>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        Connecting::new(req, Self::open)
+        Connecting::new(req, |visit| Ok(Self::open(visit)))
     }
 }
 
@@ -129,7 +134,10 @@ enum ConnectState<T> {
 }
 
 impl<T> Connecting<T> {
-    pub(super) fn new(req: &HttpRequest, open: impl FnOnce(Arc<Visit>) -> T + 'static) -> Self {
+    pub(super) fn new(
+        req: &HttpRequest,
+        open: impl FnOnce(Arc<Visit>) -> Result<T> + 'static,
+    ) -> Self {
         match sessions(req) {
             Ok(sessions) => Self::to(sessions, req, open),
             Err(error) => Self(ConnectState::Now(Some(Err(error)))),
@@ -140,7 +148,7 @@ impl<T> Connecting<T> {
     pub(super) fn to(
         sessions: Sessions,
         req: &HttpRequest,
-        open: impl FnOnce(Arc<Visit>) -> T + 'static,
+        open: impl FnOnce(Arc<Visit>) -> Result<T> + 'static,
     ) -> Self {
         let visit = {
             let mut extensions = req.extensions_mut();
@@ -148,10 +156,10 @@ impl<T> Connecting<T> {
             visits.visit(sessions, req)
         };
         Self(match visit.load_now() {
-            Some(loaded) => ConnectState::Now(Some(loaded.map(|()| open(visit)))),
+            Some(loaded) => ConnectState::Now(Some(loaded.and_then(|()| open(visit)))),
             None => ConnectState::Later(Box::pin(async move {
                 visit.load().await?;
-                Ok(open(visit))
+                open(visit)
             })),
         })
     }

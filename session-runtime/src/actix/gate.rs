@@ -63,6 +63,7 @@ pub struct Gate {
     require_key: Option<&'static str>,
     fresh: Option<Duration>,
     redirect: Option<&'static str>,
+    quiet: bool,
     purge: bool,
 }
 
@@ -97,6 +98,7 @@ impl Gate {
             require_key: None,
             fresh: None,
             redirect: None,
+            quiet: false,
             purge: false,
         }
     }
@@ -165,6 +167,21 @@ impl Gate {
         Self { lock: true, ..self }
     }
 
+    /// Makes the request no visit, for a page that asks again and again without anybody at it: an idle timeout then ends the
+    /// session of a user who left such a page open.
+    ///
+    /// The request does not extend the expiry, does not send the cookie again, and does not move the session to a new
+    /// secret, whatever else connects in it. Changes are saved with the expiry that stood. A login, a
+    /// [`renew`](crate::Session::renew), a [`purge`](crate::Session::purge) and a change of
+    /// [`set_days`](crate::Session::set_days) have the effect that they always have.
+    #[must_use]
+    pub const fn quiet(self) -> Self {
+        Self {
+            quiet: true,
+            ..self
+        }
+    }
+
     /// Ends the session, even if the handler fails. A word of the attribute alone.
     #[doc(hidden)]
     #[must_use]
@@ -190,6 +207,9 @@ impl Gate {
         body: &mut UnreadBody,
         connection: &mut Connection,
     ) -> Result<(), Refusal> {
+        if self.quiet {
+            connection.visit.is_no_visit();
+        }
         if self.purge {
             csrf::check_purge(req, &connection.visit).map_err(Refusal::NoVisit)?;
         }

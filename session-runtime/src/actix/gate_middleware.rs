@@ -52,7 +52,7 @@ impl Gate {
     /// The request is refused, or the store fails. The error becomes the finished response.
     pub async fn check(&self, request: &mut ServiceRequest) -> Result<Connection, Refused> {
         let mut payload = request.take_payload();
-        let visit = Connecting::new(request.request(), |visit| visit).await;
+        let visit = Connecting::new(request.request(), Ok).await;
         let gate = self.around(request.path());
         let admitted = gate.connect_visit(visit, request.request(), &mut payload);
         let admitted = admitted.await;
@@ -73,7 +73,7 @@ impl Gate {
         req: &HttpRequest,
         payload: &mut Payload,
     ) -> Result<Connection, Refused> {
-        let visit = Connecting::new(req, |visit| visit).await;
+        let visit = Connecting::new(req, Ok).await;
         self.connect_visit(visit, req, payload).await
     }
 
@@ -87,7 +87,7 @@ impl Gate {
         req: &HttpRequest,
         payload: &mut Payload,
     ) -> Result<Connection, Refused> {
-        let visit = Connecting::to(sessions.clone(), req, |visit| visit).await;
+        let visit = Connecting::to(sessions.clone(), req, Ok).await;
         self.connect_visit(visit, req, payload).await
     }
 
@@ -105,15 +105,18 @@ impl Gate {
             Ok(()) => Ok(connection),
             Err(Refusal::NoVisit(error)) => {
                 connection.visit.is_no_visit();
-                Err(refused(error))
+                let mut response = error_response(&error);
+                tell(&connection.visit, req, response.headers_mut());
+                Err(Refused::new(error, response))
             }
-            Err(Refusal::Visit(error, location)) => {
+            Err(Refusal::Visit(mut error, location)) => {
                 let mut response = location.map_or_else(|| error.error_response(), see_other);
                 let visit = connection.close();
-                match settle(&visit, failure(response.status())).await {
-                    Ok(()) => tell(&visit, visit.told(), req, response.headers_mut()),
-                    Err(error) => return Err(refused(error)),
+                if let Err(failed) = settle(&visit, failure(response.status())).await {
+                    response = error_response(&failed);
+                    error = failed;
                 }
+                tell(&visit, req, response.headers_mut());
                 Err(Refused::new(error, response))
             }
         }

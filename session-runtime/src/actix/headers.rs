@@ -5,19 +5,16 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::host::{is_plain_loopback, warn_of_plain_http};
 use crate::error::Error;
-use crate::service::CookieChange;
 use crate::visit::Visit;
 
-/// Adds the headers of a session to its response: the cookie, if it changes, and the headers that keep caches from
-/// giving the response to another visitor.
-pub(super) fn tell(
-    visit: &Visit,
-    change: Option<CookieChange>,
-    req: &HttpRequest,
-    headers: &mut HeaderMap,
-) {
+/// Adds the headers of a session to its response: the cookie, if this request changed it, and the headers that keep
+/// caches from giving the response to another visitor.
+///
+/// Every response is told, also one that replaces another: only the one that leaves reaches the browser, and without the
+/// cookie the visitor would keep a dead one.
+pub(super) fn tell(visit: &Visit, req: &HttpRequest, headers: &mut HeaderMap) {
     vary(headers);
-    let Some(change) = change else { return };
+    let Some(change) = visit.told() else { return };
     let cookie = visit
         .sessions
         .0

@@ -16,6 +16,7 @@ use super::headers::{failed_response, set_cookie, tell, vary};
 use super::host::is_plain_loopback;
 use super::saved::{failure, settle};
 use crate::error::Error;
+use crate::store::StoreError;
 use crate::visit::Visit;
 
 /// Middleware that saves the changes that connections leave: the original's `before_request` and `after_request`
@@ -35,6 +36,8 @@ use crate::visit::Visit;
 ///
 /// let app = App::new().wrap(Hooks).route("/", web::get().to(index));
 /// ```
+///
+/// If a session could not be loaded, the response is 503, also if the handler went on without it.
 ///
 /// If an inner middleware fails with an error, only a purge or a renewal is saved. Other changes are dropped.
 #[derive(Clone, Copy, Debug, Default)]
@@ -105,13 +108,15 @@ async fn save_after<B: MessageBody>(
 ) -> ServiceResponse<EitherBody<B>> {
     let status = failure(response.status());
     let error = settle_all(visits, status).await;
+    // A handler that took an outage for a stranger must not say so to a user.
+    let error = error.or_else(|| unloadable(visits).filter(|_| status.is_none()));
     let mut response = match error {
         None => response.map_into_left_body(),
         Some(error) => response.into_response(failed_response(error).map_into_right_body()),
     };
     let request = response.request().clone();
     for visit in visits.all() {
-        tell(&visit, visit.told(), &request, response.headers_mut());
+        tell(&visit, &request, response.headers_mut());
     }
     response
 }
@@ -134,8 +139,7 @@ async fn end_after(visits: &Followed, error: actix_web::Error, loopback: bool) -
 
 /// Saves all sessions of a request. If one save fails, the others are still done.
 ///
-/// The caller must then send all their cookies ([`Visit::told`]), also those of a handler's response that is
-/// replaced. Otherwise the visitor keeps a dead cookie.
+/// The caller must then send all their cookies ([`Visit::told`]).
 async fn settle_all(visits: &Followed, failed: Option<u16>) -> Option<Error> {
     let mut failure = None;
     for visit in visits.all() {
@@ -144,6 +148,14 @@ async fn settle_all(visits: &Followed, failed: Option<u16>) -> Option<Error> {
         }
     }
     failure
+}
+
+/// The error of a session that could not be loaded, if there is one.
+fn unloadable(visits: &Followed) -> Option<Error> {
+    let visits = visits.all();
+    visits.iter().find(|visit| visit.is_unloadable())?;
+    let text = "the session could not be loaded, and the handler went on without it";
+    Some(StoreError::Other(text.into()).into())
 }
 
 /// An error with its original response, which also has the headers of the sessions.

@@ -13,11 +13,13 @@ mod gate_middleware;
 mod headers;
 mod hooks;
 mod host;
+mod logged_in;
 mod refused;
 #[cfg(feature = "testing")]
 mod reply;
 mod saved;
 mod unread_body;
+mod visitor;
 
 pub use call::{Call, Request};
 
@@ -29,7 +31,9 @@ pub use extractors::Extractors;
 pub use gate::Gate;
 pub use gate_middleware::GateMiddleware;
 pub use hooks::{Hooks, HooksMiddleware};
+pub use logged_in::LoggedIn;
 pub use refused::Refused;
 #[cfg(feature = "testing")]
 pub use reply::Reply;
 pub use saved::Saved;
+pub use visitor::{Visitor, user_of};

@@ -14,7 +14,6 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use super::headers::{failed_response, tell};
 use crate::background::Lasting;
 use crate::error::{Error, Result};
-use crate::service::CookieChange;
 use crate::visit::Visit;
 
 /// A response whose session is saved.
@@ -45,6 +44,13 @@ impl<R> Saved<R> {
     /// Returns the response to a request whose session failed before its handler ran.
     pub(super) fn failed(error: Error) -> Self {
         Self::of(failed_response(error))
+    }
+
+    /// Returns the response to a request that is no visit. It has the cookie of an earlier save of the request.
+    pub(super) fn refused(visit: &Visit, req: &HttpRequest, error: Error) -> Self {
+        let mut response = failed_response(error);
+        tell(visit, req, response.headers_mut());
+        Self::of(response)
     }
 }
 
@@ -97,17 +103,17 @@ impl<R> Future for Saving<R> {
         let Some(response) = &mut this.response else {
             return Poll::Pending;
         };
-        let told = if this.save.is_none() && this.visit.is_settled() {
-            Ok(None)
+        let saved = if this.save.is_none() && this.visit.is_settled() {
+            Ok(())
         } else {
             let failed = failure(response.status());
             let save = this.save.get_or_insert_with(|| save(&this.visit, failed));
             ready!(Pin::new(save).poll(cx))
         };
-        match told {
-            Ok(change) => tell(&this.visit, change, &this.request, response.headers_mut()),
-            Err(error) => *response = failed_response(error),
+        if let Err(error) = saved {
+            *response = failed_response(error);
         }
+        tell(&this.visit, &this.request, response.headers_mut());
         let saved = this.response.take().map(Saved::of);
         saved.map_or(Poll::Pending, Poll::Ready)
     }
@@ -124,19 +130,18 @@ pub(super) fn failure(status: StatusCode) -> Option<u16> {
     status.is_server_error().then(|| status.as_u16())
 }
 
-type Save = Lasting<Result<Option<CookieChange>>>;
+type Save = Lasting<Result<()>>;
 
-/// Saves a visit, and returns the cookie change to send. Once it has begun, the save finishes even if the request is
-/// dropped.
+/// Saves a visit. Once it has begun, the save finishes even if the request is dropped.
 fn save(visit: &Arc<Visit>, failed: Option<u16>) -> Save {
     let visit = Arc::clone(visit);
     Lasting::new(async move { visit.save(failed).await })
 }
 
-/// Saves a visit if there is anything to save. `Visit::told` has the cookie change afterwards.
+/// Saves a visit if there is anything to save.
 pub(super) async fn settle(visit: &Arc<Visit>, failed: Option<u16>) -> Result<()> {
     if visit.is_settled() {
         return Ok(());
     }
-    save(visit, failed).await.map(drop)
+    save(visit, failed).await
 }

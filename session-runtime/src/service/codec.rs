@@ -22,6 +22,16 @@ pub(super) struct Codec {
     pub(super) counters: Arc<Counters>,
 }
 
+/// The circumstances in which a session is written again.
+#[derive(Clone, Copy)]
+pub(super) struct Rewrite<'r> {
+    /// The new id of a session that is renewed.
+    pub(super) renewal: Option<&'r Id>,
+    pub(super) now: Timestamp,
+    /// True if the request is no visit, so that the expiry stays. A renewal and a new idle timeout move it all the same.
+    pub(super) quiet: bool,
+}
+
 impl Codec {
     /// The key under which a session is stored.
     pub(super) fn key(&self, id: &Id) -> Key {
@@ -39,16 +49,24 @@ impl Codec {
         self.ring.user_keys(user).collect()
     }
 
-    /// The session `live` with new contents, as it is written now. A renewed session gets the new id.
+    /// The session `live` with new contents, as it is written again.
     pub(super) fn rewritten(
         &self,
         live: &Live,
         contents: Arc<Contents>,
-        renewal: Option<&Id>,
-        now: Timestamp,
+        rewrite: Rewrite<'_>,
     ) -> Result<Live> {
+        let Rewrite {
+            renewal,
+            now,
+            quiet,
+        } = rewrite;
         let base = &*live.contents;
-        let expires = self.lifetime.expiry(&contents, now);
+        let (seen, expires) = if quiet && renewal.is_none() && contents.idle == base.idle {
+            (live.head.seen, live.ends)
+        } else {
+            (now, self.lifetime.expiry(&contents, now))
+        };
         // A user's key depends on the secret. Under a new secret the session moves to another list.
         let user = if contents.user == base.user && !live.previous {
             live.head.user
@@ -58,7 +76,7 @@ impl Codec {
         let head = Head {
             revision: live.head.revision.next(),
             expires,
-            seen: now,
+            seen,
             user,
             ..live.head
         };

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::codec::Rewrite;
 use super::save::Outcome;
 use super::service::Service;
 use super::standing::{Live, Standing};
@@ -92,7 +93,12 @@ impl Service {
             return Ok(());
         };
         let mut deadline = self.storage.deadline();
-        let written = self.write(live, None, now, &mut deadline, |live| {
+        let rewrite = Rewrite {
+            renewal: None,
+            now,
+            quiet: false,
+        };
+        let written = self.write(live, rewrite, &mut deadline, |live| {
             if !self.is_move_due(live, now) {
                 return Ok(None);
             }

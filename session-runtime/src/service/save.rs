@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::codec::Rewrite;
 use super::cookies::{CookieChange, Presented};
 use super::service::Service;
 use super::standing::{Live, Standing};
@@ -30,6 +31,8 @@ pub(crate) struct Outcome {
     /// The id for a session that is created or renewed, if an id was made before. Nobody but this visitor can
     /// have seen it, and it is used once.
     pub(crate) next_id: Option<Id>,
+    /// True if the request is no visit: its changes leave the expiry and the cookie as they are.
+    pub(crate) quiet: bool,
 }
 
 impl Outcome {
@@ -39,6 +42,7 @@ impl Outcome {
             standing,
             cookie: None,
             next_id: None,
+            quiet: false,
         }
     }
 
@@ -83,7 +87,7 @@ impl Service {
                 Ok(())
             }
             Standing::Live(live) => {
-                if live.due {
+                if live.due && !outcome.quiet {
                     self.keep(outcome).await;
                 }
                 Ok(())
@@ -187,6 +191,7 @@ impl Service {
         let mut deadline = self.storage.deadline();
         let now = self.storage.now();
         let new_id = if renew { Some(outcome.new_id()?) } else { None };
+        let quiet = outcome.quiet;
         let Standing::Live(live) = &mut outcome.standing else {
             return Ok(false);
         };
@@ -196,23 +201,28 @@ impl Service {
         let mut tell = false;
         let change = |live: &Live| {
             let mut contents = self.apply(changes, Arc::clone(&live.contents), login_at);
-            tell = renew
-                || live.previous
-                || contents.idle != live.contents.idle
-                || self.lifetime.is_cookie_due(&contents, now);
+            let is_due = live.previous || self.lifetime.is_cookie_due(&contents, now);
+            tell = renew || contents.idle != live.contents.idle || (is_due && !quiet);
             if tell {
                 Arc::make_mut(&mut contents).cookie_sent = now;
             }
             self.check(&contents)?;
             Ok(Some(contents))
         };
-        let written = self.write(live, new_id.as_ref(), now, &mut deadline, change);
+        let rewrite = Rewrite {
+            renewal: new_id.as_ref(),
+            now,
+            quiet,
+        };
+        let written = self.write(live, rewrite, &mut deadline, change);
         if !matches!(written.await?, WriteResult::Saved) {
             // A login then begins another session under this id, because a page may have CSRF tokens for it.
             outcome.next_id = new_id.or(outcome.next_id.take());
             return Ok(false);
         }
-        live.was_kept();
+        if tell || !quiet {
+            live.was_kept();
+        }
         if let Some(login) = &login {
             Box::pin(self.enforce_limit(login, live, &mut deadline)).await?;
         }
@@ -223,7 +233,11 @@ impl Service {
     /// Removes a key at once. Returns its value to one request only: the one whose removal is committed.
     pub(crate) async fn claim(&self, outcome: &mut Outcome, key: &str) -> Result<Option<Value>> {
         let mut deadline = self.storage.deadline();
-        let now = self.storage.now();
+        let rewrite = Rewrite {
+            renewal: None,
+            now: self.storage.now(),
+            quiet: outcome.quiet,
+        };
         let Standing::Live(live) = &mut outcome.standing else {
             return Ok(None);
         };
@@ -233,7 +247,7 @@ impl Service {
             value = contents.data.remove(key);
             Ok(value.is_some().then(|| Arc::new(contents)))
         };
-        match self.write(live, None, now, &mut deadline, change).await? {
+        match self.write(live, rewrite, &mut deadline, change).await? {
             WriteResult::Saved | WriteResult::Unchanged => Ok(value),
             WriteResult::Gone => {
                 outcome.standing = Standing::Ended;

@@ -3,14 +3,13 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use super::codec::Rewrite;
 use super::deadline::Deadline;
 use super::locks::Turn;
 use super::service::Service;
 use super::standing::Live;
-use crate::clock::Timestamp;
 use crate::contents::Contents;
 use crate::error::Result;
-use crate::id::Id;
 use crate::record::{Key, Record};
 use crate::store::Commit;
 
@@ -25,8 +24,7 @@ pub(super) enum WriteResult {
 }
 
 impl Service {
-    /// Writes a change of a session; a renewal puts it under the new id `renewal`. Afterwards `live` is the session as
-    /// it is stored.
+    /// Writes a change of a session; a renewal puts it under a new id. Afterwards `live` is the session as it is stored.
     ///
     /// `change` makes the new contents from the present session. After a conflict it is called again, with the session
     /// that the other request has written. It returns `None` if there is nothing to change.
@@ -36,18 +34,18 @@ impl Service {
     pub(super) async fn write(
         &self,
         live: &mut Live,
-        renewal: Option<&Id>,
-        now: Timestamp,
+        rewrite: Rewrite<'_>,
         deadline: &mut Deadline<'_>,
         mut change: impl FnMut(&Live) -> Result<Option<Arc<Contents>>>,
     ) -> Result<WriteResult> {
+        let Rewrite { renewal, now, .. } = rewrite;
         let (ledger, counters) = (&self.storage.ledger, &self.storage.counters);
         let mut turn = None;
         loop {
             let Some(contents) = change(live)? else {
                 return Ok(WriteResult::Unchanged);
             };
-            let next = self.codec.rewritten(live, contents, renewal, now)?;
+            let next = self.codec.rewritten(live, contents, rewrite)?;
             let record = self.codec.record(&next)?;
             let (key, over) = (live.key, live.head.revision);
             let commit = if renewal.is_some() {

@@ -62,6 +62,21 @@ async fn locks_for_a_time() -> &'static str {
     "locked"
 }
 
+#[session(quiet, purge)]
+async fn quiet_logout() -> &'static str {
+    ""
+}
+
+#[session(quiet, renew)]
+async fn quiet_renewal() -> &'static str {
+    ""
+}
+
+#[session(polling)]
+async fn polling() -> &'static str {
+    ""
+}
+
 #[session(renew, purge)]
 async fn renews_what_it_ends() -> &'static str {
     "gone"

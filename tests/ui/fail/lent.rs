@@ -61,6 +61,21 @@ async fn written(user: &mut str) -> String {
     user.to_owned()
 }
 
+#[session]
+async fn visitor_by_another_name(title: Option<&str>) -> String {
+    title.unwrap_or_default().to_owned()
+}
+
+#[session]
+async fn written_visitor(user: Option<&mut str>) -> String {
+    user.unwrap_or_default().to_owned()
+}
+
+#[session]
+async fn lasting_visitor(user: Option<&'static str>) -> String {
+    user.unwrap_or_default().to_owned()
+}
+
 #[session(readonly)]
 async fn readonly(session: &mut Session, cart: &mut Cart) -> String {
     session["key"] = cart.items.len().into();

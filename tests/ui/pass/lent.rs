@@ -75,6 +75,23 @@ async fn of_user(user: &str, cart: &mut Cart) -> String {
 }
 
 #[session]
+async fn of_visitor(user: Option<&str>, cart: &mut Cart) -> String {
+    let name: Option<&str> = user;
+    cart.items.push(name.map_or(0, str::len) as u32);
+    name.unwrap_or("a stranger").to_owned()
+}
+
+#[session(require)]
+async fn of_visitor_and_user(who: &str, mut user: Option<&str>) -> String {
+    user.take().unwrap_or(who).to_owned()
+}
+
+#[session]
+async fn conditional_visitor(#[cfg(any())] user: Option<&Nothing>, #[cfg(not(any()))] user: Option<&str>) -> String {
+    user.unwrap_or_default().to_owned()
+}
+
+#[session]
 async fn generic<T>(last: &mut Last<T>) -> &'static str
 where
     T: Serialize + DeserializeOwned + Default + From<u8> + 'static,
@@ -127,4 +144,5 @@ fn main() {
     drop((web::get().to(by_its_path), web::get().to(to_be_read), web::get().to(readonly), web::get().to(readonly_too)));
     drop((web::get().to(of_user), web::get().to(generic::<u64>), web::get().to(Cart::associated), web::get().to(made)));
     drop((web::get().to(conditional), web::get().to(sixteen)));
+    drop((web::get().to(of_visitor), web::get().to(of_visitor_and_user), web::get().to(conditional_visitor)));
 }
