@@ -3,8 +3,8 @@ async fn conditional(
 ) -> ::bsession::__private::Saved<String> {
     let __extractors = ::bsession::__private::Extractors::NONE;
     #[cfg(unix)]
-    let __extractors = __extractors.and::<Data<System>>();
-    let __extractors = __extractors.and::<Path<u32>>();
+    let __extractors = __extractors.check::<Data<System>>().and::<Data<System>>();
+    let __extractors = __extractors.check::<Path<u32>>().and::<Path<u32>>();
     let __extracted = match __call.extract(__extractors).await {
         ::core::result::Result::Ok(__extracted) => __extracted,
         ::core::result::Result::Err(__refused) => return __refused,
@@ -16,16 +16,16 @@ async fn conditional(
     #[cfg(unix)]
     let system = __extractor;
     let __session = __call.session();
-    let __response = async move {
+    let __response = (async move |session: &mut _| -> _ {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
             String,
         > {
             return __r;
         }
-        let session: &mut ::bsession::Session = __session;
+        let session: &mut ::bsession::Session = session;
         let _ = &session;
         { id.to_string() }
-    }
+    })(__session)
         .await;
     __call.save(__response).await
 }

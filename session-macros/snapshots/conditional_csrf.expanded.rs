@@ -8,9 +8,9 @@ async fn conditional_csrf(
         return __refused;
     }
     let __extractors = ::bsession::__private::Extractors::NONE;
-    let __extractors = __extractors.and::<Path<u32>>();
+    let __extractors = __extractors.check::<Path<u32>>().and::<Path<u32>>();
     #[cfg(shop)]
-    let __extractors = __extractors.and::<Form<Order>>();
+    let __extractors = __extractors.check::<Form<Order>>().and::<Form<Order>>();
     let __extracted = match __call.extract(__extractors).await {
         ::core::result::Result::Ok(__extracted) => __extracted,
         ::core::result::Result::Err(__refused) => return __refused,
@@ -22,16 +22,16 @@ async fn conditional_csrf(
     let (__extractor, __extracted) = __extracted;
     let id = __extractor;
     let __session = __call.session();
-    let __response = async move {
+    let __response = (async move |session: &mut _| -> _ {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
             String,
         > {
             return __r;
         }
-        let session: &mut ::bsession::Session = __session;
+        let session: &mut ::bsession::Session = session;
         let _ = &session;
         { id.to_string() }
-    }
+    })(__session)
         .await;
     __call.save(__response).await
 }

@@ -13,17 +13,17 @@ async fn contradictory(
     let __user = __call.user();
     let __user = __call.user();
     let __session = __call.session();
-    let __response = async move {
+    let __response = (async move |session: &mut _, user: &_, name: &_| -> _ {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<Html> {
             return __r;
         }
-        let session: &::bsession::Session = __session;
+        let session: &::bsession::Session = session;
         let _ = &session;
         let session: &mut Cart = __view0_mut;
-        let user: &str = &__user;
-        let name: &str = &__user;
+        let user: &str = user;
+        let name: &str = name;
         { page(session) }
-    }
+    })(__session, &__user, &__user)
         .await;
     __call.write(__view0);
     __call.save(__response).await

@@ -3,13 +3,13 @@ async fn everything_wrong(
     mut __call: ::bsession::__private::OnlyActixWebCallsThis,
 ) {
     let __session = __call.session();
-    let __response = async move {
+    let __response = (async move |session: &_| -> _ {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<()> {
             return __r;
         }
-        let session: &Session = __session;
+        let session: &Session = session;
         { session.purge() }
-    }
+    })(__session)
         .await;
 }
 ::core::compile_error! {

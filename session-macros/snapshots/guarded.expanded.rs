@@ -15,7 +15,7 @@ async fn guarded(
         return __refused;
     }
     let __extractors = ::bsession::__private::Extractors::NONE;
-    let __extractors = __extractors.and::<Form<Address>>();
+    let __extractors = __extractors.check::<Form<Address>>().and::<Form<Address>>();
     let __extracted = match __call.extract(__extractors).await {
         ::core::result::Result::Ok(__extracted) => __extracted,
         ::core::result::Result::Err(__refused) => return __refused,
@@ -25,15 +25,15 @@ async fn guarded(
     __call.session().renew();
     let __user = __call.user();
     let __session = __call.session();
-    let __response = async move {
+    let __response = (async move |session: &mut _, user: &_| -> _ {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<Html> {
             return __r;
         }
-        let session: &mut ::bsession::Session = __session;
+        let session: &mut ::bsession::Session = session;
         let _ = &session;
-        let user: &str = &__user;
+        let user: &str = user;
         { greet(user) }
-    }
+    })(__session, &__user)
         .await;
     __call.save(__response).await
 }

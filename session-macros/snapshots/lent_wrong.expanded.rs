@@ -14,17 +14,17 @@ async fn lent_wrong<'a>(
     let mut __view4 = __call.view::<Cart>();
     let __view4_mut = __view4.get_mut();
     let __session = __call.session();
-    let __response = async move {
+    let __response = (async move |user: &_, session: &mut _, cart: &_, same: &_| -> _ {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<Html> {
             return __r;
         }
-        let user: &str = &__user;
-        let session: &mut Session = __session;
-        let again: &Session = __session;
-        let cart: &Cart = __view3_mut;
-        let same: &Cart = __view4_mut;
+        let user: &str = user;
+        let session: &mut Session = session;
+        let again: &Session = session;
+        let cart: &Cart = cart;
+        let same: &Cart = same;
         { page(session) }
-    }
+    })(&__user, __session, __view3_mut, __view4_mut)
         .await;
     __call.save(__response).await
 }

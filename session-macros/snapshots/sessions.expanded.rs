@@ -3,7 +3,7 @@ async fn of_another_service(
 ) -> ::bsession::__private::Saved<Html> {
     __request.look_ahead().await;
     let __extractors = ::bsession::__private::Extractors::NONE;
-    let __extractors = __extractors.and::<Data<Services>>();
+    let __extractors = __extractors.check::<Data<Services>>().and::<Data<Services>>();
     let __extracted = match __request.extract(__extractors).await {
         ::core::result::Result::Ok(__extracted) => __extracted,
         ::core::result::Result::Err(__refused) => return __refused,
@@ -21,14 +21,14 @@ async fn of_another_service(
         return __refused;
     }
     let __session = __call.session();
-    let __response = async move {
+    let __response = (async move |session: &mut _| -> _ {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<Html> {
             return __r;
         }
-        let session: &mut ::bsession::Session = __session;
+        let session: &mut ::bsession::Session = session;
         let _ = &session;
         { page(session) }
-    }
+    })(__session)
         .await;
     __call.save(__response).await
 }

@@ -9,17 +9,20 @@ async fn visitor(
     }
     let __visitor = __call.visitor();
     let __session = __call.session();
-    let __response = async move {
+    let __response = (async move |
+        session: &mut _,
+        user: ::core::option::Option<&_>,
+    | -> _ {
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
             String,
         > {
             return __r;
         }
-        let session: &mut ::bsession::Session = __session;
+        let session: &mut ::bsession::Session = session;
         let _ = &session;
-        let user: ::core::option::Option<&str> = __visitor.as_deref();
+        let user: ::core::option::Option<&str> = user;
         { user.unwrap_or("a stranger").to_owned() }
-    }
+    })(__session, __visitor.as_deref())
         .await;
     __call.save(__response).await
 }

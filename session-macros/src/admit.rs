@@ -27,11 +27,11 @@ pub(crate) fn admit(
         .renew
         .map(|_| quote_spanned!(ours=> __call.session().renew();));
     let Some(service) = &args.sessions else {
-        let extract = extractors.run(&quote_spanned!(ours=> __call));
+        let extract = extractors.run(args.root(), &quote_spanned!(ours=> __call));
         return Some(quote!(#gate #extract #renew));
     };
     let connect = connect(service);
-    let extract = extractors.run(&quote_spanned!(ours=> __request));
+    let extract = extractors.run(args.root(), &quote_spanned!(ours=> __request));
     // The extractors take the body, which may have the CSRF token in it.
     let look_ahead = args
         .csrf
@@ -56,11 +56,12 @@ fn connect(service: &Expr) -> TokenStream {
 /// requirement.
 fn gate(args: &Args) -> Option<TokenStream> {
     let ours = Span::mixed_site();
+    let private = args.root().private();
     let words = words(args);
     (!words.is_empty()).then(|| {
         quote_spanned! {ours=>
             if let ::core::option::Option::Some(__refused) = __call
-                .admit(const { &::bsession::__private::Gate::new() #words })
+                .admit(const { &#private::Gate::new() #words })
                 .await
             {
                 return __refused;

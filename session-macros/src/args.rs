@@ -3,9 +3,10 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Error, Expr, LitStr, Token};
+use syn::{Error, Expr, ExprLit, ExprPath, Lit, LitStr, Path, Token};
 
 use crate::guess::{WORDS, meant};
+use crate::root::Root;
 use crate::span_of_time::milliseconds;
 
 const EXPECTED_OF_REQUIRE: &str =
@@ -15,6 +16,8 @@ const EXAMPLE_OF_REDIRECT: &str = "redirect = \"/login\"";
 /// The arguments, as far as they could be read. A `Span` is the place of a word that was given.
 #[derive(Default)]
 pub(crate) struct Args {
+    /// The path of this library, where it is not `::bsession`.
+    pub(crate) crate_path: Option<Path>,
     pub(crate) csrf: Option<Span>,
     pub(crate) fresh: Option<u64>,
     pub(crate) lock: Option<Span>,
@@ -66,12 +69,18 @@ impl Args {
         self.require.is_some() || self.fresh.is_some()
     }
 
+    /// The path of this library.
+    pub(crate) fn root(&self) -> Root<'_> {
+        Root(self.crate_path.as_ref())
+    }
+
     fn argument(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let word = input
             .call(Ident::parse_any)
             .map_err(|error| Error::new(error.span(), expected()))?;
         let at = word.span();
         match word.to_string().as_str() {
+            "crate" => self.crate_path(&word, input),
             "csrf" => flag(&mut self.csrf, &word, input),
             "fresh" => {
                 let value = milliseconds(&text(at, input, "fresh = \"15m\"")?)?;
@@ -96,6 +105,41 @@ impl Args {
                 once(&mut self.require_key, &word, key)
             }
             _ => Err(unknown(&word)),
+        }
+    }
+
+    /// Reads the path of this library. One that is written as a string is an error, and is used all the same: without
+    /// it, every other line of the expansion would be an error, too.
+    fn crate_path(&mut self, word: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+        let expected = "expected `crate = path`, where `path` leads to this library, as in `crate = my_framework::bsession`";
+        match without_group(value(word.span(), input, expected)?) {
+            Expr::Path(ExprPath {
+                attrs,
+                qself: None,
+                path,
+            }) if attrs.is_empty()
+                && path
+                    .segments
+                    .iter()
+                    .all(|segment| segment.arguments.is_none()) =>
+            {
+                once(&mut self.crate_path, word, path)
+            }
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) => {
+                let path = text
+                    .parse_with(Path::parse_mod_style)
+                    .map_err(|_| Error::new(text.span(), expected))?;
+                let message = format!(
+                    "expected a path, not a string: write `crate = {}`",
+                    text.value().trim()
+                );
+                self.crate_path.get_or_insert(path);
+                Err(Error::new(text.span(), message))
+            }
+            other => Err(Error::new_spanned(other, expected)),
         }
     }
 
@@ -200,6 +244,14 @@ fn service(word: Span, input: ParseStream<'_>) -> syn::Result<Expr> {
         return Err(Error::new_spanned(service, expected));
     }
     Ok(service)
+}
+
+/// Takes an expression out of the invisible parentheses that a `macro_rules!` macro leaves around it.
+fn without_group(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => without_group(*group.expr),
+        expr => expr,
+    }
 }
 
 fn value<T: Parse>(word: Span, input: ParseStream<'_>, expected: &str) -> syn::Result<T> {

@@ -91,6 +91,12 @@ fn check_signature(handler: &Handler, errors: &mut Vec<Error>) {
             "a handler returns a response: write `-> impl Responder`",
         );
     }
+    if let Some(name) = handler.own_name_session() {
+        wrong(
+            name.span(),
+            "`session` is the session that `#[session]` brings in: give this handler another name",
+        );
+    }
     if let Some(name) = handler.parameter_named_session() {
         wrong(
             name.span(),

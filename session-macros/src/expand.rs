@@ -34,13 +34,14 @@ use crate::output;
 //         let mut __view0 = __call.view::<Cart>();                                            // for each view
 //         let __view0_mut = __view0.get_mut();
 //         let __session = __call.session();
-//         let __response = async move {
+//         let __response = (async move |session: &mut _, cart: &mut _| -> _ {
 //             if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<_> { return __r; }
-//             let session: &mut ::bsession::Session = __session;                                  // `readonly`: `&`
+//             let session: &mut ::bsession::Session = session;                                    // `readonly`: `&`
 //             let _ = &session;
-//             let cart: &mut Cart = __view0_mut;
+//             let cart: &mut Cart = cart;
 //             { body }
-//         }.await;
+//         })(__session, __view0_mut)
+//         .await;
 //         __call.write(__view0);                                                              // for each `&mut` view
 //         __call.save(__response).await
 //     }
@@ -49,13 +50,17 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     // Generated tokens have the hygiene of `mixed_site`, so that no generated name clashes with a user's name.
     let ours = Span::mixed_site();
     let fix_type = fix_type(&handler.sig);
+    let returned = returned(&handler.sig);
     let save = save(&handler.sig);
     let session = bind_session(args, &handler);
     let Loans {
         take,
+        params,
+        values,
         bind,
         give_back,
-    } = Loans::of(&handler.lent);
+        ..
+    } = Loans::of(&handler);
     let Handler {
         attrs,
         vis,
@@ -71,7 +76,7 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     // Located at the user's braces, and with the hygiene of generated code. Otherwise `unused_braces` fires at a
     // body on one line.
     let inner = ours.located_at(brace.span.join());
-    let body = quote_spanned!(inner=> { #body });
+    let body = quote_spanned!(inner=> { #fix_type #session #bind { #body } });
 
     let mut output = quote!(#(#attrs)* #vis #sig);
     // These must be the user's own braces. With others, lints such as `dead_code` treat the function as generated code
@@ -81,13 +86,7 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
             #admit
             #take
             let __session = __call.session();
-            let __response = async move {
-                #fix_type
-                #session
-                #bind
-                #body
-            }
-            .await;
+            let __response = (async move |#params| -> #returned #body)(#values).await;
             #give_back
             #save
         }
@@ -109,20 +108,22 @@ fn bind_session(args: &Args, handler: &Handler) -> Option<TokenStream> {
     // `let _` uses the binding, because a handler that only wants its session saved or purged need not name it.
     // `#[allow(unused_variables)]` would be an error where the user forbids that lint.
     let ours = Span::mixed_site();
-    let ty = match args.readonly {
-        None => quote_spanned!(ours=> &mut ::bsession::Session),
-        // Located at the word `readonly`: the compiler points there if the body needs a `mut`.
-        Some(word) => quote_spanned!(ours.located_at(word)=> &::bsession::Session),
-    };
+    // Located at the word `readonly`: the compiler points there if the body needs a `mut`.
+    let place = args
+        .readonly
+        .map_or(args.root().place(), |word| ours.located_at(word));
+    let mutability = args.readonly.is_none().then(|| quote_spanned!(ours=> mut));
+    let root = args.root().at(place);
+    let ty = quote_spanned!(place=> &#mutability #root::Session);
     Some(quote_spanned! {ours=>
-        let #session: #ty = __session;
+        let #session: #ty = session;
         let _ = &#session;
     })
 }
 
 /// Writes a return that is never taken. It comes first, so it fixes the type that the `return`s and `?`s of the body
-/// are checked against. Without it the compiler guesses the type of the async block from the first of them that it
-/// sees.
+/// are checked against. Without it the compiler guesses the type of the async closure from the first of them that it
+/// sees, and it does so even if the closure has a return type.
 fn fix_type(sig: &Signature) -> TokenStream {
     let (place, ty) = match &sig.output {
         ReturnType::Default => (sig.paren_token.span.close(), quote!(())),
@@ -131,6 +132,16 @@ fn fix_type(sig: &Signature) -> TokenStream {
     quote_spanned! {Span::mixed_site().located_at(place)=>
         if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<#ty> { return __r; }
     }
+}
+
+/// Writes the return type of the closure. It is located at the handler's, so that the error points there if the body
+/// returns something that is lent.
+fn returned(sig: &Signature) -> TokenStream {
+    let place = match &sig.output {
+        ReturnType::Default => sig.paren_token.span.close(),
+        ReturnType::Type(_, ty) => ty.span(),
+    };
+    quote_spanned!(Span::mixed_site().located_at(place)=> _)
 }
 
 /// Writes the save. It is located at the return type, so that the error points there if that type is not a `Responder`.
@@ -152,6 +163,7 @@ fn rewrite_signature(args: &Args, extractors: &ExtractorParams, sig: &mut Signat
     sig.abi = None;
     sig.variadic = None;
 
+    let private = args.root().private();
     // Without a return type `admit` does not connect, so the extractor has to.
     let returns = matches!(sig.output, ReturnType::Type(..));
     let (call, call_ty) = if args.sessions.is_some() && returns {
@@ -161,14 +173,11 @@ fn rewrite_signature(args: &Args, extractors: &ExtractorParams, sig: &mut Signat
         } else {
             quote_spanned!(ours=> mut __request)
         };
-        (
-            request,
-            quote_spanned!(ours=> ::bsession::__private::Request),
-        )
+        (request, quote_spanned!(ours=> #private::Request))
     } else {
         (
             quote_spanned!(ours=> mut __call),
-            quote_spanned!(ours=> ::bsession::__private::OnlyActixWebCallsThis),
+            quote_spanned!(ours=> #private::OnlyActixWebCallsThis),
         )
     };
     let hidden = PatType {
@@ -183,6 +192,7 @@ fn rewrite_signature(args: &Args, extractors: &ExtractorParams, sig: &mut Signat
     if let ReturnType::Type(_, ty) = &mut sig.output {
         // Located at the type, as in `save`.
         let there = ours.located_at(ty.span());
-        **ty = Type::Verbatim(quote_spanned!(there=> ::bsession::__private::Saved<#ty>));
+        let private = args.root().private_at(there);
+        **ty = Type::Verbatim(quote_spanned!(there=> #private::Saved<#ty>));
     }
 }

@@ -1,12 +1,13 @@
 //! The parameters that actix-web extracts. They leave the signature, and are extracted in the body, after the gate.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::spanned::Spanned;
 use syn::{FnArg, PatType, ReturnType, Signature};
 
 use crate::handler::is_conditional;
 use crate::lent::is_session;
+use crate::root::Root;
 
 /// The extractors of a handler.
 pub(crate) struct ExtractorParams(Vec<PatType>);
@@ -41,13 +42,15 @@ impl ExtractorParams {
     ///
     /// The types are listed from the last to the first, as nested pairs `(A, (B, (C, ())))`. The first extractor is
     /// thus created first, as actix-web does it. Parameters are bound, and dropped, in their order in the signature.
-    pub(crate) fn run(&self, from: &TokenStream) -> Option<TokenStream> {
+    pub(crate) fn run(&self, root: Root<'_>, from: &TokenStream) -> Option<TokenStream> {
         let ours = Span::mixed_site();
         let types = self.0.iter().rev().map(|PatType { attrs, ty, .. }| {
             let conditions = attrs.iter().filter(|attr| is_conditional(attr));
             // Located at the type, so that the error points there if that type is no extractor.
             let there = ours.located_at(ty.span());
-            let and = quote_spanned!(there=> __extractors.and::<#ty>());
+            // With the very span of the type, the error of `and` is the same as that of `check`, and is not shown.
+            let and = Ident::new("and", ty.span());
+            let and = quote_spanned!(there=> __extractors.check::<#ty>().#and::<#ty>());
             quote_spanned!(ours=> #(#conditions)* let __extractors = #and;)
         });
         let bindings = self.0.iter().map(|PatType { attrs, pat, .. }| {
@@ -66,9 +69,10 @@ impl ExtractorParams {
             [only] => ours.located_at(only.ty.span()),
             _ => ours,
         };
+        let private = root.private();
         let extract = quote_spanned!(there=> #from.extract(__extractors).await);
         Some(quote_spanned! {ours=>
-            let __extractors = ::bsession::__private::Extractors::NONE;
+            let __extractors = #private::Extractors::NONE;
             #(#types)*
             let __extracted = match #extract {
                 ::core::result::Result::Ok(__extracted) => __extracted,

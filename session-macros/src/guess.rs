@@ -1,7 +1,7 @@
 //! The known words, and a guess at the one that an unknown word means.
 
-pub(crate) const WORDS: [&str; 10] = [
-    "csrf", "fresh", "lock", "purge", "quiet", "readonly", "redirect", "renew", "require",
+pub(crate) const WORDS: [&str; 11] = [
+    "crate", "csrf", "fresh", "lock", "purge", "quiet", "readonly", "redirect", "renew", "require",
     "sessions",
 ];
 

@@ -75,6 +75,11 @@ impl Handler {
         self.lent.iter().any(|lent| lent.what == What::Session)
     }
 
+    /// Returns the function's name if it is `session`: the injected binding would hide it.
+    pub(crate) fn own_name_session(&self) -> Option<&Ident> {
+        Some(&self.sig.ident).filter(|name| *name == "session" && !self.names_its_session())
+    }
+
     /// Returns the name `session` if a parameter has it: the injected binding would hide that parameter.
     pub(crate) fn parameter_named_session(&self) -> Option<&Ident> {
         if self.names_its_session() {
@@ -103,14 +108,15 @@ fn starts_a_function(input: ParseStream<'_>) -> bool {
 }
 
 /// True if the attribute has rewritten this function already, under any name that it was imported by. A rewritten
-/// handler returns `::bsession::__private::Saved`.
+/// handler returns `::bsession::__private::Saved`, or that of the path that `crate = path` gave.
 fn is_rewritten(sig: &Signature) -> bool {
     let ReturnType::Type(_, ty) = &sig.output else {
         return false;
     };
     let Type::Path(ty) = &**ty else { return false };
-    let names = ty.path.segments.iter().map(|segment| &segment.ident);
-    ty.path.leading_colon.is_some() && names.eq(["bsession", "__private", "Saved"])
+    let mut names = ty.path.segments.iter().map(|segment| &segment.ident).rev();
+    names.next().is_some_and(|last| last == "Saved")
+        && names.next().is_some_and(|parent| parent == "__private")
 }
 
 /// True if the compiler may remove the item that has this attribute.

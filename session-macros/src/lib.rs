@@ -14,6 +14,7 @@ mod lent;
 mod loans;
 mod output;
 mod pattern;
+mod root;
 mod span_of_time;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,9 @@ use crate::handler::Handler;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A handler cannot itself be called `session`, unless the session has [another
+/// name](#parameters-that-are-references-come-from-the-session) there.
 ///
 /// # Where to write it
 ///
@@ -359,12 +363,37 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
+/// ## `crate`
+///
+/// The path of this library, for a framework that re-exports it or a crate that renames it. Without the word, generated
+/// code uses `::bsession`.
+///
+/// ```
+/// mod my_framework {
+///     pub mod sessions {
+///         pub use bsession::*;
+///     }
+/// }
+///
+/// use my_framework::sessions;
+///
+/// #[sessions::session(crate = sessions)]
+/// async fn greet() -> String {
+///     format!("hello {}", session["name"].as_str().unwrap_or("stranger"))
+/// }
+/// ```
+///
+/// A framework that re-exports the whole crate says `#[session(crate = my_framework::bsession)]`. In a `macro_rules!`
+/// macro the path may begin with `$crate`.
+///
 /// # Borrows end with the body
 ///
-/// The session is borrowed while the body runs, and saved after it. A value that outlives the body, such as a response,
-/// a streaming body or a spawned task, cannot borrow from the session. Copy the data that it needs first.
+/// The session is borrowed while the body runs, and saved after it. A value that outlives the body cannot borrow from
+/// the session or from another parameter that is a reference. Examples of such values are a response, a streaming body,
+/// a spawned task and the closure of `web::block`. The compiler says: "borrowed data escapes outside of closure". Copy
+/// the data that it needs first, for example with `user.to_owned()`.
 ///
-/// ```compile_fail,E0505
+/// ```compile_fail,E0521
 /// # use bsession::session;
 /// #[session]
 /// async fn name() -> String {

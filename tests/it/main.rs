@@ -12,6 +12,7 @@ mod concurrency;
 mod connections;
 mod contract;
 mod cookies;
+mod cors;
 mod csrf;
 mod dictionary;
 #[cfg(target_os = "linux")]

@@ -22,10 +22,26 @@ impl Extractors<()> {
     pub const NONE: Self = Self(PhantomData);
 }
 
+/// An extractor of actix-web. The trait only has the compiler's message for a parameter that is no extractor.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no extractor",
+    label = "not a `FromRequest`",
+    note = "a view of the session is lent: write `&mut {Self}` or `&{Self}`"
+)]
+pub trait Extractor: FromRequest {}
+
+impl<E: FromRequest> Extractor for E {}
+
 /// The result of an extractor.
 type Extracted<E> = <<E as FromRequest>::Future as Future>::Output;
 
 impl<L> Extractors<L> {
+    /// Does nothing. The compiler's error at a type that is no extractor comes from here, because it says which one.
+    #[must_use]
+    pub fn check<E: Extractor>(self) -> Self {
+        self
+    }
+
     /// Puts one more before the others.
     #[must_use]
     pub fn and<E: FromRequest>(self) -> Extractors<(Extracted<E>, L)> {

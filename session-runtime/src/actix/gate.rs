@@ -38,6 +38,8 @@ use crate::visit::Visit;
 /// In a middleware function ([`from_fn`](actix_web::middleware::from_fn)) it is [`check`](Self::check), in an extractor
 /// [`connect`](Self::connect).
 ///
+/// A gate is no route guard: `Scope::guard` takes what chooses a route at once, and a gate waits for the store. Use `wrap`.
+///
 /// The gate comes first. A refused request runs no extractor below it, and its body is not read. There is one exception:
 /// the CSRF token of a form is searched within its first 64 KiB, if the browser does not say where the form comes from.
 ///
@@ -50,7 +52,8 @@ use crate::visit::Visit;
 /// `require`, `require_key` and `fresh` there. It does not pass `csrf`. Everything else that is open stands outside the scope.
 ///
 /// A middleware that rewrites the path or the method goes outside the gate, so that the gate sees the same as the routes. So
-/// does `actix_cors::Cors`, which answers the preflights of browsers: they carry no cookie. The last `wrap` is the outermost:
+/// does `actix_cors::Cors`, which answers the preflights of browsers: they carry no cookie, and pass no gate that has more than
+/// `csrf`. Outside, it also lets the page's script read a refusal. The last `wrap` is the outermost:
 /// `web::scope("/api").wrap(gate).wrap(cors)`.
 ///
 /// The session is that of the service in the application's data, else of the global one. To guard a scope with another

@@ -17,6 +17,9 @@ static GLOBAL: OnceCell<Sessions> = OnceCell::new();
 
 /// A session service: the secret, the store and the settings. Clones are the same service.
 ///
+/// It goes into the application's data: `App::new().app_data(sessions.clone())`. No middleware is needed, so it cannot
+/// be given to `wrap`.
+///
 /// Most applications have one, made by [`init`](crate::init). As an extractor it gives the service that the
 /// handler's session comes from: the innermost one that `app_data` gave to the application or a scope, or else the
 /// global one. A handler that names another service with `sessions = …` asks that service for its users.

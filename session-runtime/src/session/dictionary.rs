@@ -85,6 +85,9 @@ impl Session {
     /// request sets the key afterwards, that value is stored. A key that was set back to its loaded value counts as not
     /// set.
     ///
+    /// Write the type of the closure's parameter, as in `|n: u64| n + 1`: it says as what the value is read. Without it
+    /// the compiler cannot know the type, or takes `!` or `()` for it.
+    ///
     /// `f` must own the values it needs, so move them in:
     ///
     /// ```

@@ -28,12 +28,18 @@ use crate::record::{Handle, UserKey};
 /// assert_eq!(visits, 42);
 /// assert_eq!(session.get::<String>("user")?.as_deref(), Some("joe"));
 /// assert!(session["missing"].is_null());
+/// match session["user"].as_str() {
+///     Some("joe") => println!("hello again"),
+///     _ => println!("who are you?"),
+/// }
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// A handler gets its session through [`#[session]`](https://docs.rs/bsession/latest/bsession/attr.session.html) or
-/// from its [`Connection`](crate::Connection). `Session` is not an extractor. `Session::default()` is an empty session
+/// from its [`Connection`](crate::Connection). `Session` is not an extractor: a handler without the attribute, and a
+/// middleware function (`from_fn`), take a `Connection`, and [`Connection::session`](crate::Connection::session) is
+/// the session. `Session::default()` is an empty session
 /// that belongs to no request. Use it to test functions that take `&mut Session`.
 pub struct Session {
     /// The contents at the start, the contents now, and what happened between.

@@ -63,6 +63,19 @@ pub async fn logout() -> &'static str {
     "gone"
 }
 
+/// The library in another place.
+pub mod taken_over {
+    #[doc(hidden)]
+    pub use ::bsession::*;
+}
+
+/// With another path of the library, which is the only one that the expansion uses.
+#[session(crate = taken_over, csrf, require)]
+pub async fn at_another_path(id: ::actix_web::web::Path<u32>, user: &str) -> ::std::string::String {
+    session["id"] = ::core::convert::Into::into(*id);
+    ::std::borrow::ToOwned::to_owned(user)
+}
+
 /// Some keys of the session.
 #[derive(::core::default::Default, ::serde::Serialize, ::serde::Deserialize)]
 pub struct Cart {

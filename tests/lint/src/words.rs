@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub fn configure(config: &mut ServiceConfig) {
     let _: &mut ServiceConfig = config
         .route("/readonly", web::get().to(readonly))
+        .route("/elsewhere", web::get().to(elsewhere))
         .route("/require", web::get().to(require))
         .route("/require-key", web::get().to(require_key))
         .route("/fresh", web::get().to(fresh))
@@ -87,6 +88,17 @@ async fn named(visitor: &mut Session) -> bsession::Result<impl Responder> {
 #[session]
 async fn read(visitor: &Session) -> impl Responder {
     visitor["name"].to_string()
+}
+
+/// The library under another path.
+mod framework {
+    pub(super) use ::bsession;
+}
+
+#[session(crate = framework::bsession, csrf, require)]
+async fn elsewhere(id: Path<u32>, user: &str, cart: &mut Cart) -> impl Responder {
+    cart.items.push(*id);
+    format!("{user} {}", session["name"])
 }
 
 #[session(csrf, lock, purge)]

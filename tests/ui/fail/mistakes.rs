@@ -61,6 +61,26 @@ async fn returns_no_result() -> impl Responder {
     "set"
 }
 
+#[session]
+async fn counts_something() -> Result<&'static str> {
+    session.update("visits", |n| n + 1)?;
+    Ok("counted")
+}
+
+#[session]
+async fn counts_and_shows_something() -> Result<String> {
+    let visits = session.update("visits", |n| n + 1)?;
+    Ok(visits.to_string())
+}
+
+#[session]
+async fn matches_text() -> &'static str {
+    match session["role"] {
+        "admin" => "for the staff",
+        _ => "for all",
+    }
+}
+
 async fn waits_for_init() {
     let _ = bsession::init(Secret::random(), Mode::Memory).await;
 }

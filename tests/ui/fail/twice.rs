@@ -16,6 +16,12 @@ async fn renamed() -> &'static str {
     "text"
 }
 
+#[session(purge)]
+#[session(crate = bsession)]
+async fn at_another_path() -> &'static str {
+    "text"
+}
+
 #[session]
 #[get("/")]
 #[session]

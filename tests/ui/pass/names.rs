@@ -48,11 +48,11 @@ async fn alone() -> String {
     __call.to_string()
 }
 
-// Labels, and a handler of the attribute's own name.
+// Labels, and a handler of the attribute's own name, which has another name for its session.
 #[session]
-async fn session() -> &'static str {
+async fn session(visitor: &mut bsession::Session) -> &'static str {
     let bytes = 'bytes: {
-        if session.get::<u32>("number").is_ok() {
+        if visitor.get::<u32>("number").is_ok() {
             break 'bytes "number";
         }
         "no number"
