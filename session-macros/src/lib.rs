@@ -175,7 +175,8 @@ use crate::handler::Handler;
 /// If a logout may refuse, or leaves a message for the next page, write `#[session]` and call `session.purge()` in the
 /// body.
 ///
-/// A `GET` that another site's page causes, by a link or an image, is refused with 403 and logs nobody out.
+/// A `GET` that another site's page causes, by a link or an image, is refused with 403 and logs nobody out. A prefetch or
+/// a prerender (`Sec-Purpose`, `Purpose`) is answered with 503: the browser asks again when the visitor opens the page.
 ///
 /// ## `csrf`
 ///

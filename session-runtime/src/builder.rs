@@ -9,6 +9,7 @@ use crate::clock::{Clock, days};
 use crate::cookie::{Secure, Settings};
 use crate::error::InitError;
 use crate::lifetime::Lifetime;
+use crate::local_path::LocalPath;
 use crate::mode::{Mode, Opening};
 use crate::origin::Origin;
 use crate::secret::{KeyRing, Secret};
@@ -88,6 +89,7 @@ impl Builder {
             config: Config {
                 sessions_dir: None,
                 trusted_origins: Vec::new(),
+                base_path: String::new(),
                 max_size: 64 * 1024,
                 max_per_user: None,
                 lock_timeout: Duration::from_secs(10),
@@ -288,7 +290,37 @@ impl Builder {
         self
     }
 
-    /// Sets the largest size of a session in bytes: the dictionary as JSON plus the user's name. Default: 65,536.
+    /// Sets the path below which visitors see the application, if a proxy strips that path from their requests.
+    /// Default: none.
+    ///
+    /// The library puts it before the path that `redirect` names, and before the page that goes along as `next`. With
+    /// `base_path("/shop")` and `redirect = "/login"`, a visitor of `/shop/orders` is sent to
+    /// `/shop/login?next=%2Fshop%2Forders`. The application itself sees `/orders` and `/login`.
+    ///
+    /// An application that sees the whole path sets nothing here, and writes `redirect = "/shop/login"`. The path of the
+    /// cookie stays `/`, which `__Host-` names need.
+    ///
+    /// ```
+    /// # use bsession::{Secret, Sessions};
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// // nginx: location /shop/ { proxy_pass http://127.0.0.1:8080/; }
+    /// let sessions = Sessions::builder(Secret::random()?).base_path("/shop").build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn base_path(mut self, path: impl Into<String>) -> Self {
+        self.config.base_path = path.into();
+        self
+    }
+
+    /// Sets the largest size of a session in bytes: its dictionary as JSON. Default: 65,536.
+    ///
+    /// The user's name and waiting flashes do not count. Each of the two has 64 KiB of its own room. So a login works
+    /// on a session that is full.
+    ///
+    /// [`insert`](crate::Session::insert) and [`update`](crate::Session::update) refuse a value that does not fit. A
+    /// session that is too large for another reason is not saved: the response is a 500, and what was stored before
+    /// stays. See [`Error::TooLarge`](crate::Error::TooLarge).
     pub fn max_size(mut self, bytes: usize) -> Self {
         self.config.max_size = bytes;
         self
@@ -428,6 +460,10 @@ impl Builder {
                 "`max_per_user(0, …)` lets nobody log in: leave it out for no limit",
             ),
             (
+                !config.base_path.is_empty() && !is_base_path(&config.base_path),
+                "`base_path` is what the proxy strips, as in `/shop`: begin it with `/`, without a `/` at its end or a query",
+            ),
+            (
                 config.max_size < 2,
                 "`max_size` leaves no room for an empty session: give it in bytes, as in `max_size(65_536)`",
             ),
@@ -445,6 +481,11 @@ impl Builder {
             None => Ok(()),
         }
     }
+}
+
+/// True for a path of this site that other paths can be appended to.
+fn is_base_path(text: &str) -> bool {
+    LocalPath::try_from(text).is_ok() && !text.ends_with('/') && !text.contains(['?', '#'])
 }
 
 fn trusted(text: &str) -> Result<Origin, InitError> {

@@ -69,6 +69,7 @@ impl Changes {
         // A store in this process keeps these contents for as long as the session lasts.
         if let Some(after) = Arc::get_mut(&mut self.after) {
             after.data.shrink_to_fit();
+            after.data.measure();
         }
         let after = &self.after;
         self.updates

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::clock::Timestamp;
-use crate::data::Data;
+use crate::data::{self, Data};
+use crate::error::{Error, Result};
 
 /// The contents of a session: the dictionary, the user, and the times from which its expiry is computed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +27,12 @@ pub(crate) struct Contents {
     pub(crate) cookie_sent: Timestamp,
 }
 
+/// The room for waiting flashes, and for the user's name, in bytes.
+pub(crate) const ROOM: usize = 64 * 1024;
+
+/// The reserved key of the flash messages.
+pub(crate) const FLASHES: &str = "_flash";
+
 thread_local! {
     static EMPTY: Arc<Contents> = Arc::default();
 }
@@ -37,7 +46,60 @@ pub(crate) fn empty() -> Arc<Contents> {
 /// An absent time or idle timeout is written as zero: nothing happened in 1970, and no idle timeout is zero.
 const NEVER: u64 = 0;
 
+/// The bytes of an entry that count towards the size of a session.
+fn counted(key: &str, value: &Value) -> usize {
+    let size = data::entry_size(key, value);
+    if key == FLASHES {
+        size.saturating_sub(ROOM)
+    } else {
+        size
+    }
+}
+
 impl Contents {
+    /// Refuses contents of which more than `max` bytes count: see [`max_size`](crate::Builder::max_size).
+    pub(crate) fn check_size(&self, max: usize) -> Result<()> {
+        if self.whole_size() <= max {
+            return Ok(());
+        }
+        match self.counted_size() {
+            size if size > max => Err(Error::TooLarge { size, max }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a value that makes the session too large, if it was set.
+    pub(crate) fn check_entry(&self, key: &str, value: &Value, max: usize) -> Result<()> {
+        if self.whole_size() + data::entry_size(key, value) <= max {
+            return Ok(());
+        }
+        let old = self.data.get(key).map_or(0, |old| counted(key, old));
+        let new = counted(key, value);
+        // The first entry has no comma before it.
+        let comma = usize::from(self.data.is_empty());
+        let size = (self.counted_size() + new).saturating_sub(old + comma);
+        // A session may be too large because `max_size` is smaller now. What makes it no larger is not to blame.
+        if size > max && new > old {
+            return Err(Error::TooLarge { size, max });
+        }
+        Ok(())
+    }
+
+    /// A bound for [`counted_size`](Self::counted_size) that needs no look at single entries.
+    fn whole_size(&self) -> usize {
+        self.data.size() + self.user.as_deref().map_or(0, str::len)
+    }
+
+    /// The size in bytes that counts: the dictionary as JSON, and what the flashes and the user's name take beyond
+    /// [`ROOM`] each.
+    fn counted_size(&self) -> usize {
+        let room = self.data.get(FLASHES).map_or(0, |flashes| {
+            data::entry_size(FLASHES, flashes) - counted(FLASHES, flashes)
+        });
+        let user = self.user.as_deref().map_or(0, str::len);
+        self.data.size().saturating_sub(room) + user.saturating_sub(ROOM)
+    }
+
     /// Writes five little-endian words, then the user's name, the note, and the dictionary as JSON.
     ///
     /// The name and the note are each written as the length plus one, followed by the text. An absent one is written
@@ -74,8 +136,10 @@ impl Contents {
             |place: usize| (word(place) != NEVER).then(|| Timestamp::from_millis(word(place)));
         let (user, rest) = text(rest)?;
         let (note, json) = text(rest)?;
+        let mut data: Data = serde_json::from_slice(json).ok()?;
+        data.was_read_from(json);
         Some(Self {
-            data: serde_json::from_slice(json).ok()?,
+            data,
             user,
             note,
             created: Timestamp::from_millis(word(0)),

@@ -1,13 +1,12 @@
 //! The dictionary of a session: a small sorted map from strings to JSON values.
 
 use std::fmt;
-use std::io;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// The largest depth of nested values. serde_json can read back 127 levels, and the dictionary itself is one of them:
 /// <https://docs.rs/serde_json/latest/serde_json/de/struct.Deserializer.html>
@@ -19,13 +18,24 @@ pub(crate) const MAX_DEPTH: usize = 126;
 /// comparisons. A B-tree takes 632 bytes for its first key.
 ///
 /// Reading a missing key with `data["key"]` gives [`Value::Null`]. Writing to a missing key creates it.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub struct Data {
     /// Keys are shared, so that a copy of the dictionary does not allocate each key again.
     entries: Vec<(Arc<str>, Value)>,
+    /// The size of all entries as JSON, each with a comma, or [`UNKNOWN`].
+    size: usize,
 }
 
+/// The size of a dictionary after a value was lent for changes.
+const UNKNOWN: usize = usize::MAX;
+
 static NULL: Value = Value::Null;
+
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
 
 impl Data {
     fn find(&self, key: &str) -> Result<usize, usize> {
@@ -41,25 +51,45 @@ impl Data {
     /// The value of `key`, for changes.
     #[must_use]
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.find(key).ok().map(|place| &mut self.entries[place].1)
+        let place = self.find(key).ok()?;
+        Some(self.lend(place))
+    }
+
+    fn lend(&mut self, place: usize) -> &mut Value {
+        self.size = UNKNOWN;
+        &mut self.entries[place].1
     }
 
     /// Sets `key`, and returns its old value.
     pub fn insert(&mut self, key: impl AsRef<str>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.as_ref(), value.into());
         match self.find(key) {
-            Ok(place) => Some(std::mem::replace(&mut self.entries[place].1, value)),
+            Ok(place) => {
+                let old = std::mem::replace(&mut self.entries[place].1, value);
+                let new = &self.entries[place].1;
+                if self.is_measured() {
+                    self.size = self.size.saturating_sub(value_size(&old)) + value_size(new);
+                }
+                Some(old)
+            }
             Err(place) => {
-                self.entries.insert(place, (key.into(), value));
+                self.add(place, key.into(), value);
                 None
             }
         }
     }
 
+    fn add(&mut self, place: usize, key: Arc<str>, value: Value) {
+        if self.is_measured() {
+            self.size += entry_size(&key, &value);
+        }
+        self.entries.insert(place, (key, value));
+    }
+
     fn put(&mut self, key: Arc<str>, value: Value) {
         // Stored keys are already in order. Appending needs no search and moves no other entry.
         if self.entries.last().is_none_or(|(last, _)| *last < key) {
-            self.entries.push((key, value));
+            self.add(self.entries.len(), key, value);
         } else {
             self.insert(key, value);
         }
@@ -67,9 +97,11 @@ impl Data {
 
     /// Removes `key`, and returns its old value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        self.find(key)
-            .ok()
-            .map(|place| self.entries.remove(place).1)
+        let (key, value) = self.entries.remove(self.find(key).ok()?);
+        if self.is_measured() {
+            self.size = self.size.saturating_sub(entry_size(&key, &value));
+        }
+        Some(value)
     }
 
     /// True if there is a value under `key`.
@@ -97,15 +129,26 @@ impl Data {
 
     /// Removes every key.
     pub fn clear(&mut self) {
-        self.entries.clear();
+        *self = Self::default();
     }
 
     pub(crate) fn shrink_to_fit(&mut self) {
         self.entries.shrink_to_fit();
     }
 
+    /// Measures the size if it is not known. Later changes keep it.
+    pub(crate) fn measure(&mut self) {
+        self.size = self.entries_size();
+    }
+
+    /// True if [`size`](Self::size) need not look at the values.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.size != UNKNOWN
+    }
+
     /// Keeps only the entries for which `keep` returns true.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
+        self.size = UNKNOWN;
         self.entries.retain(|(key, value)| keep(key, value));
     }
 
@@ -115,28 +158,21 @@ impl Data {
         Some((key, value))
     }
 
-    /// An upper bound for the size of the dictionary as JSON, in bytes. It is computed without writing the JSON.
-    pub(crate) fn size_bound(&self) -> usize {
-        let pair = |(key, value): (&str, &Value)| text_bound(key) + 2 + size_bound(value);
-        2 + self.iter().map(pair).sum::<usize>()
-    }
-
     /// The size of the dictionary as JSON, in bytes.
     pub(crate) fn size(&self) -> usize {
-        struct Count(usize);
-        impl io::Write for Count {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0 += bytes.len();
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
+        2 + self.entries_size() - usize::from(!self.is_empty())
+    }
+
+    fn entries_size(&self) -> usize {
+        if self.is_measured() {
+            return self.size;
         }
-        let mut count = Count(0);
-        // This cannot fail: a `Value` has only string keys and finite numbers, and the sink accepts all bytes.
-        let _ = serde_json::to_writer(&mut count, self);
-        count.0
+        self.iter().map(|(key, value)| entry_size(key, value)).sum()
+    }
+
+    /// Takes over the size of the JSON that the dictionary was read from: [`size`](Self::size) then need not measure it.
+    pub(crate) fn was_read_from(&mut self, json: &[u8]) {
+        self.size = json.len() - 2 + usize::from(!self.is_empty());
     }
 
     /// True if no value is nested deeper than can be read back.
@@ -147,30 +183,65 @@ impl Data {
     }
 }
 
-/// An upper bound for the size of a text as JSON, in bytes. An escaped byte takes six bytes at most, as in `\u0000`.
-fn text_bound(text: &str) -> usize {
-    let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
-    let escaped = text
-        .as_bytes()
-        .iter()
-        .filter(|byte| is_escaped(byte))
-        .count();
-    2 + text.len() + 5 * escaped
+/// The size of an entry as JSON, with its comma.
+pub(crate) fn entry_size(key: &str, value: &Value) -> usize {
+    text_size(key) + 1 + value_size(value) + 1
 }
 
-fn size_bound(value: &Value) -> usize {
+/// The size of a value as JSON. It is exact, and takes a fraction of the time that writing the JSON takes.
+fn value_size(value: &Value) -> usize {
     match value {
-        Value::Null | Value::Bool(_) => 5,
-        Value::Number(number) if number.is_i64() || number.is_u64() => 20,
-        // Another crate may have enabled serde_json's feature for numbers of any length.
-        Value::Number(number) => number.to_string().len(),
-        Value::String(text) => text_bound(text),
-        Value::Array(items) => 2 + items.iter().map(|item| 1 + size_bound(item)).sum::<usize>(),
+        Value::Null | Value::Bool(true) => 4,
+        Value::Bool(false) => 5,
+        Value::Number(number) => number_size(number),
+        Value::String(text) => text_size(text),
+        Value::Array(items) => {
+            let commas = items.len().saturating_sub(1);
+            2 + commas + items.iter().map(value_size).sum::<usize>()
+        }
         Value::Object(fields) => {
-            let pair = |(key, value): (&String, &Value)| text_bound(key) + 2 + size_bound(value);
-            2 + fields.iter().map(pair).sum::<usize>()
+            let entries = fields.iter().map(|(key, value)| entry_size(key, value));
+            2 + entries.sum::<usize>() - usize::from(!fields.is_empty())
         }
     }
+}
+
+fn number_size(number: &Number) -> usize {
+    let digits = |number: u64| 1 + number.checked_ilog10().unwrap_or(0) as usize;
+    match (number.as_u64(), number.as_i64()) {
+        (Some(number), _) => digits(number),
+        (None, Some(number)) => 1 + digits(number.unsigned_abs()),
+        (None, None) => written_size(number),
+    }
+}
+
+/// The size of a number that has to be written to be measured.
+fn written_size(number: &Number) -> usize {
+    use fmt::Write;
+
+    struct Count(usize);
+    impl Write for Count {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 += text.len();
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // This cannot fail: the counter accepts all text.
+    let _ = write!(count, "{number}");
+    count.0
+}
+
+/// The size of a text as JSON. Quotes, backslashes and the usual control characters are written as two bytes, as in
+/// `\n`, all other control characters as six, as in `\u0000`.
+fn text_size(text: &str) -> usize {
+    // Sums without branches, so that the compiler can add up many bytes at once.
+    let added = |byte: u8| {
+        let is_short = (0x08..=0x0d).contains(&byte) & (byte != 0x0b);
+        let is_quoted = (byte == b'"') | (byte == b'\\');
+        5 * usize::from(byte < b' ') + usize::from(is_quoted) - 4 * usize::from(is_short)
+    };
+    2 + text.len() + text.bytes().map(added).sum::<usize>()
 }
 
 fn is_shallow(value: &Value, levels: usize) -> bool {
@@ -197,7 +268,7 @@ impl IndexMut<&str> for Data {
             self.entries.insert(place, (key.into(), Value::Null));
             place
         });
-        &mut self.entries[place].1
+        self.lend(place)
     }
 }
 
@@ -234,7 +305,10 @@ impl<'de> Deserialize<'de> for Data {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Data, A::Error> {
-                let mut data = Data::default();
+                let mut data = Data {
+                    entries: Vec::new(),
+                    size: UNKNOWN, // measured only if somebody asks
+                };
                 while let Some((Name(key), value)) = map.next_entry()? {
                     data.put(key, value);
                 }
@@ -281,15 +355,20 @@ mod tests {
 
     use super::*;
 
+    fn is_exact(data: &Data) {
+        let json = serde_json::to_string(data).expect("JSON");
+        assert_eq!(data.size(), json.len(), "{json}");
+    }
+
     #[test]
-    fn no_dictionary_is_larger_than_the_bound_of_its_size() {
-        let ascii: String = (0..128).map(char::from).collect();
+    fn a_size_is_that_of_the_json() {
         let all = json!([
-            null, true, false, "", ascii, "\u{1}", "\u{2028}\u{10ffff}é", "\"\\/",
-            0, -1, i64::MIN, u64::MAX, 0.1, -0.0, f64::MIN, f64::MAX, f64::MIN_POSITIVE, 5e-324,
-            -1.234_567_890_123_456_7e-308, [i64::MIN, i64::MIN, i64::MIN], [], {}, [[], {}], {"": {}}, {"\u{1}": ["\u{2}", 1.5]}
+            null, true, false, "", "\u{2028}\u{10ffff}é", "\"\\/",
+            0, 9, 10, 99, 100, -1, -10, i64::MIN, i64::MAX, u64::MAX, 0.1, -0.0, 1.0, f64::MIN, f64::MAX,
+            f64::MIN_POSITIVE, 5e-324, 1e16, 1e-7, -1.234_567_890_123_456_7e-308, [i64::MIN, 1], [], [[], {}], {},
+            {"": {}}, {"\u{1}": ["\u{2}", 1.5], "b\n": null}
         ]);
-        // 100 times the same character: if its bound is too small, no slack elsewhere can hide that.
+        // 100 times the same character: a wrong size of one cannot hide.
         let each: Vec<Value> = ('\0'..='\u{ff}')
             .map(|c| String::from_iter([c; 100]).into())
             .collect();
@@ -300,13 +379,51 @@ mod tests {
             .chain([&all])
             .chain(&each)
         {
-            for key in ["", "k", "\u{1}"] {
-                let data: Data = [(key, value.clone())].into_iter().collect();
-                let (bound, size) = (data.size_bound(), data.size());
-                assert!(bound >= size, "{size} bytes, at most {bound}: {value}");
+            for key in ["", "k", "\u{1}\""] {
+                is_exact(&[(key, value.clone())].into_iter().collect());
+                is_exact(
+                    &[(key, value.clone()), ("z", json!(1))]
+                        .into_iter()
+                        .collect(),
+                );
             }
         }
-        let empty = Data::default();
-        assert!(empty.size_bound() >= empty.size());
+        is_exact(&Data::default());
+    }
+
+    #[test]
+    fn a_size_is_right_after_every_change() {
+        let mut data = Data::default();
+        let acts: [fn(&mut Data); 12] = [
+            |data| drop(data.insert("a", 1)),
+            |data| drop(data.insert("a", "longer")),
+            |data| drop(data.insert("b", json!({"c": [1, 2]}))),
+            |data| drop(data.remove("a")),
+            |data| drop(data.remove("missing")),
+            |data| data["n"] = json!("by index"),
+            |data| drop(data.insert("after", 2.5)),
+            |data| data.get_mut("b").expect("b")["c"] = json!("by reference"),
+            Data::measure,
+            |data| data.extend([("y", json!(1)), ("x", json!(2)), ("y", json!(33))]),
+            |data| data.retain(|key, _| key != "x"),
+            |data| drop(data.remove("y")),
+        ];
+        for act in acts {
+            act(&mut data);
+            is_exact(&data);
+        }
+        let json = serde_json::to_vec(&data).expect("JSON");
+        let mut read: Data = serde_json::from_slice(&json).expect("a dictionary");
+        is_exact(&read);
+        read.was_read_from(&json);
+        is_exact(&read);
+        assert!(read == data);
+        read.remove("after");
+        is_exact(&read);
+        read.clear();
+        is_exact(&read);
+        let mut empty: Data = serde_json::from_str("{}").expect("a dictionary");
+        empty.was_read_from(b"{}");
+        is_exact(&empty);
     }
 }

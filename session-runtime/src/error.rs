@@ -35,8 +35,8 @@ pub enum Error {
     },
     /// A value cannot be written as JSON, the format in which a session is stored.
     #[error(
-        "the value for session key `{key}` cannot be written as JSON, where the keys of a map are text or numbers: \
-         insert it in another shape"
+        "the value for session key `{key}` cannot be written as JSON, which has no NaN and no infinity, and where the keys \
+         of a map are text or numbers: insert it in another shape"
     )]
     Json {
         /// The key of the value.
@@ -79,6 +79,10 @@ pub enum Error {
         key: String,
     },
     /// The session would be larger than [`max_size`](crate::Builder::max_size).
+    ///
+    /// [`insert`](crate::Session::insert) and [`update`](crate::Session::update) return it. A value that is set by index
+    /// and is too large, or two requests whose values fit only alone, fail at the save: the response is then a 500, and
+    /// what was stored before stays.
     #[error(
         "the session would take {size} bytes as JSON and may take {max}: keep less in it, or raise `max_size`"
     )]
@@ -104,6 +108,14 @@ pub enum Error {
         /// CSRF token and did not carry one that fits.
         rule: &'static str,
     },
+    /// A browser asks ahead for the page of a `#[session(purge)]` handler: a prefetch or a prerender. Nothing is done.
+    ///
+    /// The response is *503 Service Unavailable* with `no-store`. The browser drops it, and asks again when the visitor
+    /// opens the page.
+    #[error(
+        "the request is a prefetch, and would end the session before anybody has asked for that"
+    )]
+    Prefetch,
     /// The user who logs in has as many sessions as [`max_per_user`](crate::Builder::max_per_user)
     /// allows.
     ///

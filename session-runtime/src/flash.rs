@@ -5,14 +5,14 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::{Value, json};
 
+use crate::contents::{FLASHES, ROOM};
+use crate::data;
 use crate::error::Result;
 use crate::session::{Session, cut};
 
-/// The reserved key.
-const KEY: &str = "_flash";
 /// The largest number of waiting messages. Without a limit, a visitor who never sees them would collect them forever.
 const MOST: usize = 32;
-/// The longest text, in bytes. 32 texts of this length still leave room in a session.
+/// The longest text, in bytes.
 const LONGEST: usize = 1024;
 
 /// The kind of a [`Flash`]. As text and in JSON it is in lower case, so that it can name the class of an element.
@@ -47,10 +47,10 @@ pub struct Flash {
 impl Session {
     /// Leaves a message for the next page that shows [`flashes`](Session::flashes), usually after a redirect.
     ///
-    /// Messages from parallel requests all arrive. At most 32 messages wait; beyond that, the oldest is dropped. A text
-    /// longer than 1024 bytes is cut. The messages are stored under the reserved key `_flash`, and count towards
-    /// [`max_size`](crate::Builder::max_size). They end with the session. A flash after a [`purge`](Session::purge)
-    /// begins a new, anonymous session that carries it.
+    /// Messages from parallel requests all arrive. At most 32 messages and 64 KiB of JSON wait; beyond that, the oldest
+    /// is dropped. A text longer than 1024 bytes is cut. The messages are stored under the reserved key `_flash`, and do
+    /// not count towards [`max_size`](crate::Builder::max_size). They end with the session. A flash after a
+    /// [`purge`](Session::purge) begins a new, anonymous session that carries it.
     ///
     /// ```
     /// use actix_web::{HttpResponse, Responder, get, post, web::Redirect};
@@ -78,7 +78,7 @@ impl Session {
         let text = text.into();
         let flash = json!({ "level": level.as_str(), "text": cut(&text, LONGEST) });
         // This cannot fail: any stored JSON can be read as a `Value`, and any `Value` can be serialised.
-        let _ = self.update(KEY, move |waiting: Value| with(waiting, flash));
+        let _ = self.update(FLASHES, move |waiting: Value| with(waiting, flash));
     }
 
     /// Takes the waiting messages: the oldest first, the messages of this request last.
@@ -90,7 +90,7 @@ impl Session {
     /// # Errors
     /// [`Error::Store`](crate::Error::Store) if the store fails.
     pub async fn flashes(&mut self) -> Result<Vec<Flash>> {
-        let waiting = self.claim::<Value>(KEY).await?.unwrap_or_default();
+        let waiting = self.claim::<Value>(FLASHES).await?.unwrap_or_default();
         let waiting = waiting.as_array().map_or(&[][..], Vec::as_slice);
         Ok(waiting.iter().filter_map(Flash::read).collect())
     }
@@ -103,6 +103,14 @@ fn with(waiting: Value, flash: Value) -> Value {
     };
     waiting.push(flash);
     waiting.drain(..waiting.len().saturating_sub(MOST));
+    let mut size = data::entry_size(FLASHES, &Value::Array(Vec::new()));
+    let fits = |flash: &&Value| {
+        size += data::entry_size("", flash);
+        size <= ROOM
+    };
+    // The last message always fits: a text of 1024 bytes takes six times as many at most.
+    let fitting = waiting.iter().rev().take_while(fits).count();
+    waiting.drain(..waiting.len() - fitting);
     waiting.into()
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::data::Data;
 use crate::error::{Error, Result};
+use crate::finite;
 use crate::session::Session;
 
 /// A type whose fields are keys of the session.
@@ -50,7 +51,7 @@ use crate::session::Session;
 /// ```
 ///
 /// A view is a struct with named fields that can read what it writes. For any other type the handler's answer is a 500,
-/// and the log says why.
+/// and the log says why. It is the same if a field holds NaN or an infinity, which are not in JSON.
 ///
 /// The names of the fields are keys of the session's one dictionary: here `items` and `coupon`, not `cart`.
 /// `#[serde(rename = "cart_items")]` keeps two views apart, or lets them share a key. A map cannot be a view, and
@@ -141,7 +142,7 @@ fn no_view<T>(problem: impl Into<String>) -> Error {
 }
 
 fn fields<T: View>(view: &T) -> Result<Map<String, Value>> {
-    match serde_json::to_value(view) {
+    match finite::to_value(view) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(no_view::<T>("is not written as a map of its fields")),
         Err(error) => Err(no_view::<T>(format!("cannot be written: {error}"))),
@@ -298,6 +299,22 @@ mod tests {
             json!([1, 2]),
             "what was anonymous is theirs"
         );
+    }
+
+    #[test]
+    fn a_field_with_a_number_that_json_does_not_have_is_named() {
+        #[derive(Default, Serialize, Deserialize)]
+        struct Scale {
+            factor: f64,
+        }
+        impl View for Scale {}
+
+        let mut session = Session::default();
+        let mut view = load::<Scale>(&session);
+        view.value.factor = f64::NAN;
+        let error = view.write(&mut session).expect_err("not finite");
+        assert!(error.to_string().contains("`factor`"), "{error}");
+        assert!(session.is_empty());
     }
 
     #[test]

@@ -373,6 +373,10 @@ impl Backing for Visit {
         }
     }
 
+    fn max_size(&self) -> usize {
+        self.sessions.0.config.max_size
+    }
+
     fn csrf_token(&self) -> Result<String> {
         let mut state = self.state();
         let next = match state.next_id.take() {

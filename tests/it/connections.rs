@@ -348,7 +348,7 @@ for_each_store! {
                 ("/admins", 403),
                 ("/extractor", 500),
                 ("/broken", 500),
-                ("/too-large", 503),
+                ("/too-large", 500),
                 ("/checked-by-hand", 403),
                 ("/checked-for-csrf", 403),
             ] {

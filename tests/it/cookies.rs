@@ -172,18 +172,6 @@ for_each_store! {
         assert!(reads_joe(&site, &[twice.as_bytes()]), "one cookie twice is one cookie");
     }
 
-    fn of_two_live_sessions_neither_counts(setup) {
-        let site = setup.site();
-        let (one, other) = (begin(&site), begin(&site));
-        let both = format!("bsession={one}; bsession={other}");
-        assert!(!reads_joe(&site, &[both.as_bytes()]));
-        let reply = site.with_cookies("POST", "/set/name/eve", &[both.as_bytes()]);
-        assert_eq!((reply.status, reply.set_cookies()), (200, vec![]), "not kept");
-        for token in [one, other] {
-            assert_eq!(site.with_token("GET", "/get/name", &token).body, "\"joe\"", "untouched");
-        }
-    }
-
     fn purge_removes_all_that_were_shown(setup) {
         let site = setup.site();
         let (one, other) = (begin(&site), begin(&site));

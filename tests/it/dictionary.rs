@@ -99,6 +99,43 @@ fn update_starts_from_the_default_and_refuses_another_type() {
 }
 
 #[test]
+fn a_number_that_json_does_not_have_is_refused_and_changes_nothing() {
+    #[derive(Serialize, Deserialize, Default)]
+    struct Place {
+        name: String,
+        at: Vec<(f32, f32)>,
+    }
+    let refused = |result: bsession::Result<()>| {
+        let error = result.expect_err("not finite");
+        assert!(matches!(&error, Error::Json { key, .. } if key == "n"));
+        assert_eq!(
+            error.to_string(),
+            "the value for session key `n` cannot be written as JSON, which has no NaN and no infinity, and where the \
+             keys of a map are text or numbers: insert it in another shape"
+        );
+    };
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut session = Session::default();
+        session.insert("n", 1.5).expect("a number");
+        refused(session.insert("n", bad));
+        refused(session.insert("n", vec![Some(0.5), Some(bad)]));
+        refused(session.insert("n", std::collections::BTreeMap::from([("a", [bad])])));
+        refused(session.update("n", move |_: f64| bad).map(drop));
+        assert_eq!(session["n"], 1.5);
+        let place = Place {
+            name: "here".into(),
+            at: vec![(0.5, f32::NAN)],
+        };
+        refused(session.insert("n", place));
+        assert_eq!(session["n"], 1.5);
+        let mut session = Session::default();
+        refused(session.insert("n", bad));
+        refused(session.update("n", move |_: f64| bad).map(drop));
+        assert!(session.is_empty());
+    }
+}
+
+#[test]
 fn nested_values_are_set_in_place() {
     let mut session = Session::default();
     session["a"]["b"] = 1.into();
@@ -143,10 +180,12 @@ fn a_default_session_is_purged_by_either_name() {
 
 /// One handler for each mutator, to see that each alone is enough to be saved.
 mod alone {
-    use actix_web::web::{Path, ServiceConfig};
+    use actix_web::web::{Data, Path, ServiceConfig};
     use actix_web::{Responder, post};
     use bsession::session;
     use serde_json::Value;
+
+    use crate::support::Gate;
 
     #[post("/alone/{what}")]
     #[session]
@@ -180,6 +219,7 @@ mod alone {
                 session["key"] = "new".into();
                 session["key"] = "old".into();
             }
+            "zero" => session["number"] = 0.into(),
             "left_null" => drop(session.data_mut()["missing"].take()),
             "mutable_look" => drop(session["key"].as_str().map(str::to_owned)),
             "failed_insert" => {
@@ -192,7 +232,16 @@ mod alone {
     }
 
     pub fn routes(config: &mut ServiceConfig) {
-        config.service(alone).service(begin);
+        config.service(alone).service(begin).service(invert);
+    }
+
+    /// Divides one by the number, and waits before that is saved.
+    #[post("/invert")]
+    #[session]
+    async fn invert(gate: Data<Gate>) -> bsession::Result<impl Responder> {
+        let inverse = session.update("number", |n: f64| 1.0 / n)?;
+        gate.pass().await;
+        Ok(inverse.to_string())
     }
 
     #[post("/begin")]
@@ -226,6 +275,19 @@ for_each_store! {
             let invisible = ["set_days", "set_idle", "set_note", "renew"].contains(&what);
             assert_eq!(same, expected == 0 || invisible, "{what}");
         }
+    }
+
+    fn an_update_that_no_longer_makes_a_number_leaves_the_later_value(setup) {
+        let site = crate::support::Site::open_with(setup.sessions(), alone::routes);
+        let visitor = site.visitor();
+        visitor.post("/begin");
+        let slow = visitor.meanwhile(|visitor| visitor.post("/invert"));
+        site.gate.await_arrivals(1);
+        assert_eq!(visitor.post("/alone/zero").status, 200);
+        site.gate.open(1);
+        let reply = slow.join().expect("an answer");
+        assert_eq!((reply.status, &*reply.body), (200, "1"));
+        assert_eq!(visitor.session()["data"]["number"], 0);
     }
 
     fn numbers_come_back_exactly(setup) {

@@ -8,6 +8,7 @@
 mod support;
 
 mod application;
+mod base_path;
 mod concurrency;
 mod connections;
 mod contract;
@@ -32,6 +33,7 @@ mod lists;
 mod locks;
 mod mistakes;
 mod outage;
+mod prefetch;
 mod processes;
 mod properties;
 mod quiet;
@@ -42,8 +44,10 @@ mod requests;
 mod secrets;
 mod settings;
 mod shared;
+mod size;
 #[cfg(target_os = "linux")]
 mod slow_disk;
+mod two_sessions;
 mod users;
 mod views;
 mod visitors;

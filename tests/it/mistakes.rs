@@ -53,6 +53,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/other-type", web::get().to(other_type))
         .route("/tuples", web::get().to(tuples))
         .route("/large", web::get().to(large))
+        .route("/large-by-index", web::get().to(large_by_index))
         .route("/nameless", web::get().to(nameless))
         .route("/two-users", web::get().to(two_users))
         .route("/unsaved", web::get().to(unsaved))
@@ -104,6 +105,12 @@ async fn large() -> bsession::Result<String> {
 }
 
 #[session]
+async fn large_by_index() -> &'static str {
+    session["key"] = "x".repeat(70_000).into();
+    ""
+}
+
+#[session]
 async fn nameless() -> &'static str {
     session.login("");
     "welcome"
@@ -148,7 +155,8 @@ fn what_a_handler_does_wrong_is_told_with_its_remedy() {
         ("/fails", 500, "answer below it to keep the rest"),
         ("/other-type", 500, "get it as what was inserted"),
         ("/tuples", 500, "insert it in another shape"),
-        ("/large", 503, "raise `max_size`"),
+        ("/large", 500, "raise `max_size`"),
+        ("/large-by-index", 500, "raise `max_size`"),
         ("/nameless", 200, "check it before `session.login`"),
         ("/two-users", 503, "log in once"),
         (

@@ -284,13 +284,14 @@ fn a_claim_in_a_rotation_leaves_the_session_on_its_users_list() {
 }
 
 #[test]
-fn the_name_of_a_user_counts_for_the_size() {
+fn the_name_of_a_user_has_room_beside_the_session() {
     let setup = crate::support::Setup::new(crate::support::Kind::Memory);
     let sessions = setup.builder().max_size(1000).build().expect("a service");
     let login = |length: usize| {
         System::new().block_on(sessions.cookie_for(|session| session.login("x".repeat(length))))
     };
     assert!(login(900).is_ok());
+    assert!(login(64 * 1024).is_ok());
     assert!(matches!(
         login(5_000_000),
         Err(bsession::Error::TooLarge { max: 1000, .. })

@@ -76,6 +76,22 @@ async fn both(what: Path<String>, cart: &mut Cart, visitor: &mut Session) -> imp
     "both"
 }
 
+#[derive(Default, Serialize, Deserialize)]
+struct Scale {
+    label: String,
+    factor: f64,
+}
+
+impl View for Scale {}
+
+#[post("/scale/{factor}")]
+#[session]
+async fn scale(factor: Path<f64>, scale: &mut Scale) -> impl Responder {
+    scale.label = format!("by {factor}");
+    scale.factor = *factor;
+    "scaled"
+}
+
 #[get("/pair")]
 #[session]
 async fn pair(pair: &Pair) -> impl Responder {
@@ -89,6 +105,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(coupon)
         .service(answer)
         .service(both)
+        .service(scale)
         .service(pair);
 }
 
@@ -159,6 +176,21 @@ for_each_store! {
         assert_eq!(visitor.session()["data"]["items"], json!("many"));
         assert_eq!(visitor.post("/buy/book").body, "1");
         assert_eq!(visitor.session()["data"]["items"], json!(["book"]));
+    }
+}
+
+#[test]
+fn a_view_with_a_number_that_json_does_not_have_sets_nothing() {
+    let setup = Setup::new(crate::support::Kind::Memory);
+    let site = site(&setup);
+    let visitor = site.visitor();
+    assert_eq!(visitor.post("/scale/2.5").status, 200);
+    for bad in ["NaN", "inf", "-inf"] {
+        assert_eq!(visitor.post(&format!("/scale/{bad}")).status, 500, "{bad}");
+        assert_eq!(
+            visitor.session()["data"],
+            json!({ "label": "by 2.5", "factor": 2.5 })
+        );
     }
 }
 

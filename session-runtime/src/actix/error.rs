@@ -8,17 +8,20 @@ use crate::error::Error;
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::NotInitialised | Self::Type { .. } | Self::Json { .. } | Self::View { .. } => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            // Trying again would not help, so these are no 503.
+            Self::NotInitialised
+            | Self::Type { .. }
+            | Self::Json { .. }
+            | Self::View { .. }
+            | Self::TooLarge { .. }
+            | Self::TooDeep => StatusCode::INTERNAL_SERVER_ERROR,
             Self::LoginRequired | Self::LoginTooOld | Self::KeyRequired { .. } => {
                 StatusCode::UNAUTHORIZED
             }
             Self::CrossSite { .. } | Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::TooManySessions { .. } => StatusCode::CONFLICT,
-            // Some of these are faults of the application. In all of them the session could not be loaded or saved.
-            Self::TooLarge { .. }
-            | Self::TooDeep
+            // Trying again later may help. In most of these the session could not be loaded or saved.
+            Self::Prefetch
             | Self::TwoLogins
             | Self::Locked
             | Self::LockQueueFull
@@ -29,7 +32,7 @@ impl ResponseError for Error {
 
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
-        if status.is_server_error() {
+        if status.is_server_error() && !matches!(self, Self::Prefetch) {
             tracing::error!(target: "bsession", error = %self, "request_failed");
         } else if !matches!(self, Self::CrossSite { .. }) {
             // `CrossSite` is in the log already, with the name of its rule.

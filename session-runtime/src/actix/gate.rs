@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::connection::Connection;
 use super::csrf;
 use super::headers::failed_response;
+use super::prefetch;
 use super::unread_body::UnreadBody;
 use crate::error::{Error, Result};
 use crate::local_path::{LocalPath, with_next};
@@ -149,6 +150,8 @@ impl Gate {
 
     /// Redirects browsers to this path, with 303, in place of a 401. The page that was asked for goes along as `next`.
     ///
+    /// It is a path as the application sees it. [`base_path`](crate::Builder::base_path) is put before both.
+    ///
     /// # Panics
     /// It is no path of this site in printable ASCII. For a gate in a constant that is a compile error.
     #[must_use]
@@ -215,6 +218,7 @@ impl Gate {
         }
         if self.purge {
             csrf::check_purge(req, &connection.visit).map_err(Refusal::NoVisit)?;
+            prefetch::check(req).map_err(Refusal::NoVisit)?;
         }
         if self.csrf {
             let checked = csrf::check_csrf(req, &connection.visit, body);
@@ -245,7 +249,8 @@ impl Gate {
             return Ok(());
         }
         self.meets(visit).map_err(|error| {
-            let location = self.location(&error, req);
+            let base = &visit.sessions.0.config.base_path;
+            let location = self.location(&error, req, base);
             Refusal::Visit(error, location)
         })
     }
@@ -281,10 +286,11 @@ impl Gate {
     }
 
     /// The place to which a refused visitor is sent. A login does not help who lacks a right, so it is not offered then.
-    fn location(&self, error: &Error, req: &HttpRequest) -> Option<String> {
+    /// It is a path as the visitor sees it, below `base`.
+    fn location(&self, error: &Error, req: &HttpRequest, base: &str) -> Option<String> {
         let path = self.redirect?;
         let can_log_in = !matches!(error, Error::Forbidden { .. });
-        (can_log_in && is_navigation(req) && !is_at(path, req)).then(|| with_page(path, req))
+        (can_log_in && is_navigation(req) && !is_at(path, req)).then(|| with_page(path, req, base))
     }
 }
 
@@ -340,14 +346,18 @@ fn is_at(path: &str, req: &HttpRequest) -> bool {
     is_there
 }
 
-/// Adds the requested page as `next` to a path, if the method is safe.
-fn with_page(path: &str, req: &HttpRequest) -> String {
+/// Adds the requested page as `next` to a path, if the method is safe. Both are put below `base`.
+fn with_page(path: &str, req: &HttpRequest, base: &str) -> String {
+    let path = format!("{base}{path}");
     let page = req
         .uri()
         .path_and_query()
         .filter(|_| req.method().is_safe());
-    let next = page.and_then(|page| LocalPath::try_from(page.as_str()).ok());
-    next.map_or_else(|| path.to_owned(), |next| with_next(path, &next))
+    let next = page.and_then(|page| LocalPath::try_from(format!("{base}{page}")).ok());
+    match next {
+        Some(next) => with_next(&path, &next),
+        None => path,
+    }
 }
 
 pub(super) fn see_other(location: String) -> HttpResponse {

@@ -35,8 +35,14 @@ pub(super) fn error_response(error: &Error) -> HttpResponse {
 
 /// The same, with the error in the response, where other middleware can find it.
 pub(super) fn failed_response(error: Error) -> HttpResponse {
+    let is_prefetch = matches!(error, Error::Prefetch);
     let mut response = HttpResponse::from_error(error);
     vary(response.headers_mut());
+    if is_prefetch {
+        // The visitor's click must ask again.
+        let no_store = HeaderValue::from_static("no-store");
+        response.headers_mut().insert(CACHE_CONTROL, no_store);
+    }
     response
 }
 

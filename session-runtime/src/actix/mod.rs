@@ -14,6 +14,7 @@ mod headers;
 mod hooks;
 mod host;
 mod logged_in;
+mod prefetch;
 mod refused;
 #[cfg(feature = "testing")]
 mod reply;

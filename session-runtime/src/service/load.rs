@@ -43,7 +43,10 @@ impl Service {
         let mut found = Standing::NoSession;
         for token in &presented.tokens {
             found = match (self.load_one(token, &mut deadline).await?, found) {
-                (Standing::Live(_), Standing::Live(_)) => return Ok(Standing::Ambiguous),
+                (Standing::Live(_), Standing::Live(_)) => {
+                    self.warn_of_rivals();
+                    return Ok(Standing::Ambiguous);
+                }
                 (Standing::NoSession, before) => before,
                 (_, before @ Standing::Live(_)) => before,
                 (standing, _) => standing,
@@ -61,7 +64,11 @@ impl Service {
         self.load_one(&token, &mut self.storage.deadline()).await
     }
 
-    async fn load_one(&self, token: &Token, deadline: &mut Deadline<'_>) -> Result<Standing> {
+    pub(super) async fn load_one(
+        &self,
+        token: &Token,
+        deadline: &mut Deadline<'_>,
+    ) -> Result<Standing> {
         let storage = &self.storage;
         let now = storage.now();
         let key = self.codec.key(&token.id);

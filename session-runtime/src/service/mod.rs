@@ -9,6 +9,7 @@ mod limit;
 mod load;
 mod locks;
 mod revocation;
+mod rivals;
 mod save;
 #[allow(clippy::module_inception, reason = "a file is named after its noun")]
 mod service;

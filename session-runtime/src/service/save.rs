@@ -74,6 +74,10 @@ impl Service {
                 self.purge(presented, outcome).await?;
                 self.create(outcome, changes).await
             }
+            // An anonymous visitor loses both, but can use the site again.
+            Standing::Ambiguous if edits && self.end_anonymous_rivals(presented).await? => {
+                self.create(outcome, changes).await
+            }
             Standing::Live(_) if edits || renew => {
                 if self.commit(outcome, changes, renew).await? {
                     return Ok(());
@@ -273,18 +277,7 @@ impl Service {
         if !contents.data.is_shallow() {
             return Err(Error::TooDeep);
         }
-        let user = contents.user.as_deref().map_or(0, str::len);
-        let max = self.config.max_size;
-        // The exact size costs a serialization, so it is measured only if the bound is too large.
-        if contents.data.size_bound() + user <= max {
-            return Ok(());
-        }
-        let size = contents.data.size() + user;
-        if size > max {
-            Err(Error::TooLarge { size, max })
-        } else {
-            Ok(())
-        }
+        contents.check_size(self.config.max_size)
     }
 
     /// Counts and logs changes that came after the session had ended.

@@ -21,6 +21,7 @@ use crate::origin::Origin;
 use crate::secret::KeyRing;
 use crate::stats::Counters;
 use crate::store::{Ledger, Store};
+use crate::throttle::Throttle;
 
 /// Turns the tokens of a request into a session, and changes into a record.
 ///
@@ -36,6 +37,7 @@ pub(crate) struct Service {
     /// The locks for requests that save again after a conflict.
     pub(super) savers: Arc<Locks>,
     pub(super) repairs: Repairs,
+    pub(super) rival_warnings: Throttle,
     pub(super) warned_of_unanswered_visits: AtomicBool,
     /// Stops the sweeper's thread when it is dropped.
     _sweeper: Sweeper,
@@ -47,6 +49,8 @@ pub(crate) struct Config {
     /// The directory of the files, in file mode.
     pub(crate) sessions_dir: Option<PathBuf>,
     pub(crate) trusted_origins: Vec<Origin>,
+    /// The path that a proxy strips from requests, or an empty text.
+    pub(crate) base_path: String,
     pub(crate) max_size: usize,
     pub(crate) max_per_user: Option<Limit>,
     pub(crate) lock_timeout: Duration,
@@ -98,6 +102,7 @@ impl ServiceParts {
             // Unbounded: a request waits here no longer than for the store.
             savers: Locks::new(usize::MAX),
             repairs: Repairs::default(),
+            rival_warnings: Throttle::default(),
             warned_of_unanswered_visits: AtomicBool::new(false),
             _sweeper: sweeper,
         });

@@ -16,7 +16,8 @@ pub(crate) enum Standing {
     /// The session ended during this request, or its id was removed or renewed less than a minute ago. Changes are not
     /// saved, because the new cookie would overwrite a better one.
     Ended,
-    /// Two live sessions were shown. Changes are not saved, because it is unknown to which session they belong.
+    /// Two live sessions were shown. It is unknown which of them is meant. A change ends both and creates another one,
+    /// unless one of them has a user: then only a login does that.
     Ambiguous,
     /// A session.
     Live(Live),

@@ -12,6 +12,7 @@ use super::session::Session;
 use crate::changes::{Start, Step, Update};
 use crate::data::Data;
 use crate::error::{Error, Result};
+use crate::finite;
 
 impl Session {
     /// The value of `key` as a `T`; `None` if it is missing or Null.
@@ -64,12 +65,18 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Json`] if the value cannot be serialised. The session is then unchanged.
+    /// [`Error::Json`] if the value cannot be serialised, or if there is a NaN or an infinity in it.
+    /// [`Error::TooLarge`] if the session would be larger than [`max_size`](crate::Builder::max_size) with it. The
+    /// session is then unchanged.
     pub fn insert(&mut self, key: impl AsRef<str>, value: impl Serialize) -> Result<()> {
         let key = key.as_ref();
-        let value = serde_json::to_value(value).map_err(|error| no_json(key, error))?;
+        let value = finite::to_value(value).map_err(|error| no_json(key, error))?;
+        let is_other = self.changes.after.data.get(key) != Some(&value);
+        if is_other {
+            self.check_size(key, &value)?;
+        }
         self.forget_updates(key);
-        if self.changes.after.data.get(key) != Some(&value) {
+        if is_other {
             self.contents_mut().data.insert(key, value);
         }
         Ok(())
@@ -104,9 +111,9 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Type`] if there is a value that is not a `T`, and [`Error::Json`] if the new one cannot be serialised.
-    /// The session is then unchanged. If the value is no longer a `T` when `f` runs again, the value stays as it is,
-    /// and the log says so.
+    /// [`Error::Type`] if there is a value that is not a `T`. For the new value, [`Error::Json`] and
+    /// [`Error::TooLarge`] as for [`insert`](Session::insert). The session is then unchanged. If the value is no longer a
+    /// `T` when `f` runs again, the value stays as it is, and the log says so.
     pub fn update<T>(
         &mut self,
         key: impl AsRef<str>,
@@ -118,8 +125,11 @@ impl Session {
         let key = key.as_ref();
         let current = self.changes.after.data.get(key);
         let new = updated(key, current, f.clone())?;
-        let result = serde_json::to_value(&new).map_err(|error| no_json(key, error))?;
+        let result = finite::to_value(&new).map_err(|error| no_json(key, error))?;
         let is_other = current != Some(&result);
+        if is_other {
+            self.check_size(key, &result)?;
+        }
         self.keep_update(key, f, result.clone());
         if is_other {
             self.contents_mut().data.insert(key, result);
@@ -142,7 +152,7 @@ impl Session {
         let name = Arc::clone(&key);
         let step: Step = Arc::new(move |value| {
             let new = updated(&name, value, f.clone())?;
-            serde_json::to_value(new).map_err(|error| no_json(&name, error))
+            finite::to_value(new).map_err(|error| no_json(&name, error))
         });
         // An update whose result is not the current value no longer counts: the key was set after it.
         self.changes
@@ -338,6 +348,9 @@ impl Index<&str> for Session {
 /// The value of a key, for setting it. A new key that is left Null is not stored.
 ///
 /// `session["a"]["b"] = …` is a change, too.
+///
+/// A [`Value`] cannot hold NaN or an infinity: `session["a"] = f64::NAN.into()` sets Null.
+/// [`insert`](Session::insert) returns an error instead.
 ///
 /// # Panics
 /// Setting `session["a"]["b"]` panics, as [`Value`] does, if `session["a"]` is neither an object nor Null. If the shape

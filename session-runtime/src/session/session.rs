@@ -68,6 +68,9 @@ pub(crate) struct Facts {
 pub(crate) trait Backing: Send + Sync {
     fn facts(&self) -> Facts;
 
+    /// The size that a session may have, in bytes.
+    fn max_size(&self) -> usize;
+
     /// A CSRF token for the visitor.
     fn csrf_token(&self) -> Result<String>;
 
@@ -108,6 +111,20 @@ impl Session {
 
     pub(super) fn contents_mut(&mut self) -> &mut Contents {
         Arc::make_mut(&mut self.changes.after)
+    }
+
+    /// Refuses a value that makes the session too large. The size is known, unless a value was lent for changes before.
+    pub(super) fn check_size(&mut self, key: &str, value: &Value) -> Result<()> {
+        let Some(backing) = &self.backing else {
+            return Ok(());
+        };
+        if !self.changes.after.data.is_measured()
+            && let Some(contents) = Arc::get_mut(&mut self.changes.after)
+        {
+            contents.data.measure();
+        }
+        let contents = &self.changes.after;
+        contents.check_entry(key, value, backing.max_size())
     }
 
     /// Forgets the updates of a key, because it now gets a fixed value. A later replay would overwrite that value.

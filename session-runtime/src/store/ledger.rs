@@ -269,6 +269,18 @@ impl Ledger {
         Ok(head.is_live(now))
     }
 
+    /// Ends the session under a key if it is live and at revision `over`. False if it is not.
+    pub(crate) async fn end_unchanged(
+        &self,
+        key: Key,
+        over: Revision,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let removed = Some(Entry::removed(now));
+        let swap = self.store.swap(key, Expected::At(over), removed, now);
+        Ok(matches!(swap.await?, Swap::Done))
+    }
+
     /// Ends the twin of a session, left behind by a renewal that stopped half way. Nobody has the twin's id, and a
     /// list shows the two as one session.
     async fn end_twins(

@@ -7,6 +7,7 @@ mod cross_site;
 mod devices;
 mod guestbook;
 mod leash;
+mod prefetch;
 mod tabs;
 mod visit;
 

@@ -63,6 +63,13 @@ impl Visitor {
         Self::reply(request.send_form(form.iter().copied()))
     }
 
+    /// Sends a value as JSON.
+    pub fn send_json(&self, path: &str, value: &serde_json::Value) -> Reply {
+        let request = self.agent.post(format!("http://{}{path}", self.address));
+        let request = request.header("content-type", "application/json");
+        Self::reply(request.send(value.to_string()))
+    }
+
     /// What the session holds, as the site tells it.
     pub fn session(&self) -> serde_json::Value {
         self.get("/all").json()
