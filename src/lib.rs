@@ -5,9 +5,9 @@ pub use bsession_macros::session;
 #[doc(inline)]
 pub use bsession_runtime::{
     AtLimit, Builder, Clock, Connection, Data, Durability, Error, FileStore, Flash, Gate, Handle,
-    Hooks, InitError, Level, LocalPath, LoggedIn, MemoryStore, Mode, NotHex, NotLocal, Refused,
-    Result, SameSite, Saved, Secret, Secure, Session, SessionInfo, Sessions, Stats, Timestamp,
-    View, Visitor, connect, init, user_of,
+    Hooks, InitError, Level, LocalPath, LoggedIn, MemoryStore, Mode, NotHex, NotLocal, Refusals,
+    Refused, Result, SameSite, Saved, Secret, Secure, Session, SessionInfo, Sessions, Stats,
+    Timestamp, View, Visitor, connect, init, user_of,
 };
 
 #[cfg(feature = "redis")]

@@ -316,8 +316,9 @@ use crate::handler::Handler;
 /// A browser that `require` or `fresh` refuses is sent to this path of the site (303) instead of getting a 401. The
 /// requested page goes along as `next`. The login reads it as a
 /// [`LocalPath`](https://docs.rs/bsession/latest/bsession/struct.LocalPath.html), which cannot leave the site. Scripts
-/// still get a 401. A request counts as a browser's if it says `Sec-Fetch-Mode: navigate` or, without that header, if
-/// it accepts `text/html`.
+/// get a 401 that names the path: as `Location`, as `HX-Redirect` for htmx, and as `location` in JSON.
+/// [`Gate::redirect`](https://docs.rs/bsession/latest/bsession/struct.Gate.html#method.redirect) tells how they are told apart,
+/// and which page is `next`.
 ///
 /// ```
 /// use actix_web::{Responder, get, web::Path};

@@ -10,9 +10,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The reason why a session could not be read, changed or saved.
 ///
-/// The response to an error shows the client only a status, and the cause goes to the log. The status is 503 if the
-/// session could not be loaded or saved, 500 if the application used it wrongly, 401 if the visitor has to log in
+/// As a response it is a status and one sentence, the same for every client, and the cause goes to the log. The status is
+/// 503 if the session could not be loaded or saved, 500 if the application used it wrongly, 401 if the visitor has to log in
 /// first, 403 if another site may have sent the request or a user lacks a right, and 409 if the user has too many sessions for another login.
+///
+/// The sentence is plain text, or the `detail` of a problem in JSON ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) for
+/// clients whose `Accept` names JSON. [`Refusals`](crate::Refusals) answer otherwise.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

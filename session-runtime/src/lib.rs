@@ -48,7 +48,8 @@ pub use ::cookie::SameSite;
 #[doc(hidden)] // used by the expansion of the attribute
 pub use crate::actix::{Call, Extractors, GateMiddleware, Request};
 pub use crate::actix::{
-    Connection, Gate, Hooks, HooksMiddleware, LoggedIn, Refused, Saved, Visitor, connect, user_of,
+    Connection, Gate, Hooks, HooksMiddleware, LoggedIn, Refusals, Refused, Saved, Visitor, connect,
+    user_of,
 };
 pub use crate::builder::{Builder, init};
 pub use crate::clock::{Clock, Timestamp};

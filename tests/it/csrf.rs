@@ -9,6 +9,7 @@ use actix_web::web::{self, Form, Html, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use bsession::{Connection, Hooks, Session, Sessions, connect, session};
 
+use crate::support::sentences::NOT_FROM_THERE;
 use crate::support::{Kind, Reply, SECRET, Setup, Site, Visitor, for_each_store, secret};
 
 /// What a handler does before or after it makes the token of its page.
@@ -258,7 +259,7 @@ for_each_store! {
         let (of_joe, of_eve, of_nobody) = (token(&joe), token(&eve), token(&nobody));
         for wrong in [&*of_eve, &of_nobody, "", "csrf_token", &joe.token().expect("a cookie")] {
             let refused = pay(&joe, wrong);
-            assert_eq!((refused.status, &*refused.body), (403, ""), "{wrong}");
+            assert_eq!((refused.status, &*refused.body), (403, NOT_FROM_THERE), "{wrong}");
             assert!(refused.set_cookies().is_empty());
             assert_eq!(refused.header("vary"), ["Cookie"]);
         }

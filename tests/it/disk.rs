@@ -11,6 +11,7 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::sentences::UNAVAILABLE;
 use crate::support::{Kind, Reply, Server, Setup, Start, Wire, skipped};
 
 /// The user without rights whom a server is started as: root may open anything.
@@ -65,7 +66,7 @@ impl Scene {
     fn assert_refused(&mut self, method: &str, path: &str, token: Option<&str>) {
         let reply = self.wire.ask(method, path, token);
         let told = (reply.status, &*reply.body, reply.set_cookies());
-        assert_eq!(told, (503, "", vec![]), "{path}");
+        assert_eq!(told, (503, UNAVAILABLE, vec![]), "{path}");
         self.refused += 1;
     }
 

@@ -10,6 +10,7 @@ use actix_web::{FromRequest, HttpRequest, Responder, get, post};
 use bsession::{connect, session};
 use serde_json::json;
 
+use crate::support::sentences::LOG_IN;
 use crate::support::{Setup, Site, for_each_store};
 
 #[get("/account")]
@@ -133,7 +134,7 @@ for_each_store! {
         let site = site(setup);
         let visitor = site.visitor();
         let refused = visitor.get("/account");
-        assert_eq!((refused.status, &*refused.body), (401, ""));
+        assert_eq!((refused.status, &*refused.body), (401, LOG_IN));
         assert_eq!(refused.header("vary"), ["Cookie"]);
         assert_eq!(refused.set_cookies().len(), 0);
         visitor.post("/set/name/joe");
@@ -191,15 +192,17 @@ for_each_store! {
             (reply.status, reply.header("location").join(" "), reply.header("vary").join(" "))
         };
         let sent = |location: &str| (303, location.to_owned(), "Cookie".to_owned());
-        let refused = (401, String::new(), "Cookie".to_owned());
+        // A script may go there by itself.
+        let told = |location: &str| (401, location.to_owned(), "Cookie".to_owned());
+        let refused = told("");
         let page = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
         assert_eq!(ask("GET /orders/7", page), sent("/login?by=name&next=%2Forders%2F7"));
         assert_eq!(ask("GET /orders/7?a=1&next=//evil.example", page), sent("/login?by=name&next=%2Forders%2F7%3Fa%3D1%26next%3D%2F%2Fevil.example"));
         assert_eq!(ask("GET /orders/7", "Sec-Fetch-Mode: navigate"), sent("/login?by=name&next=%2Forders%2F7"));
         assert_eq!(ask("POST /orders/7", page), sent("/login"), "what changes something is not done again");
-        assert_eq!(ask("GET /orders/7", "Accept: */*"), refused);
-        assert_eq!(ask("GET /orders/7", "Accept: text/html\r\nSec-Fetch-Mode: cors"), refused, "a script");
-        assert_eq!(ask("GET /orders/7", "X: y"), refused);
+        assert_eq!(ask("GET /orders/7", "Accept: */*"), told("/login?by=name&next=%2Forders%2F7"));
+        assert_eq!(ask("GET /orders/7", "Accept: text/html\r\nSec-Fetch-Mode: cors"), told("/login?by=name&next=%2Forders%2F7"), "a script");
+        assert_eq!(ask("POST /orders/7", "X: y"), told("/login"));
         assert_eq!(ask("GET /login-for-users?next=%2F", page), refused, "not to itself, for ever");
         assert_eq!(ask("GET /form-for-users", page), refused, "nor to a part of it");
         assert_eq!(ask("POST /login-for-users", page), sent("/login-for-users"), "to the page of the form");

@@ -7,6 +7,7 @@ use bsession::testing::Fault;
 use bsession::{AtLimit, Error, Secure, Sessions};
 use serde_json::json;
 
+use crate::support::sentences::TOO_MANY;
 use crate::support::{Faults, Kind, SECRET, Setup, Site, Visitor, for_each_store, secret};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -89,7 +90,7 @@ for_each_store! {
         let token = third.token();
         assert_eq!([login(&first), login(&second)], [200; 2]);
         let reply = third.post("/login/joe");
-        assert_eq!((reply.status, &*reply.body, reply.set_cookies()), (409, "", vec![]));
+        assert_eq!((reply.status, &*reply.body, reply.set_cookies()), (409, TOO_MANY, vec![]));
         assert_eq!(third.token(), token);
         let session = third.session();
         assert_eq!((&session["user"], &session["data"]), (&json!(null), &json!({"cart": "full"})));

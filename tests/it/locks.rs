@@ -16,6 +16,7 @@ use bsession::{Connection, Hooks, Sessions};
 use futures_util::future::join_all;
 use serde_json::json;
 
+use crate::support::sentences::UNAVAILABLE;
 use crate::support::{
     Faults, Gate, Kind, Reply, SECRET, Setup, Site, Visitor, Wire, eventually, for_each_store,
 };
@@ -204,7 +205,7 @@ for_each_store! {
         let visitor = begun(&site);
         let held = holding(&site, &visitor, "first");
         let reply = visitor.post("/plain-add");
-        assert_eq!((reply.status, &*reply.body, reply.set_cookies()), (503, "", vec![]));
+        assert_eq!((reply.status, &*reply.body, reply.set_cookies()), (503, UNAVAILABLE, vec![]));
         assert_eq!(go_on(&site, held).status, 200);
         assert_eq!(visitor.session()["data"], json!({"name": "joe", "names": ["first"]}));
         assert_eq!(visitor.post("/plain-add").status, 200);

@@ -39,6 +39,7 @@ mod properties;
 mod quiet;
 mod realms;
 mod redis;
+mod refusals;
 mod replay;
 mod requests;
 mod secrets;

@@ -6,6 +6,7 @@ use bsession::testing::Fault;
 use bsession::{Builder, Mode, Sessions};
 use serde_json::json;
 
+use crate::support::sentences::UNAVAILABLE;
 use crate::support::{Faults, SECRET, Site};
 
 fn site_with(build: impl FnOnce(Builder) -> Builder) -> (Site, Faults) {
@@ -33,7 +34,7 @@ fn a_store_that_is_down_answers_503_and_comes_back() {
         let reply = visitor.post(path);
         assert_eq!(
             (reply.status, &*reply.body, reply.set_cookies()),
-            (503, "", vec![]),
+            (503, UNAVAILABLE, vec![]),
             "{path}"
         );
     }

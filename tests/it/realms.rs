@@ -9,6 +9,7 @@ use actix_web::{App, Responder, get, post};
 use bsession::{Connection, Sessions, session};
 use serde_json::{Value, json};
 
+use crate::support::sentences::{LOG_IN, UNAVAILABLE};
 use crate::support::{Faults, Setup, for_each_store};
 
 struct Services {
@@ -110,7 +111,7 @@ for_each_store! {
         System::new().block_on(async {
             let admin = setup.builder().cookie_name("admin").build().expect("a service");
             let mut browser = browser!(setup.sessions(), admin);
-            assert_eq!(browser.send(TestRequest::get().uri("/admin")).await, (401, String::new()));
+            assert_eq!(browser.send(TestRequest::get().uri("/admin")).await, (401, LOG_IN.to_owned()));
             browser.post("/admin/login").await;
             browser.post("/login/joe").await;
             assert_eq!(browser.get("/admin").await, "root 1");
@@ -180,7 +181,7 @@ fn a_realm_whose_store_fails_is_unavailable() {
         browser.post("/login/joe").await;
         faults.always(bsession::testing::Fault::Fails);
         let (status, body) = browser.send(TestRequest::get().uri("/admin")).await;
-        assert_eq!((status, &*body), (503, ""));
+        assert_eq!((status, &*body), (503, UNAVAILABLE));
         assert_eq!(
             browser.get("/get/user").await,
             "null",

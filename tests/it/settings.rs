@@ -226,16 +226,41 @@ async fn two_services_share_a_store_of_ones_own() {
 /// test hands its service to its application.
 #[test]
 fn the_global_service_is_there_once_and_found_at_any_time() {
-    use actix_web::test::{TestRequest, call_service, init_service, read_body};
-    use actix_web::{App, FromRequest};
+    use actix_web::test::{TestRequest, call_service, init_service, read_body, read_body_json};
+    use actix_web::{App, FromRequest, HttpResponse, web};
+    use bsession::{Error, Refusals};
+
+    use crate::support::sentences::FAULTY;
 
     actix_web::rt::System::new().block_on(async {
         // The server runs already; nobody has called `init`.
         let app = init_service(App::new().configure(crate::support::configure)).await;
-        let visit = || TestRequest::post().uri("/set/a/b").to_request();
+        let visit_with = |header| {
+            let request = TestRequest::post().uri("/set/a/b");
+            request.insert_header(header).to_request()
+        };
+        let visit = || visit_with(("accept", "*/*"));
         let reply = call_service(&app, visit()).await;
         assert_eq!(reply.status(), 500);
-        assert_eq!(read_body(reply).await, "", "the client sees no cause");
+        assert_eq!(read_body(reply).await, FAULTY, "the client sees no cause");
+        let json = visit_with(("accept", "application/json"));
+        let problem = read_body_json::<serde_json::Value, _>(call_service(&app, json).await).await;
+        assert_eq!(
+            (&problem["status"], &problem["detail"]),
+            (&500.into(), &FAULTY.into())
+        );
+        let words = Refusals::new(|error, _| HttpResponse::Ok().body(error.to_string()));
+        let other = App::new()
+            .app_data(words)
+            .route("/", web::get().to(async |_: Sessions| "in"));
+        let other = init_service(other).await;
+        let reply = call_service(&other, TestRequest::default().to_request()).await;
+        assert!(Error::in_response(reply.response()).is_some());
+        let words = read_body(reply).await;
+        assert!(
+            words.starts_with(b"there is no session service"),
+            "{words:?}"
+        );
         let request = TestRequest::default().to_http_request();
         let error = bsession::connect(&request).await.expect_err("no service");
         assert!(error.to_string().contains("bsession::init("), "{error}");

@@ -7,6 +7,7 @@ use bsession::{Session, View, session};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::support::sentences::FAULTY;
 use crate::support::{Gate, Setup, Site, for_each_store};
 
 #[derive(Default, Serialize, Deserialize)]
@@ -199,5 +200,5 @@ fn a_view_that_is_no_map_is_the_applications_fault() {
     let setup = Setup::new(crate::support::Kind::Memory);
     let site = site(&setup);
     let reply = site.visitor().get("/pair");
-    assert_eq!((reply.status, &*reply.body), (500, ""));
+    assert_eq!((reply.status, &*reply.body), (500, FAULTY));
 }

@@ -10,6 +10,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use super::connect::Connecting;
 use super::connection::Connection;
 use super::gate::{Gate, Refusal};
+use super::refused::Refused;
 use super::saved::{Saved, Saving};
 use super::unread_body::UnreadBody;
 use crate::error::Error;
@@ -107,12 +108,15 @@ impl Call {
 }
 
 impl FromRequest for Call {
-    type Error = Error;
-    type Future = Connecting<Self>;
+    type Error = Refused;
+    type Future = Connecting<Result<Self, Refused>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, body) = (req.clone(), UnreadBody::take(payload));
-        Connecting::new(req, |visit| Ok(Self::new(request, body, visit)))
+        Connecting::new(req, |visit| match visit {
+            Ok(visit) => Ok(Self::new(request, body, visit)),
+            Err(error) => Err(Refused::new(error, &request)),
+        })
     }
 }
 
@@ -130,10 +134,10 @@ impl Request {
     /// The finished response, if the store fails.
     pub async fn connect<R>(self, sessions: &Sessions) -> Result<Call, Saved<R>> {
         let Self { request, body } = self;
-        let connecting = Connecting::to(sessions.clone(), &request, Ok);
+        let connecting = Connecting::to(sessions.clone(), &request, |visit| visit);
         match connecting.await {
             Ok(visit) => Ok(Call::new(request, body, visit)),
-            Err(error) => Err(Saved::failed(error)),
+            Err(error) => Err(Saved::failed(error, &request)),
         }
     }
 }

@@ -12,6 +12,7 @@ use actix_web::http::header::COOKIE;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::connection::Connection;
+use super::refused::Refused;
 use crate::error::{Error, Result};
 use crate::few::Few;
 use crate::service::Sessions;
@@ -36,7 +37,7 @@ use crate::visit::Visit;
 /// [`Error::NotInitialised`] if there is no session service, and [`Error::Store`] if the store fails. A failing store
 /// never looks as if the visitor had no session.
 pub async fn connect(req: &HttpRequest) -> Result<Connection> {
-    Connecting::new(req, |visit| Ok(Connection::open(visit))).await
+    Connecting::new(req, |visit| visit.map(Connection::open)).await
 }
 
 /// The visits of one request, one for each service. They are kept in the request's extensions.
@@ -106,41 +107,41 @@ fn sessions(req: &HttpRequest) -> Result<Sessions> {
 }
 
 impl FromRequest for Sessions {
-    type Error = Error;
-    type Future = std::future::Ready<Result<Self>>;
+    type Error = Refused;
+    type Future = std::future::Ready<Result<Self, Refused>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(sessions(req))
+        std::future::ready(sessions(req).map_err(|error| Refused::new(error, req)))
     }
 }
 
 impl FromRequest for Connection {
-    type Error = Error;
-    type Future = Connecting<Self>;
+    type Error = Refused;
+    type Future = Connecting<Result<Self, Refused>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        Connecting::new(req, |visit| Ok(Self::open(visit)))
+        Connecting::extract(req, |visit| Ok(Self::open(visit)))
     }
 }
 
-/// A future of a connection, or of a value that is made from its visit. It is ready at once, unless the store has to
-/// be awaited.
+/// A future of a connection, or of another value that is made from its visit or from the error. It is ready at once,
+/// unless the store has to be awaited.
 #[must_use = "futures do nothing unless polled"]
 pub struct Connecting<T>(ConnectState<T>);
 
 enum ConnectState<T> {
-    Now(Option<Result<T>>),
-    Later(Pin<Box<dyn Future<Output = Result<T>>>>),
+    Now(Option<T>),
+    Later(Pin<Box<dyn Future<Output = T>>>),
 }
 
 impl<T> Connecting<T> {
     pub(super) fn new(
         req: &HttpRequest,
-        open: impl FnOnce(Arc<Visit>) -> Result<T> + 'static,
+        open: impl FnOnce(Result<Arc<Visit>>) -> T + 'static,
     ) -> Self {
         match sessions(req) {
             Ok(sessions) => Self::to(sessions, req, open),
-            Err(error) => Self(ConnectState::Now(Some(Err(error)))),
+            Err(error) => Self(ConnectState::Now(Some(open(Err(error))))),
         }
     }
 
@@ -148,7 +149,7 @@ impl<T> Connecting<T> {
     pub(super) fn to(
         sessions: Sessions,
         req: &HttpRequest,
-        open: impl FnOnce(Arc<Visit>) -> Result<T> + 'static,
+        open: impl FnOnce(Result<Arc<Visit>>) -> T + 'static,
     ) -> Self {
         let visit = {
             let mut extensions = req.extensions_mut();
@@ -156,19 +157,33 @@ impl<T> Connecting<T> {
             visits.visit(sessions, req)
         };
         Self(match visit.load_now() {
-            Some(loaded) => ConnectState::Now(Some(loaded.and_then(|()| open(visit)))),
+            Some(loaded) => ConnectState::Now(Some(open(loaded.map(|()| visit)))),
             None => ConnectState::Later(Box::pin(async move {
-                visit.load().await?;
-                open(visit)
+                let loaded = visit.load().await;
+                open(loaded.map(|()| visit))
             })),
         })
     }
 }
 
-impl<T: Unpin> Future for Connecting<T> {
-    type Output = Result<T>;
+impl<T> Connecting<Result<T, Refused>> {
+    /// Connects for an extractor, whose error is a finished response.
+    pub(super) fn extract(
+        req: &HttpRequest,
+        open: impl FnOnce(Arc<Visit>) -> Result<T> + 'static,
+    ) -> Self {
+        let request = req.clone();
+        Self::new(req, move |visit| {
+            let opened = visit.and_then(open);
+            opened.map_err(|error| Refused::new(error, &request))
+        })
+    }
+}
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+impl<T: Unpin> Future for Connecting<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.get_mut().0 {
             ConnectState::Now(result) => result.take().map_or(Poll::Pending, Poll::Ready),
             ConnectState::Later(future) => future.as_mut().poll(cx),

@@ -9,6 +9,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use super::call::{Call, Request};
 use super::csrf;
 use super::saved::{Saved, Saving};
+use super::wording::word;
 
 /// The types of a handler's extractors, each as its result: `(Result<A, A::Error>, (Result<B, B::Error>, ()))`.
 ///
@@ -107,7 +108,10 @@ impl Request {
         _: Extractors<L>,
     ) -> Result<L::All, Saved<R>> {
         let extracted = extract::<L::All>(&self.request, &mut self.body.payload).await;
-        extracted.map_err(Saved::of)
+        extracted.map_err(|mut response| {
+            word(&mut response, &self.request);
+            Saved::of(response)
+        })
     }
 
     /// Reads the beginning of the body before the extractors take it, if it may have a CSRF token in it.

@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::asking::{Page, is_navigation, page};
 use super::connection::Connection;
 use super::csrf;
-use super::headers::failed_response;
 use super::prefetch;
 use super::unread_body::UnreadBody;
+use super::wording::to_be_worded;
 use crate::error::{Error, Result};
-use crate::local_path::{LocalPath, with_next};
+use crate::local_path::with_next;
 use crate::visit::Visit;
 
 /// The requirements that a request must meet: the same for one handler, for a scope, and by hand.
@@ -76,18 +77,24 @@ pub(super) enum Refusal {
     /// The request does not count as a visit, so that it does not even extend the expiry: another site may have sent it, or
     /// the session could not be locked.
     NoVisit(Error),
-    /// The visitor does not meet a requirement. With a location, a browser is sent there.
+    /// The visitor does not meet a requirement. The client is told of the login page, if there is one and it would help.
     Visit(Error, Option<String>),
+    /// The same, and the client is sent to this login page.
+    Redirect(Error, String),
 }
 
 impl Refusal {
-    /// Returns the response. It has the error in it, where other middleware finds it, unless it is a redirect.
+    /// Returns the response. It has the error in it, where other middleware finds it, unless it is a redirect. Its words
+    /// are still to come: see [`word`](super::wording::word).
     pub(super) fn into_response(self) -> HttpResponse {
-        match self {
-            Self::Visit(_, Some(location)) => see_other(location),
-            Self::Visit(error, None) => HttpResponse::from_error(error),
-            Self::NoVisit(error) => failed_response(error),
-        }
+        let (error, login_page) = match self {
+            Self::Redirect(_, page) => return see_other(page),
+            Self::Visit(error, page) => (error, page),
+            Self::NoVisit(error) => (error, None),
+        };
+        let mut response = HttpResponse::from_error(error);
+        to_be_worded(&mut response, login_page);
+        response
     }
 }
 
@@ -150,7 +157,16 @@ impl Gate {
 
     /// Redirects browsers to this path, with 303, in place of a 401. The page that was asked for goes along as `next`.
     ///
-    /// It is a path as the application sees it. [`base_path`](crate::Builder::base_path) is put before both.
+    /// It is a path as the application sees it. [`base_path`](crate::Builder::base_path) is put before it.
+    ///
+    /// A request for a page is redirected: it says `Sec-Fetch-Mode: navigate`, or in older browsers that it accepts
+    /// `text/html`, or it comes from Turbo, which shows pages in place of the browser. Every other client gets the 401, and
+    /// in it the same path with the same `next`: as the header `Location`, as `HX-Redirect` for htmx, which then goes there,
+    /// and as the member `location` in JSON.
+    ///
+    /// `next` is the page to come back to. For a request from within a page it is that page, if it is one of this site: for htmx
+    /// `HX-Current-URL`, for a Turbo frame and any other script `Referer`. Otherwise it is the path that was requested, unless the
+    /// request changes something. A script on the login page itself gets the 401 alone.
     ///
     /// # Panics
     /// It is no path of this site in printable ASCII. For a gate in a constant that is a compile error.
@@ -250,8 +266,10 @@ impl Gate {
         }
         self.meets(visit).map_err(|error| {
             let base = &visit.sessions.0.config.base_path;
-            let location = self.location(&error, req, base);
-            Refusal::Visit(error, location)
+            match self.login_page(&error, req, base) {
+                Some(page) if is_navigation(req) => Refusal::Redirect(error, page),
+                page => Refusal::Visit(error, page),
+            }
         })
     }
 
@@ -285,28 +303,26 @@ impl Gate {
         }
     }
 
-    /// The place to which a refused visitor is sent. A login does not help who lacks a right, so it is not offered then.
-    /// It is a path as the visitor sees it, below `base`.
-    fn location(&self, error: &Error, req: &HttpRequest, base: &str) -> Option<String> {
+    /// The place where a refused visitor can log in, below `base`. A login does not help who lacks a right, so it is not
+    /// offered then.
+    fn login_page(&self, error: &Error, req: &HttpRequest, base: &str) -> Option<String> {
         let path = self.redirect?;
-        let can_log_in = !matches!(error, Error::Forbidden { .. });
-        (can_log_in && is_navigation(req) && !is_at(path, req)).then(|| with_page(path, req, base))
+        if matches!(error, Error::Forbidden { .. }) || is_at(path, req) {
+            return None;
+        }
+        let path = format!("{base}{path}");
+        match page(req, base) {
+            // Redirecting would load the login page again and again.
+            Some(Page::Around(page)) if path_of(page.as_str()) == path_of(&path) => None,
+            Some(Page::Around(page) | Page::Asked(page)) => Some(with_next(&path, &page)),
+            None => Some(path),
+        }
     }
 }
 
 impl Default for Gate {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// True if a browser will show the response as a page. Only then is a redirect to a login page useful: a script can do
-/// nothing with it.
-fn is_navigation(req: &HttpRequest) -> bool {
-    let header = |name: &str| Some(req.headers().get(name)?.to_str().unwrap_or_default());
-    match header("sec-fetch-mode") {
-        Some(mode) => mode == "navigate",
-        None => header("accept").is_some_and(|accept| accept.contains("text/html")),
     }
 }
 
@@ -344,20 +360,6 @@ fn is_at(path: &str, req: &HttpRequest) -> bool {
         );
     }
     is_there
-}
-
-/// Adds the requested page as `next` to a path, if the method is safe. Both are put below `base`.
-fn with_page(path: &str, req: &HttpRequest, base: &str) -> String {
-    let path = format!("{base}{path}");
-    let page = req
-        .uri()
-        .path_and_query()
-        .filter(|_| req.method().is_safe());
-    let next = page.and_then(|page| LocalPath::try_from(format!("{base}{page}")).ok());
-    match next {
-        Some(next) => with_next(&path, &next),
-        None => path,
-    }
 }
 
 pub(super) fn see_other(location: String) -> HttpResponse {

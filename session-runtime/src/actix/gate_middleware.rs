@@ -8,18 +8,19 @@ use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError as _};
 
 use super::connect::{Connecting, Followed};
 use super::connection::Connection;
 use super::gate::{Gate, Refusal, see_other};
-use super::headers::{error_response, tell};
+use super::headers::tell;
 use super::hooks::after;
 use super::host::is_plain_loopback;
 use super::refused::Refused;
 use super::saved::{failure, settle};
 use super::unread_body::UnreadBody;
-use crate::error::{Error, Result};
+use super::wording::wording;
+use crate::error::Result;
 use crate::service::Sessions;
 use crate::visit::Visit;
 
@@ -52,7 +53,7 @@ impl Gate {
     /// The request is refused, or the store fails. The error becomes the finished response.
     pub async fn check(&self, request: &mut ServiceRequest) -> Result<Connection, Refused> {
         let mut payload = request.take_payload();
-        let visit = Connecting::new(request.request(), Ok).await;
+        let visit = Connecting::new(request.request(), |visit| visit).await;
         let gate = self.around(request.path());
         let admitted = gate.connect_visit(visit, request.request(), &mut payload);
         let admitted = admitted.await;
@@ -73,7 +74,7 @@ impl Gate {
         req: &HttpRequest,
         payload: &mut Payload,
     ) -> Result<Connection, Refused> {
-        let visit = Connecting::new(req, Ok).await;
+        let visit = Connecting::new(req, |visit| visit).await;
         self.connect_visit(visit, req, payload).await
     }
 
@@ -87,7 +88,7 @@ impl Gate {
         req: &HttpRequest,
         payload: &mut Payload,
     ) -> Result<Connection, Refused> {
-        let visit = Connecting::to(sessions.clone(), req, Ok).await;
+        let visit = Connecting::to(sessions.clone(), req, |visit| visit).await;
         self.connect_visit(visit, req, payload).await
     }
 
@@ -97,35 +98,39 @@ impl Gate {
         req: &HttpRequest,
         payload: &mut Payload,
     ) -> Result<Connection, Refused> {
+        let refused = |error| Refused::new(error, req);
         let mut connection = Connection::later(visit.map_err(refused)?);
         let mut body = UnreadBody::take(payload);
         let admitted = self.admit(req, &mut body, &mut connection).await;
         *payload = body.payload;
-        match admitted {
-            Ok(()) => Ok(connection),
+        let (error, login_page, is_redirect) = match admitted {
+            Ok(()) => return Ok(connection),
             Err(Refusal::NoVisit(error)) => {
                 connection.visit.is_no_visit();
-                let mut response = error_response(&error);
+                let mut response = wording(&error, None, req);
                 tell(&connection.visit, req, response.headers_mut());
-                Err(Refused::new(error, response))
+                return Err(Refused::with(error, response));
             }
-            Err(Refusal::Visit(mut error, location)) => {
-                let mut response = location.map_or_else(|| error.error_response(), see_other);
-                let visit = connection.close();
-                if let Err(failed) = settle(&visit, failure(response.status())).await {
-                    response = error_response(&failed);
-                    error = failed;
+            Err(Refusal::Visit(error, page)) => (error, page, false),
+            Err(Refusal::Redirect(error, page)) => (error, Some(page), true),
+        };
+        let visit = connection.close();
+        let (error, mut response) = match settle(&visit, failure(error.status_code())).await {
+            Ok(()) => match login_page {
+                Some(page) if is_redirect => (error, see_other(page)),
+                page => {
+                    let response = wording(&error, page.as_deref(), req);
+                    (error, response)
                 }
-                tell(&visit, req, response.headers_mut());
-                Err(Refused::new(error, response))
+            },
+            Err(failed) => {
+                let response = wording(&failed, None, req);
+                (failed, response)
             }
-        }
+        };
+        tell(&visit, req, response.headers_mut());
+        Err(Refused::with(error, response))
     }
-}
-
-fn refused(error: Error) -> Refused {
-    let response = error_response(&error);
-    Refused::new(error, response)
 }
 
 impl<S, B> Transform<S, ServiceRequest> for Gate
@@ -182,7 +187,12 @@ where
                 }
                 Err(refused) => {
                     let response = HttpResponse::from_error(refused);
-                    Ok(request.into_response(response.map_into_right_body()))
+                    // `ServiceRequest::into_response` would lose the error in it.
+                    let (request, _) = request.into_parts();
+                    Ok(ServiceResponse::new(
+                        request,
+                        response.map_into_right_body(),
+                    ))
                 }
             }
         })

@@ -1,9 +1,10 @@
 //! The headers that a session adds to a response.
 
 use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET_COOKIE, VARY};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::host::{is_plain_loopback, warn_of_plain_http};
+use super::wording::word;
 use crate::error::Error;
 use crate::visit::Visit;
 
@@ -26,17 +27,11 @@ pub(super) fn tell(visit: &Visit, req: &HttpRequest, headers: &mut HeaderMap) {
     set_cookie(headers, cookie.name(), &cookie.to_string());
 }
 
-/// Returns the response to a request whose session failed.
-pub(super) fn error_response(error: &Error) -> HttpResponse {
-    let mut response = ResponseError::error_response(error);
-    vary(response.headers_mut());
-    response
-}
-
-/// The same, with the error in the response, where other middleware can find it.
-pub(super) fn failed_response(error: Error) -> HttpResponse {
+/// Returns the response to a request whose session failed. It has the error in it, where other middleware can find it.
+pub(super) fn failed_response(error: Error, req: &HttpRequest) -> HttpResponse {
     let is_prefetch = matches!(error, Error::Prefetch);
     let mut response = HttpResponse::from_error(error);
+    word(&mut response, req);
     vary(response.headers_mut());
     if is_prefetch {
         // The visitor's click must ask again.

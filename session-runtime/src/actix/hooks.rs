@@ -15,6 +15,7 @@ use super::connect::Followed;
 use super::headers::{failed_response, set_cookie, tell, vary};
 use super::host::is_plain_loopback;
 use super::saved::{failure, settle};
+use super::wording::{put, words_for};
 use crate::error::Error;
 use crate::store::StoreError;
 use crate::visit::Visit;
@@ -111,14 +112,30 @@ async fn save_after<B: MessageBody>(
     // A handler that took an outage for a stranger must not say so to a user.
     let error = error.or_else(|| unloadable(visits).filter(|_| status.is_none()));
     let mut response = match error {
+        None if response.response().error().is_some() => worded(response),
         None => response.map_into_left_body(),
-        Some(error) => response.into_response(failed_response(error).map_into_right_body()),
+        Some(error) => {
+            let failed = failed_response(error, response.request());
+            response.into_response(failed.map_into_right_body())
+        }
     };
     let request = response.request().clone();
     for visit in visits.all() {
         tell(&visit, &request, response.headers_mut());
     }
     response
+}
+
+/// Words the response to an error that a handler returned by itself.
+#[cold]
+fn worded<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
+    match words_for(response.response(), response.request()) {
+        None => response.map_into_left_body(),
+        Some(words) => {
+            let (request, response) = response.into_parts();
+            ServiceResponse::new(request, put(words, response).map_into_right_body())
+        }
+    }
 }
 
 /// Saves after an inner middleware failed. Returns its error, or that of a save that failed, with the cookies that a
@@ -159,8 +176,8 @@ fn unloadable(visits: &Followed) -> Option<Error> {
 }
 
 /// An error with its original response, which also has the headers of the sessions.
-struct WithHeaders {
-    error: actix_web::Error,
+pub(super) struct WithHeaders {
+    pub(super) error: actix_web::Error,
     cookies: Vec<cookie::Cookie<'static>>,
 }
 

@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::connect::Connecting;
+use super::refused::Refused;
 use crate::error::Error;
 
 /// The name of the user who is logged in, as an extractor. Without a login the response is 401.
@@ -63,11 +64,11 @@ use crate::error::Error;
 pub struct LoggedIn(Box<str>);
 
 impl FromRequest for LoggedIn {
-    type Error = Error;
-    type Future = Connecting<Self>;
+    type Error = Refused;
+    type Future = Connecting<Result<Self, Refused>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        Connecting::new(req, |visit| {
+        Connecting::extract(req, |visit| {
             visit.user().map(Self).ok_or(Error::LoginRequired)
         })
     }

@@ -1,5 +1,6 @@
 //! Sessions on actix-web. No other part of the library knows the framework.
 
+mod asking;
 mod call;
 #[cfg(feature = "testing")]
 mod client;
@@ -15,12 +16,14 @@ mod hooks;
 mod host;
 mod logged_in;
 mod prefetch;
+mod refusals;
 mod refused;
 #[cfg(feature = "testing")]
 mod reply;
 mod saved;
 mod unread_body;
 mod visitor;
+mod wording;
 
 pub use call::{Call, Request};
 
@@ -33,6 +36,7 @@ pub use gate::Gate;
 pub use gate_middleware::GateMiddleware;
 pub use hooks::{Hooks, HooksMiddleware};
 pub use logged_in::LoggedIn;
+pub use refusals::Refusals;
 pub use refused::Refused;
 #[cfg(feature = "testing")]
 pub use reply::Reply;

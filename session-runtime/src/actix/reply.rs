@@ -48,7 +48,7 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Returns the target of a redirect, exactly as the reply states it.
+    /// Returns the target of a redirect, or the login page in a 401, exactly as the reply states it.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.header(LOCATION.as_str())

@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
 use super::headers::{failed_response, tell};
+use super::wording::word;
 use crate::background::Lasting;
 use crate::error::{Error, Result};
 use crate::visit::Visit;
@@ -42,13 +43,13 @@ impl<R> Saved<R> {
     }
 
     /// Returns the response to a request whose session failed before its handler ran.
-    pub(super) fn failed(error: Error) -> Self {
-        Self::of(failed_response(error))
+    pub(super) fn failed(error: Error, req: &HttpRequest) -> Self {
+        Self::of(failed_response(error, req))
     }
 
     /// Returns the response to a request that is no visit. It has the cookie of an earlier save of the request.
     pub(super) fn refused(visit: &Visit, req: &HttpRequest, error: Error) -> Self {
-        let mut response = failed_response(error);
+        let mut response = failed_response(error, req);
         tell(visit, req, response.headers_mut());
         Self::of(response)
     }
@@ -110,8 +111,11 @@ impl<R> Future for Saving<R> {
             let save = this.save.get_or_insert_with(|| save(&this.visit, failed));
             ready!(Pin::new(save).poll(cx))
         };
-        if let Err(error) = saved {
-            *response = failed_response(error);
+        match saved {
+            // After the save: only the status of the error itself decides what is saved.
+            Ok(()) if response.error().is_some() => word(response, &this.request),
+            Ok(()) => {}
+            Err(error) => *response = failed_response(error, &this.request),
         }
         tell(&this.visit, &this.request, response.headers_mut());
         let saved = this.response.take().map(Saved::of);

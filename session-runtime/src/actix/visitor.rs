@@ -4,7 +4,7 @@ use actix_web::dev::{Extensions, Payload};
 use actix_web::{FromRequest, HttpRequest};
 
 use super::connect::{Connecting, Visits};
-use crate::error::Error;
+use super::refused::Refused;
 
 /// The visitor of a page that is open to everybody, as an extractor.
 ///
@@ -40,11 +40,11 @@ impl Visitor {
 }
 
 impl FromRequest for Visitor {
-    type Error = Error;
-    type Future = Connecting<Self>;
+    type Error = Refused;
+    type Future = Connecting<Result<Self, Refused>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        Connecting::new(req, |visit| Ok(Self { user: visit.user() }))
+        Connecting::extract(req, |visit| Ok(Self { user: visit.user() }))
     }
 }
 

@@ -155,6 +155,12 @@ impl Browser {
         done(query.single(), what).await
     }
 
+    /// Presses a button of a page that stays.
+    pub(crate) async fn click(&self, name: &str) {
+        let button = self.button(name).await;
+        done(button.click(), name).await;
+    }
+
     /// Presses a button and waits until its page has made room for another one.
     pub(crate) async fn press(&self, name: &str) {
         let button = self.button(name).await;

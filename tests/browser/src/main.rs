@@ -1,13 +1,17 @@
-//! The guest book as a real browser sees it: Chromium, headless, each person with a profile of their own.
+//! The guest book as a real browser sees it: Chromium, headless, each person with a profile of their own. And a board
+//! whose pages are put together by scripts.
 
 mod back;
+mod board;
 mod browser;
 mod cookie;
 mod cross_site;
 mod devices;
 mod guestbook;
 mod leash;
+mod npm;
 mod prefetch;
+mod scripts;
 mod tabs;
 mod visit;
 
@@ -58,15 +62,20 @@ fn story(tell: impl AsyncFnOnce(&mut Place)) {
     if !browser::is_there() {
         return;
     }
+    let mut place = Place {
+        book: Guestbook::open(),
+        driver: Driver::start(),
+    };
+    is_told(tell(&mut place));
+}
+
+/// Waits for the end of a story.
+fn is_told(story: impl Future<Output = ()>) {
     // Not of the current thread: that one waits when a browser is dropped, and somebody has to tell it.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .expect("a runtime");
-    let mut place = Place {
-        book: Guestbook::open(),
-        driver: Driver::start(),
-    };
-    runtime.block_on(tell(&mut place));
+    runtime.block_on(story);
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bsession::{Builder, RedisStore, Secure, Sessions};
 
+use crate::support::sentences::UNAVAILABLE;
 use crate::support::{Reply, SECRET, Site};
 
 /// How long requests wait here: long enough for a busy machine, and short enough for a test.
@@ -36,7 +37,7 @@ pub(super) fn assert_refused(what: &str, ask: impl FnOnce() -> Reply) {
     let reply = ask();
     assert_eq!(
         (reply.status, &*reply.body, reply.set_cookies()),
-        (503, "", vec![]),
+        (503, UNAVAILABLE, vec![]),
         "{what}"
     );
     assert!(

@@ -2,6 +2,7 @@
 
 mod app;
 mod gate;
+pub mod sentences;
 mod server;
 mod site;
 mod turns;
