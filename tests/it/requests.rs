@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, Responder, delete, post, web};
 use bsession::session;
 use serde_json::json;
 
-use crate::support::sentences::UNAVAILABLE;
+use crate::support::sentences::FAULTY;
 use crate::support::{Setup, Site, Visitor, for_each_store};
 
 #[post("/early/{stop}")]
@@ -352,7 +352,7 @@ for_each_store! {
         assert!(visitor.post("/unserialisable").body.contains("`name`"));
         for path in ["/large/70000", "/deep/200"] {
             let reply = visitor.post(path);
-            assert_eq!((reply.status, reply.set_cookies(), &*reply.body), (503, vec![], UNAVAILABLE), "{path}");
+            assert_eq!((reply.status, reply.set_cookies(), &*reply.body), (500, vec![], FAULTY), "{path}");
         }
         assert_eq!(visitor.session()["data"], json!({"name": "joe"}));
         assert_eq!(visitor.post("/large/60000").status, 200);
