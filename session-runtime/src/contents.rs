@@ -70,7 +70,7 @@ impl Contents {
 
     /// Refuses a value that makes the session too large, if it was set.
     pub(crate) fn check_entry(&self, key: &str, value: &Value, max: usize) -> Result<()> {
-        if self.whole_size() + data::entry_size(key, value) <= max {
+        if self.whole_size() + data::entry_bound(key, value) <= max {
             return Ok(());
         }
         let old = self.data.get(key).map_or(0, |old| counted(key, old));
