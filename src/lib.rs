@@ -7,7 +7,7 @@ pub use bsession_runtime::{
     AtLimit, Builder, Clock, Connection, Data, Durability, Error, FileStore, Flash, Gate, Handle,
     Hooks, InitError, Level, LocalPath, LoggedIn, MemoryStore, Mode, NotHex, NotLocal, Refusals,
     Refused, Result, SameSite, Saved, Secret, Secure, Session, SessionInfo, Sessions, Stats,
-    Timestamp, View, Visitor, connect, init, user_of,
+    Timestamp, View, Visitor, Watch, connect, init, user_of,
 };
 
 #[cfg(feature = "redis")]

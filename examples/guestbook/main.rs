@@ -11,7 +11,7 @@
 
 mod pages;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
@@ -227,5 +227,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for address in server.addrs() {
         println!("The guest book lies open at http://{address} (Ctrl+C closes it)");
     }
-    Ok(server.run().await?)
+    server.run().await?;
+    if let Some(sessions) = Sessions::global() {
+        sessions.close(Duration::from_secs(5)).await;
+    }
+    Ok(())
 }

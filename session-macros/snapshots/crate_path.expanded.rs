@@ -21,15 +21,19 @@ async fn of_a_framework(
     let __view0_mut = __view0.get_mut();
     let __user = __call.user();
     let __session = __call.session();
-    let __response = (async move |session: &mut _, cart: &mut _, user: &_| -> _ {
-        if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<_> {
-            return __r;
+    let __response = (async move |session: &mut _, cart: &mut _, user: &_| match () {
+        () => {
+            if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
+                _,
+            > {
+                return __r;
+            }
+            let session: &mut my_framework::bsession::Session = session;
+            let _ = &session;
+            let cart: &mut Cart = cart;
+            let user: &str = user;
+            { page(session, user) }
         }
-        let session: &mut my_framework::bsession::Session = session;
-        let _ = &session;
-        let cart: &mut Cart = cart;
-        let user: &str = user;
-        { page(session, user) }
     })(__session, __view0_mut, &__user)
         .await;
     __call.write(__view0);

@@ -10,15 +10,19 @@ async fn show(
     let (__extractor, __extracted) = __extracted;
     let id = __extractor;
     let __session = __call.session();
-    let __response = (async move |session: &mut _| -> _ {
-        if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<_> {
-            return __r;
-        }
-        let session: &mut ::bsession::Session = session;
-        let _ = &session;
-        {
-            session.insert("id", *id);
-            "shown"
+    let __response = (async move |session: &mut _| match () {
+        () => {
+            if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
+                _,
+            > {
+                return __r;
+            }
+            let session: &mut ::bsession::Session = session;
+            let _ = &session;
+            {
+                session.insert("id", *id);
+                "shown"
+            }
         }
     })(__session)
         .await;

@@ -16,15 +16,19 @@ async fn lent(
     let mut __view1 = __call.view::<shop::Prices>();
     let __view1_mut = __view1.get_mut();
     let __session = __call.session();
-    let __response = (async move |session: &mut _, cart: &_, __lent: &_| -> _ {
-        if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<_> {
-            return __r;
+    let __response = (async move |session: &mut _, cart: &_, __lent: &_| match () {
+        () => {
+            if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
+                _,
+            > {
+                return __r;
+            }
+            let session: &::bsession::Session = session;
+            let _ = &session;
+            let cart: &Cart = cart;
+            let Prices { sale, .. }: &shop::Prices = __lent;
+            { format!("{} {}", cart.items.len(), session["name"]) }
         }
-        let session: &::bsession::Session = session;
-        let _ = &session;
-        let cart: &Cart = cart;
-        let Prices { sale, .. }: &shop::Prices = __lent;
-        { format!("{} {}", cart.items.len(), session["name"]) }
     })(__session, __view0_mut, __view1_mut)
         .await;
     __call.save(__response).await

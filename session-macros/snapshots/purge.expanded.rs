@@ -21,13 +21,17 @@ pub async fn logout(
     let (__extractor, __extracted) = __extracted;
     let mut form = __extractor;
     let __session = __call.session();
-    let __response = (async move |session: &mut _| -> _ {
-        if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<_> {
-            return __r;
+    let __response = (async move |session: &mut _| match () {
+        () => {
+            if let ::core::option::Option::Some(__r) = ::core::option::Option::None::<
+                _,
+            > {
+                return __r;
+            }
+            let session: &mut ::bsession::Session = session;
+            let _ = &session;
+            { Redirect::to(form.next.take()).see_other() }
         }
-        let session: &mut ::bsession::Session = session;
-        let _ = &session;
-        { Redirect::to(form.next.take()).see_other() }
     })(__session)
         .await;
     __call.save(__response).await

@@ -51,6 +51,8 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     let ours = Span::mixed_site();
     let fix_type = fix_type(&handler.sig);
     let returned = returned(&handler.sig);
+    let returns_future =
+        matches!(&handler.sig.output, ReturnType::Type(_, ty) if output::may_be_future(ty));
     let save = save(&handler.sig);
     let session = bind_session(args, &handler);
     let Loans {
@@ -77,6 +79,13 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
     // body on one line.
     let inner = ours.located_at(brace.span.join());
     let body = quote_spanned!(inner=> { #fix_type #session #bind { #body } });
+    // Clippy takes a block whose value is a future for a forgotten `.await`, and does not look into a `match`. Elsewhere a
+    // block is better: the compiler's errors point into it.
+    let body = if returns_future {
+        quote_spanned!(inner=> match () { () => #body })
+    } else {
+        quote_spanned!(inner=> -> #returned #body)
+    };
 
     let mut output = quote!(#(#attrs)* #vis #sig);
     // These must be the user's own braces. With others, lints such as `dead_code` treat the function as generated code
@@ -86,7 +95,7 @@ pub(crate) fn expand(args: &Args, handler: Handler) -> TokenStream {
             #admit
             #take
             let __session = __call.session();
-            let __response = (async move |#params| -> #returned #body)(#values).await;
+            let __response = (async move |#params| #body)(#values).await;
             #give_back
             #save
         }

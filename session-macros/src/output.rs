@@ -12,6 +12,20 @@ pub(crate) fn inferred(ty: &Type) -> Type {
     ty
 }
 
+/// True if a value of this type may be a response that is also a future: an unfinished `HttpResponseBuilder`.
+pub(crate) fn may_be_future(ty: &Type) -> bool {
+    match ty {
+        Type::ImplTrait(_) => true,
+        Type::Group(group) => may_be_future(&group.elem),
+        Type::Paren(paren) => may_be_future(&paren.elem),
+        Type::Path(ty) => {
+            let last = ty.path.segments.last();
+            last.is_some_and(|last| last.ident == "HttpResponseBuilder")
+        }
+        _ => false,
+    }
+}
+
 fn infer(ty: &mut Type) {
     match ty {
         Type::ImplTrait(_) => *ty = Type::Verbatim(underscore()),

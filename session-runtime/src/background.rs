@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 /// Finishes a save or a purge whose request is gone. It runs here until it first has to wait; the rest runs as a
 /// task.
@@ -14,8 +16,54 @@ pub(crate) fn finish(mut work: Pin<Box<dyn Future<Output = ()> + Send>>) {
         return;
     }
     match Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn(work)),
+        Ok(runtime) => drop(runtime.spawn(UnderWay::begin(work))),
         Err(_) => tracing::error!(target: "bsession", "unfinished_save_without_runtime"),
+    }
+}
+
+/// The number of tasks that finish something, in this process.
+static UNDER_WAY: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
+
+/// Waits until no task finishes anything.
+pub(crate) async fn all_finished() {
+    let mut count = UNDER_WAY.subscribe();
+    // The sender is never dropped.
+    drop(count.wait_for(|count| *count == 0).await);
+}
+
+/// Work that counts as being under way while it exists.
+struct UnderWay {
+    work: Pin<Box<dyn Future<Output = ()> + Send>>,
+    is_done: bool,
+}
+
+impl UnderWay {
+    fn begin(work: Pin<Box<dyn Future<Output = ()> + Send>>) -> Self {
+        UNDER_WAY.send_modify(|count| *count += 1);
+        Self {
+            work,
+            is_done: false,
+        }
+    }
+}
+
+impl Future for UnderWay {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let poll = self.work.as_mut().poll(cx);
+        self.is_done = poll.is_ready();
+        poll
+    }
+}
+
+/// Dropped before its end, its runtime has ended.
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if !self.is_done && !std::thread::panicking() {
+            tracing::error!(target: "bsession", "unfinished_save_without_runtime");
+        }
+        UNDER_WAY.send_modify(|count| *count -= 1);
     }
 }
 

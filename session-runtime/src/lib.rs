@@ -64,7 +64,7 @@ pub use crate::record::{
 };
 pub use crate::secret::Secret;
 pub use crate::service::{AtLimit, SessionInfo, Sessions};
-pub use crate::session::Session;
+pub use crate::session::{Session, Watch};
 pub use crate::stats::Stats;
 pub use crate::store::file::{Durability, FileStore};
 pub use crate::store::memory::MemoryStore;

@@ -1,23 +1,24 @@
 //! The visit: the part of one request that all its connections share. They load the session once. Each keeps its
 //! own changes, and one save commits them all.
 
-use std::future::Future;
-use std::pin::Pin;
+mod long;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{self, Arc, MutexGuard, PoisonError, Weak};
 
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use self::long::Doubt;
+
 use crate::background::finish;
-use crate::changes::{Changes, Update};
+use crate::changes::Changes;
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::secret;
-use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Turn};
-use crate::session::{Backing, Facts, Session};
+use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Turn, Watcher};
+use crate::session::{Backing, Baseline, Session};
 
 /// The shared state of a request's connections. There is one for each service that the request connects to.
 pub(crate) struct Visit {
@@ -62,19 +63,16 @@ struct VisitState {
     next_id: Option<Id>,
     /// The last cookie change of this request.
     last_cookie_change: Option<CookieChange>,
+    /// The save in the middle of the request that failed last, and may have been done all the same.
+    doubt: Option<Doubt>,
+    /// The watches that this request has made.
+    watcher: Option<Weak<Watcher>>,
     /// True once the visit is counted, or if it must not count.
     is_counted: bool,
     /// True if the request is no visit.
     is_quiet: bool,
     /// True while the session could not be loaded.
     is_unloadable: bool,
-}
-
-/// The purges and logins by other connections that had happened when a connection began.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Baseline {
-    purges: u32,
-    logins: u32,
 }
 
 impl Visit {
@@ -90,6 +88,8 @@ impl Visit {
             clash: false,
             next_id: None,
             last_cookie_change: None,
+            doubt: None,
+            watcher: None,
             is_counted: false,
             is_quiet: false,
             is_unloadable: false,
@@ -112,21 +112,23 @@ impl Visit {
 
     /// Loads the session if that needs no waiting; `None` if it needs [`load`](Self::load).
     pub(crate) fn load_now(&self) -> Option<Result<()>> {
-        if self.state().loaded {
-            return Some(Ok(()));
+        let state = self.state();
+        if state.loaded {
+            return (!self.is_outdated(&state)).then_some(Ok(()));
         }
+        drop(state);
         let loaded = self.sessions.0.load_now(&self.presented)?;
         Some(self.state().begin(loaded))
     }
 
-    /// Loads the session. Later calls do not load it again.
+    /// Loads the session. Later calls do not load it again, unless the request has been running for long.
     pub(crate) async fn load(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
-        if !self.state().loaded {
-            let loaded = self.sessions.0.load(&self.presented).await;
-            return self.state().begin(loaded);
+        if self.state().loaded {
+            return self.look_again().await;
         }
-        Ok(())
+        let loaded = self.sessions.0.load(&self.presented).await;
+        self.state().begin(loaded)
     }
 
     /// Waits until no other request has the session's lock. Then loads the session again and applies the pending
@@ -162,17 +164,19 @@ impl Visit {
         };
         let standing = self.sessions.0.reload(&live).await?;
         let is_there = standing.live().is_some();
-        self.adopt(Outcome::of(standing));
+        self.adopt(Outcome::of(standing), 0);
         Ok(is_there)
     }
 
-    /// Takes the result of a save, a claim or another load as the new state. Returns its cookie change.
-    fn adopt(&self, outcome: Outcome) -> Option<CookieChange> {
+    /// Takes the result of a save, a claim or another load as the new state. Returns its cookie change. The first
+    /// `saved` of the pending changes are no longer pending.
+    fn adopt(&self, outcome: Outcome, saved: usize) -> Option<CookieChange> {
         let mut state = self.state();
-        state.view = match &state.pending[..] {
+        state.view = match &state.pending[saved..] {
             [] => None,
             pending => Some(self.apply(pending, outcome.standing.contents())),
         };
+        state.pending.drain(..saved);
         state.standing = outcome.standing;
         outcome.cookie
     }
@@ -191,14 +195,10 @@ impl Visit {
     }
 
     /// Opens a session that includes the changes of earlier connections.
-    pub(crate) fn open(self: &Arc<Self>) -> (Session, Baseline) {
+    pub(crate) fn open(self: &Arc<Self>) -> Session {
         let state = self.state();
-        let baseline = Baseline {
-            purges: state.purges,
-            logins: state.logins,
-        };
         let backing: Arc<dyn Backing> = Arc::clone(self) as _;
-        (Session::connected(state.view(), Some(backing)), baseline)
+        Session::connected(state.view(), Some(backing), state.baseline())
     }
 
     /// Merges a connection's changes by the rules for two requests: changes begun before a purge, or as another
@@ -236,7 +236,15 @@ impl Visit {
         let state = self.state();
         let is_due =
             !state.is_counted && matches!(&state.standing, Standing::Live(live) if live.due);
-        state.pending.is_empty() && !state.clash && !is_due && !self.owes_an_id(&state)
+        // A save in the middle of the request leaves the lock until the response.
+        let is_free = state.held.is_none();
+        let is_watch_over = state.watcher.is_none() || state.standing.live().is_some();
+        state.pending.is_empty()
+            && !state.clash
+            && !is_due
+            && is_free
+            && is_watch_over
+            && !self.owes_an_id(&state)
     }
 
     /// True if a CSRF token was made for a visitor who has no session and no id to present with the token.
@@ -301,7 +309,7 @@ impl Visit {
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<()> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;
-        let (mut outcome, mut pending, _held) = {
+        let (mut outcome, mut pending, _held, doubt, watcher) = {
             let mut state = self.state();
             state.is_counted = true;
             let pending = std::mem::take(&mut state.pending);
@@ -318,8 +326,9 @@ impl Visit {
             let mut outcome = state.start();
             // A save that fails does not put the id back, because it may have stored something under it.
             outcome.next_id = state.next_id.take();
-            (outcome, pending, held)
+            (outcome, pending, held, state.doubt.take(), state.watcher())
         };
+        let doubt = doubt.filter(|_| failed.is_none());
         if let Some(status) = failed {
             if pending.iter().any(Changes::edits) {
                 service.storage.counters.dropped.count();
@@ -332,16 +341,30 @@ impl Visit {
             }
             pending = pending.into_iter().map(Changes::without_edits).collect();
         }
-        service
-            .save(&self.presented, &mut outcome, &pending)
-            .await?;
-        let next = outcome.next_id.take();
-        let cookie = self.adopt(outcome);
-        let change = self.tell_an_id(next).or(cookie);
-        if change.is_some() {
-            self.state().last_cookie_change = change;
+        if let Some(watcher) = &watcher {
+            watcher.pause();
         }
-        Ok(())
+        let saved = async {
+            if let Some(doubt) = doubt {
+                let written = Box::pin(self.end_doubt(doubt, &mut outcome, &pending)).await?;
+                pending.drain(..written);
+            }
+            let save = service.save(&self.presented, &mut outcome, &pending);
+            save.await
+        };
+        let saved = saved.await;
+        let saved = saved.map(|()| {
+            let next = outcome.next_id.take();
+            let cookie = self.adopt(outcome, 0);
+            let change = self.tell_an_id(next).or(cookie);
+            if change.is_some() {
+                self.state().last_cookie_change = change;
+            }
+        });
+        if let Some(watcher) = &watcher {
+            self.state().settle(watcher);
+        }
+        saved
     }
 
     /// The last cookie change of this request. Each response is given it, because any of them may be the one that leaves.
@@ -357,72 +380,6 @@ impl Visit {
         let id = state.next_id.as_ref().filter(|_| self.owes_an_id(&state))?;
         Some(self.sessions.0.cookies.without_session(id))
     }
-}
-
-impl Backing for Visit {
-    fn facts(&self) -> Facts {
-        let state = self.state();
-        match &state.standing {
-            Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
-                handle: Some(live.head.handle),
-                user: live.head.user,
-                created: Some(live.head.created),
-                expires: Some(live.ends),
-            },
-            _ => Facts::default(),
-        }
-    }
-
-    fn max_size(&self) -> usize {
-        self.sessions.0.config.max_size
-    }
-
-    fn csrf_token(&self) -> Result<String> {
-        let mut state = self.state();
-        let next = match state.next_id.take() {
-            Some(id) => id,
-            None => secret::new_id()?,
-        };
-        state.next_id = Some(next.clone());
-        let now = self.shown_id(&state).unwrap_or(&next);
-        self.sessions.0.cookies.csrf_token(now, &next)
-    }
-
-    fn claim<'a>(
-        &'a self,
-        key: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>> {
-        Box::pin(async move {
-            let _turn = self.turn.lock().await;
-            let mut outcome = {
-                let mut state = self.state();
-                let stored = state.standing.contents();
-                let mut pending = state.pending.clone();
-                take_updates(&mut pending, key);
-                let rest = self.apply(&pending, Arc::clone(&stored));
-                let is_set =
-                    |changes: &Changes| changes.before.data.get(key) != changes.after.data.get(key);
-                if pending.iter().any(is_set) || rest.data.get(key) != stored.data.get(key) {
-                    // Another connection of this request has set or removed the key, perhaps back to the stored
-                    // value. No other request can claim this value, so no commit is needed.
-                    return Ok(state.take_pending(key));
-                }
-                state.start()
-            };
-            let value = self.sessions.0.claim(&mut outcome, key).await?;
-            // Pending `update`s of other connections are applied to the claimed value.
-            let updates = take_updates(&mut self.state().pending, key);
-            self.adopt(outcome);
-            let replay =
-                |value: Option<Value>, update: &Update| update.replay(value.as_ref()).map(Some);
-            updates.iter().try_fold(value, replay)
-        })
-    }
-}
-
-fn take_updates(pending: &mut [Changes], key: &str) -> Vec<Update> {
-    let take = |changes: &mut Changes| changes.take_update(key);
-    pending.iter_mut().filter_map(take).collect()
 }
 
 impl VisitState {
@@ -442,6 +399,13 @@ impl VisitState {
         Outcome {
             quiet: self.is_quiet,
             ..Outcome::of(self.standing.clone())
+        }
+    }
+
+    fn baseline(&self) -> Baseline {
+        Baseline {
+            purges: self.purges,
+            logins: self.logins,
         }
     }
 
@@ -467,6 +431,9 @@ impl VisitState {
 impl Drop for Visit {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watcher) = state.watcher() {
+            state.settle(&watcher);
+        }
         let pending = std::mem::take(&mut state.pending);
         if pending.iter().any(Changes::edits) {
             self.sessions.0.storage.counters.dropped.count();

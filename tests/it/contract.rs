@@ -86,6 +86,9 @@ enum Flaw {
     EndsNothing,
     EndsOfEverybody,
     SparesNobody,
+    MixesHeads,
+    SkipsHeads,
+    HeadsWithoutTombstones,
     TouchesNothing,
     ForgetsVisits,
     RenewsBesideTheOldKey,
@@ -205,6 +208,21 @@ impl Store for Flawed {
         }
     }
 
+    fn heads<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
+        let Answer::Now(Ok(mut heads)) = self.0.heads(keys) else {
+            return self.0.heads(keys);
+        };
+        match self.1 {
+            Flaw::MixesHeads => heads.reverse(),
+            Flaw::SkipsHeads => heads.retain(Option::is_some),
+            Flaw::HeadsWithoutTombstones => heads
+                .iter_mut()
+                .for_each(|entry| *entry = entry.take_if(|entry| entry.head().is_some())),
+            _ => {}
+        }
+        Answer::Now(Ok(heads))
+    }
+
     fn touch(&self, key: Key, mut head: Head, now: Timestamp) -> Answer<'_, ()> {
         if self.has(Flaw::TouchesNothing) {
             return Answer::Now(Ok(()));
@@ -305,6 +323,9 @@ fn a_flaw_is_found() {
         EndsNothing,
         EndsOfEverybody,
         SparesNobody,
+        MixesHeads,
+        SkipsHeads,
+        HeadsWithoutTombstones,
         TouchesNothing,
         ForgetsVisits,
         RenewsBesideTheOldKey,

@@ -157,7 +157,7 @@ impl<S> Client<S> {
         if let Err(error) = visit.load().await {
             panic!("the session does not load: {error}");
         }
-        visit.open().0
+        visit.open()
     }
 
     /// Returns the value of a cookie that the client has. [`Sessions::cookie_name`] is the name of the session cookie.

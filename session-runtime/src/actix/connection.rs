@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, Responder};
 use super::saved::{Saved, Saving};
 use crate::changes::Changes;
 use crate::error::Result;
-use crate::session::Session;
-use crate::visit::{Baseline, Held, Visit};
+use crate::session::{Baseline, Session};
+use crate::visit::{Held, Visit};
 
 /// A request's access to its session, from `connect` to `respond`.
 ///
@@ -31,7 +31,6 @@ pub struct Connection {
     pub(super) visit: Arc<Visit>,
     /// The session, from its first use until the connection is closed.
     session: Option<Session>,
-    baseline: Baseline,
     /// The session's lock, after `lock` has taken it.
     held: Option<Held>,
     /// True if the session is purged even when the handler fails.
@@ -51,7 +50,6 @@ impl Connection {
         Self {
             visit,
             session: None,
-            baseline: Baseline::default(),
             held: None,
             purges: false,
         }
@@ -59,17 +57,8 @@ impl Connection {
 
     /// Returns the session, to read and to change.
     pub fn session(&mut self) -> &mut Session {
-        let Self {
-            visit,
-            session,
-            baseline,
-            ..
-        } = self;
-        session.get_or_insert_with(|| {
-            let (session, now) = visit.open();
-            *baseline = now;
-            session
-        })
+        let Self { visit, session, .. } = self;
+        session.get_or_insert_with(|| visit.open())
     }
 
     /// Takes the lock of this session, for code that reads and then writes without a race.
@@ -123,8 +112,8 @@ impl Connection {
     pub async fn lock(&mut self) -> Result<()> {
         self.held = self.visit.lock().await?;
         if let Some(session) = self.session.take_if(|session| !session.is_unchanged()) {
-            let changes = session.into_changes();
-            self.visit.add(changes, self.baseline, self.held.clone());
+            let (changes, baseline) = session.into_changes();
+            self.visit.add(changes, baseline, self.held.clone());
         }
         // It opens again at its next use, with what other connections change until then.
         self.session = None;
@@ -167,15 +156,15 @@ impl Connection {
     fn hand_over(&mut self) {
         let held = self.held.take();
         let session = self.session.take();
-        let changes = if std::mem::take(&mut self.purges) {
-            Changes::purge()
+        let (changes, baseline) = if std::mem::take(&mut self.purges) {
+            (Changes::purge(), Baseline::default())
         } else {
             match session.filter(|session| !session.is_unchanged()) {
                 Some(session) => session.into_changes(),
                 None => return,
             }
         };
-        self.visit.add(changes, self.baseline, held);
+        self.visit.add(changes, baseline, held);
     }
 }
 
@@ -184,7 +173,7 @@ impl Drop for Connection {
         if std::thread::panicking()
             && let Some(session) = self.session.take()
         {
-            self.purges |= session.into_changes().purge;
+            self.purges |= session.into_changes().0.purge;
         }
         self.hand_over();
     }

@@ -102,6 +102,8 @@ impl Codec {
             summary,
             previous: live.previous,
             due: live.due,
+            looked: now,
+            tried: None,
         })
     }
 
@@ -168,6 +170,8 @@ impl Codec {
             summary: summary.filter(Summary::is_sealed),
             previous,
             due: false,
+            looked: Timestamp::default(),
+            tried: None,
         })
     }
 

@@ -107,7 +107,9 @@ impl Service {
                     Err(error) => error,
                 };
                 let removal = self.storage.ledger.remove(live.key, self.storage.now());
-                deadline.wait(pin!(removal)).await?;
+                if let Some(head) = deadline.wait(pin!(removal)).await? {
+                    self.watches.end(head.handle);
+                }
                 Err(refusal)
             }
             AtLimit::RefuseNewest => Ok(()),

@@ -64,6 +64,15 @@ impl Service {
         self.load_one(&token, &mut self.storage.deadline()).await
     }
 
+    /// Looks at the session of a request that has been running for a while. A session that is gone has ended: changes
+    /// that this request made to it begin no other one.
+    pub(crate) async fn look_again(&self, live: &Live) -> Result<Standing> {
+        Ok(match self.reload(live).await? {
+            Standing::NoSession => Standing::Ended,
+            standing => standing,
+        })
+    }
+
     pub(super) async fn load_one(
         &self,
         token: &Token,
@@ -94,6 +103,7 @@ impl Service {
         let Some(mut live) = self.codec.open(&token.id, key, record) else {
             return Standing::NoSession;
         };
+        live.looked = now;
         live.ends = self.lifetime.end(live.head.expires, &live.contents, now);
         if live.ends <= now {
             return Standing::NoSession;

@@ -1,5 +1,6 @@
 //! The session service: turns the tokens of a request into a session, and changes into a record.
 
+mod close;
 mod codec;
 mod cookies;
 mod deadline;
@@ -18,6 +19,8 @@ mod standing;
 mod storage;
 mod sweeper;
 mod users;
+mod watcher;
+mod watches;
 mod write;
 
 pub(crate) use self::cookies::{CookieChange, Presented};
@@ -29,3 +32,4 @@ pub(crate) use self::service::{Config, ServiceParts};
 pub use self::sessions::Sessions;
 pub(crate) use self::standing::Standing;
 pub use self::users::SessionInfo;
+pub(crate) use self::watcher::Watcher;

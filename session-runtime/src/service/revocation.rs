@@ -102,13 +102,14 @@ impl Service {
         let mut result = Ok(());
         for slice in keys.chunks(AT_ONCE) {
             let mut deadline = self.storage.deadline();
-            let mut here = 0;
+            let mut here = Vec::new();
             let ends = self
                 .storage
                 .ledger
                 .end_all(slice, whose, self.storage.now(), &mut here);
             let ends = deadline.wait(pin!(ends)).await;
-            *ended += here;
+            *ended += here.len();
+            here.into_iter().for_each(|handle| self.watches.end(handle));
             let is_over = matches!(&ends, Err(StoreError::TimedOut | StoreError::Stopped));
             result = result.and(ends.map_err(Error::from));
             if is_over {

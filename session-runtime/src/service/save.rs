@@ -46,6 +46,11 @@ impl Outcome {
         }
     }
 
+    /// The revision that a save tried to write and failed.
+    pub(crate) fn tried(&self) -> Option<Revision> {
+        self.standing.live().and_then(|live| live.tried)
+    }
+
     fn new_id(&mut self) -> Result<Id> {
         self.next_id.take().map_or_else(secret::new_id, Ok)
     }
@@ -120,7 +125,8 @@ impl Service {
         }
         for key in keys {
             let removal = storage.ledger.remove(key, storage.now());
-            if deadline.wait(pin!(removal)).await? {
+            if let Some(head) = deadline.wait(pin!(removal)).await? {
+                self.watches.end(head.handle);
                 storage.counters.removals.count();
                 tracing::debug!(target: "bsession", "purged");
             }
@@ -167,6 +173,8 @@ impl Service {
                 summary: summary.clone(),
                 previous: false,
                 due: false,
+                looked: now,
+                tried: None,
             };
             let record = self.codec.record(&live)?;
             let created = storage.ledger.create(live.key, record, now);
@@ -226,6 +234,9 @@ impl Service {
         }
         if tell || !quiet {
             live.was_kept();
+        }
+        if renew {
+            self.watches.learn(live, &self.codec);
         }
         if let Some(login) = &login {
             Box::pin(self.enforce_limit(login, live, &mut deadline)).await?;

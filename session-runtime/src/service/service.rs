@@ -13,6 +13,7 @@ use super::revocation::Repairs;
 use super::sessions::Sessions;
 use super::storage::Storage;
 use super::sweeper::Sweeper;
+use super::watches::Watches;
 use crate::clock::Clock;
 use crate::cookie::Settings;
 use crate::error::InitError;
@@ -38,6 +39,7 @@ pub(crate) struct Service {
     pub(super) savers: Arc<Locks>,
     pub(super) repairs: Repairs,
     pub(super) rival_warnings: Throttle,
+    pub(crate) watches: Watches,
     pub(super) warned_of_unanswered_visits: AtomicBool,
     /// Stops the sweeper's thread when it is dropped.
     _sweeper: Sweeper,
@@ -103,6 +105,7 @@ impl ServiceParts {
             savers: Locks::new(usize::MAX),
             repairs: Repairs::default(),
             rival_warnings: Throttle::default(),
+            watches: Watches::default(),
             warned_of_unanswered_visits: AtomicBool::new(false),
             _sweeper: sweeper,
         });

@@ -88,7 +88,7 @@ impl Sessions {
         let mut session = Session::default();
         f(&mut session);
         let mut outcome = Outcome::default();
-        let changes = [session.into_changes()];
+        let changes = [session.into_changes().0];
         self.0.create(&mut outcome, &changes).await?;
         let change = outcome.cookie.unwrap_or(CookieChange::Remove);
         Ok(self.0.cookies.cookie(change, false))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::id::Id;
-use crate::record::{Head, Key, Summary};
+use crate::record::{Head, Key, Revision, Summary};
 
 /// The relation of a request to the stored sessions.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +55,10 @@ pub(crate) struct Live {
     pub(crate) previous: bool,
     /// True if a visit that changes nothing still has something to write.
     pub(crate) due: bool,
+    /// The time of the load or the write that returned this.
+    pub(crate) looked: Timestamp,
+    /// The revision of a write that failed. It may have been done all the same, or may still be done.
+    pub(crate) tried: Option<Revision>,
 }
 
 impl Live {

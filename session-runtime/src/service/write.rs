@@ -11,7 +11,7 @@ use super::standing::Live;
 use crate::contents::Contents;
 use crate::error::Result;
 use crate::record::{Key, Record};
-use crate::store::Commit;
+use crate::store::{Commit, StoreError};
 
 /// The result of [`Service::write`].
 pub(super) enum WriteResult {
@@ -53,7 +53,11 @@ impl Service {
                 deadline.wait(pin!(renewed)).await?
             } else {
                 let committed = ledger.commit(key, over, record, now);
-                deadline.wait(pin!(committed)).await?
+                let committed = deadline.wait(pin!(committed)).await;
+                if committed.is_err() {
+                    live.tried = Some(next.head.revision);
+                }
+                committed?
             };
             match commit {
                 Commit::Saved => {
@@ -64,6 +68,10 @@ impl Service {
                     }
                     *live = next;
                     return Ok(WriteResult::Saved);
+                }
+                Commit::Conflict(latest) if live.tried == Some(latest.head.revision) => {
+                    let text = "a save that had failed was done late, and would be done twice";
+                    return Err(StoreError::Other(text.into()).into());
                 }
                 Commit::Conflict(latest) => {
                     counters.conflicts.count();
@@ -97,7 +105,9 @@ impl Service {
     fn reopened(&self, live: &Live, latest: Record) -> Option<Live> {
         let mut latest = self.codec.open(&live.id, live.key, latest)?;
         latest.previous |= live.previous;
-        latest.due = self.is_keeping_due(&latest, self.storage.now());
+        latest.tried = live.tried;
+        latest.looked = self.storage.now();
+        latest.due = self.is_keeping_due(&latest, latest.looked);
         Some(latest)
     }
 }

@@ -4,6 +4,9 @@ mod dictionary;
 mod identity;
 #[allow(clippy::module_inception, reason = "a file is named after its noun")]
 mod session;
+mod watch;
 
 pub use self::session::Session;
-pub(crate) use self::session::{Backing, Facts, cut};
+pub(crate) use self::session::{Backing, Baseline, Facts, cut};
+pub use self::watch::Watch;
+pub(crate) use self::watch::Watched;

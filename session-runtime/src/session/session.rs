@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::watch::{Watch, Watched};
 use crate::changes::Changes;
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
@@ -45,11 +46,14 @@ pub struct Session {
     /// The contents at the start, the contents now, and what happened between.
     pub(super) changes: Changes,
     pub(super) backing: Option<Arc<dyn Backing>>,
+    baseline: Baseline,
+    /// True if a [`save`](Self::save) has saved the end of the loaded contents.
+    has_emptied: bool,
 }
 
 impl Default for Session {
     fn default() -> Self {
-        Self::connected(contents::empty(), None)
+        Self::connected(contents::empty(), None, Baseline::default())
     }
 }
 
@@ -63,6 +67,13 @@ pub(crate) struct Facts {
     pub(crate) expires: Option<Timestamp>,
 }
 
+/// The purges and logins by other connections that had happened when a session was opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Baseline {
+    pub(crate) purges: u32,
+    pub(crate) logins: u32,
+}
+
 /// The visit behind a connected session. This is a trait so that the visit depends on the session, and the session
 /// does not depend on the visit.
 pub(crate) trait Backing: Send + Sync {
@@ -74,6 +85,18 @@ pub(crate) trait Backing: Send + Sync {
     /// A CSRF token for the visitor.
     fn csrf_token(&self) -> Result<String>;
 
+    /// Takes the changes of a session over, to be saved with the next save.
+    fn take(&self, changes: Changes, baseline: Baseline);
+
+    /// Returns the contents with all changes of this request that were taken over, to go on from.
+    fn present(&self) -> (Arc<Contents>, Baseline);
+
+    /// Saves all changes that were taken over. This goes on if the future is dropped.
+    fn save(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+    /// Watches the session as the response leaves it.
+    fn watch(self: Arc<Self>) -> Arc<dyn Watched>;
+
     /// Removes `key` from the stored session, and returns its value to this caller alone.
     fn claim<'a>(
         &'a self,
@@ -82,11 +105,81 @@ pub(crate) trait Backing: Send + Sync {
 }
 
 impl Session {
-    pub(crate) fn connected(contents: Arc<Contents>, backing: Option<Arc<dyn Backing>>) -> Self {
+    pub(crate) fn connected(
+        contents: Arc<Contents>,
+        backing: Option<Arc<dyn Backing>>,
+        baseline: Baseline,
+    ) -> Self {
         Self {
             changes: Changes::between(Arc::clone(&contents), contents),
             backing,
+            baseline,
+            has_emptied: false,
         }
+    }
+
+    /// Saves now what this request has changed so far, in the middle of a long handler.
+    ///
+    /// It is stored when this returns: other requests see it. The session then goes on from what is stored, with the
+    /// changes that other requests have saved meanwhile. If the session was ended elsewhere, it is empty then.
+    ///
+    /// What is saved stays saved if the response is a 5xx, and if the handler panics. The cookie goes with the response.
+    /// A lock stays until the end of the request. A [view](crate::View) is written after the body, so its changes are
+    /// not among those that are saved here. Make a [CSRF token](Self::csrf_token) after the last `save` that gives the
+    /// session a new id.
+    ///
+    /// ```
+    /// use actix_web::{Responder, post};
+    /// use bsession::session;
+    /// # async fn render() {}
+    ///
+    /// #[post("/report")]
+    /// #[session(csrf)]
+    /// async fn report() -> bsession::Result<impl Responder> {
+    ///     session["report"] = "being made".into();
+    ///     session.save().await?;               // a page that polls sees it from here on
+    ///     render().await;                      // takes a minute
+    ///     session["report"] = "ready".into();  // saved at the end, as always
+    ///     Ok("done")
+    /// }
+    /// ```
+    ///
+    /// A session that belongs to no request, `Session::default()`, is saved nowhere: nothing happens, and it stays as
+    /// it is.
+    ///
+    /// # Errors
+    /// The same as those of a save at the end of the request: the store fails, the session is too large, its user has too
+    /// many sessions. The changes stay, and the end of the request saves them. You may also change the session and try
+    /// again.
+    pub async fn save(&mut self) -> Result<()> {
+        let Some(backing) = self.backing.clone() else {
+            return Ok(());
+        };
+        self.has_emptied |= self.was_emptied();
+        let nothing = Changes::between(contents::empty(), contents::empty());
+        let changes = std::mem::replace(&mut self.changes, nothing).tidied();
+        backing.take(changes, self.baseline);
+        // Before the wait: a caller that stops waiting goes on with a session that has its changes.
+        self.go_on(&*backing);
+        let saved = Arc::clone(&backing).save().await;
+        self.go_on(&*backing);
+        saved
+    }
+
+    fn go_on(&mut self, backing: &dyn Backing) {
+        let (contents, baseline) = backing.present();
+        self.changes = Changes::between(Arc::clone(&contents), contents);
+        self.baseline = baseline;
+    }
+
+    /// Watches the session beyond this request: for a WebSocket, or a response that streams.
+    ///
+    /// It watches the session as this response leaves it: a login in the same handler is followed, before or after this
+    /// call, and so is every later renewal. See [`Watch`].
+    ///
+    /// Without a session when the response leaves, and for a session that belongs to no request, it is over at once.
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.backing.clone().map(Backing::watch))
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -94,9 +187,9 @@ impl Session {
         backing.map_or_else(Facts::default, |backing| backing.facts())
     }
 
-    /// Returns the changes that were made through this session.
-    pub(crate) fn into_changes(self) -> Changes {
-        self.changes.tidied()
+    /// Returns the changes that were made through this session, and what others had done before it was opened.
+    pub(crate) fn into_changes(self) -> (Changes, Baseline) {
+        (self.changes.tidied(), self.baseline)
     }
 
     /// True if there is nothing to save.
@@ -106,7 +199,7 @@ impl Session {
 
     /// True if the loaded contents are gone: the session was purged, or another user logged in.
     pub(crate) fn was_emptied(&self) -> bool {
-        self.changes.purge || self.changes.emptied
+        self.changes.purge || self.changes.emptied || self.has_emptied
     }
 
     pub(super) fn contents_mut(&mut self) -> &mut Contents {

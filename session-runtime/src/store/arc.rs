@@ -35,6 +35,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).scan(cursor, budget)
     }
 
+    fn heads<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
+        (**self).heads(keys)
+    }
+
     fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
         (**self).touch(key, head, now)
     }

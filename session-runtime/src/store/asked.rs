@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::answer::{Answer, StoreError};
 use super::contract::Store;
-use super::entry::{Which, Whose};
+use super::entry::{Entry, Which, Whose};
 use super::lease::Lease;
 use super::ledger::{Commit, Ledger, Listing, Loaded};
 use crate::clock::Timestamp;
@@ -37,6 +37,10 @@ impl Asked {
 
     pub(crate) fn load(&self, key: Key, now: Timestamp) -> Answer<'_, Loaded> {
         Answer::polled(self.ledger.load(key, now))
+    }
+
+    pub(crate) fn heads<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
+        Answer::polled(self.ledger.heads(keys))
     }
 
     pub(crate) fn create(&self, key: Key, record: Record, now: Timestamp) -> Answer<'_, bool> {
@@ -88,7 +92,7 @@ impl Asked {
     }
 
     pub(crate) fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
-        Answer::polled(self.ledger.remove(key, now))
+        Answer::polled(async move { Ok(self.ledger.remove(key, now).await?.is_some()) })
     }
 
     pub(crate) fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {
@@ -117,11 +121,11 @@ impl Asked {
     ) -> Answer<'_, usize> {
         Answer::polled(async move {
             let users = &[user];
-            let (whose, mut ended) = (Whose { users, which }, 0);
+            let (whose, mut ended) = (Whose { users, which }, Vec::new());
             let listed = self.ledger.on_list(whose).await?;
             let ends = self.ledger.end_all(&listed.keys, whose, now, &mut ended);
             ends.await?;
-            Ok(ended)
+            Ok(ended.len())
         })
     }
 

@@ -1,8 +1,11 @@
 //! The contract of a store: its operations, and the rules that every store must keep.
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
 use super::answer::{Answer, StoreError};
 use super::entry::{Cursor, Ending, Entry, Expected, Listed, Scanned, Swap, Swept, Whose};
 use super::lease::Lease;
+use super::ledger::AT_ONCE;
 use crate::clock::Timestamp;
 use crate::record::{Head, Key, Record, Revision, UserKey};
 
@@ -131,6 +134,20 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Every entry that stays in the store is returned at least once in a round.
     fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned>;
+
+    /// Returns the entries under `keys`, in the same order. Bodies and summaries may be left out.
+    ///
+    /// It may read one key after the other: nothing is said of the moment between two of them. The library asks for all
+    /// sessions that are [watched](crate::Session::watch) in one call, every two seconds.
+    ///
+    /// Provided: loads, many at a time.
+    fn heads<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
+        Answer::polled(async move {
+            let load = async |key: &Key| Ok(self.load(*key).await?.map(Entry::without_body));
+            let loads = stream::iter(keys).map(load).buffered(AT_ONCE);
+            loads.try_collect().await
+        })
+    }
 
     /// Sets `expires` and `seen` of a session to those of `head`, if it is live and at the revision of
     /// `head`.

@@ -1,7 +1,7 @@
 //! The types of the contract: the entry under a key, the entry that a swap expects, and the answers.
 
 use crate::clock::Timestamp;
-use crate::record::{Handle, Head, Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
+use crate::record::{Body, Handle, Head, Key, RETIRED, Record, Revision, TOMBSTONE, UserKey};
 
 /// The entry under a key: a session, or the tombstone that it left.
 #[derive(Clone, Debug)]
@@ -32,6 +32,17 @@ impl Entry {
         match self {
             Self::Live(record) => Some(&record.head),
             Self::Ended { .. } => None,
+        }
+    }
+
+    /// Leaves out the body, which may be large.
+    pub(crate) fn without_body(self) -> Self {
+        match self {
+            Self::Live(record) => Self::Live(Record {
+                body: Body::absent(),
+                ..record
+            }),
+            ended @ Self::Ended { .. } => ended,
         }
     }
 

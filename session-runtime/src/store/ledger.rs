@@ -29,7 +29,7 @@ use crate::record::{Handle, Head, Key, Record, Revision, Summary, UserKey};
 /// kept. The limit also ends a search in a circle of tombstones, which nobody makes.
 pub(crate) const RENEWALS: usize = 10_000;
 
-/// The number of a user's sessions that are ended at once.
+/// The number of sessions that are read or ended at once.
 pub(crate) const AT_ONCE: usize = 128;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -161,6 +161,23 @@ impl Ledger {
         async move { Ok(Loaded::of(answer.await?, now)) }
     }
 
+    /// Returns the entries under some keys, in the same order, perhaps without bodies.
+    ///
+    /// # Errors
+    /// The store fails, or it has not answered for every key.
+    pub(crate) async fn heads(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
+        let heads = self.store.heads(keys).await?;
+        if heads.len() == keys.len() {
+            return Ok(heads);
+        }
+        let text = format!(
+            "the store was asked for {} heads, and answered with {}",
+            keys.len(),
+            heads.len()
+        );
+        Err(StoreError::Other(text.into()))
+    }
+
     /// Writes the first record under a key. False if the key has an entry already: live, expired or
     /// retired. Two sessions never share a key.
     pub(crate) fn create(
@@ -256,17 +273,21 @@ impl Ledger {
         }
     }
 
-    /// Ends the session under a key, or the session that it was renewed to. True if it was live.
+    /// Ends the session under a key, or the session that it was renewed to. Returns its head if it was live.
     ///
     /// An expired session gets a tombstone, too: a clock that is set back must not revive it.
-    pub(crate) async fn remove(&self, key: Key, now: Timestamp) -> Result<bool, StoreError> {
+    pub(crate) async fn remove(
+        &self,
+        key: Key,
+        now: Timestamp,
+    ) -> Result<Option<Head>, StoreError> {
         let Some(head) = self.end(key, None, now).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         if let Some(user) = head.user.filter(|_| !self.store.renews_at_once()) {
             Box::pin(self.end_twins(user, head.handle, now)).await?;
         }
-        Ok(head.is_live(now))
+        Ok(Some(head).filter(|head| head.is_live(now)))
     }
 
     /// Ends the session under a key if it is live and at revision `over`. False if it is not.
@@ -294,7 +315,8 @@ impl Ledger {
             which: Which::One(handle),
         };
         let listed = self.on_list(whose).await?;
-        self.end_all(&listed.keys, whose, now, &mut 0).await
+        self.end_all(&listed.keys, whose, now, &mut Vec::new())
+            .await
     }
 
     /// Ends the session under a key, or the session that it was renewed to, if `whose` includes it. Returns its
@@ -315,7 +337,7 @@ impl Ledger {
         Err(StoreError::Endless(RENEWALS))
     }
 
-    /// Ends the sessions under `keys` that `whose` includes, and adds the number of live ones to `ended`. After an
+    /// Ends the sessions under `keys` that `whose` includes, and adds the handles of live ones to `ended`. After an
     /// error it still tries all the others, and then returns the first error.
     ///
     /// The store checks the session's user in the same step as it ends the session. So a session that is renewed
@@ -325,7 +347,7 @@ impl Ledger {
         keys: &[Key],
         whose: Whose<'_>,
         now: Timestamp,
-        ended: &mut usize,
+        ended: &mut Vec<Handle>,
     ) -> Result<(), StoreError> {
         let mut result = Ok(());
         for keys in keys.chunks(AT_ONCE) {
@@ -335,7 +357,10 @@ impl Ledger {
             }
             while let Some(end) = ends.next().await {
                 match end {
-                    Ok(head) => *ended += usize::from(head.is_some_and(|head| head.is_live(now))),
+                    Ok(head) => {
+                        let live = head.filter(|head| head.is_live(now));
+                        ended.extend(live.map(|head| head.handle));
+                    }
                     Err(error) => result = result.and(Err(error)),
                 }
             }

@@ -9,7 +9,7 @@ use super::{locks, races, swaps, users};
 use crate::clock::Timestamp;
 use crate::record::{Handle, RETIRED, TOMBSTONE};
 use crate::store::asked::Asked;
-use crate::store::{Commit, Loaded, Store};
+use crate::store::{Commit, Entry, Loaded, Store};
 
 /// Checks every sentence of the contract of [`Store`] against a store: for its operations, and for the operations that
 /// the library makes of them.
@@ -29,6 +29,7 @@ pub async fn contract<S: Store>(mut make: impl FnMut() -> S) {
     an_expired_record_is_nothing(&make()).await;
     a_commit_writes_over_its_revision_alone(&make()).await;
     a_lost_reply_does_no_harm(&make()).await;
+    heads_are_those_of_the_keys_in_their_order(&make()).await;
     a_touch_moves_the_expiry_alone(&make()).await;
     a_renewal_moves_the_session(&make()).await;
     a_renewal_that_comes_too_late_leaves_nothing(&make()).await;
@@ -249,6 +250,52 @@ async fn a_lost_reply_does_no_harm(store: &Arc<Asked>) {
         );
     }
     assert_eq!(fields(&live(store, key(2), NOW).await), fields(&renewed));
+}
+
+async fn heads_are_those_of_the_keys_in_their_order(store: &Arc<Asked>) {
+    let session = created(store, key(1), of_user(1, b"first")).await;
+    created(store, key(2), record(b"second")).await;
+    assert!(ask!(store, remove(key(2), NOW)));
+    let third = created(store, key(3), of_user(3, b"third")).await;
+    let renewed = after(&third, b"renewed");
+    let over = third.head.revision;
+    assert!(is_saved(&ask!(
+        store,
+        renew(key(3), over, key(4), renewed.clone(), NOW)
+    )));
+    let keys = [4, 9, 3, 1, 2, 1].map(key);
+    let heads = ask!(store, heads(&keys));
+    let heads: Vec<_> = heads.iter().map(Option::as_ref).collect();
+    let [fourth, nothing, third, first, second, again] = heads[..] else {
+        panic!("there is one answer for each key, and not {}", heads.len());
+    };
+    let head = |entry: Option<&Entry>| entry.and_then(Entry::head).copied();
+    assert_eq!(
+        [head(fourth), head(first), head(again)],
+        [Some(renewed.head), Some(session.head), Some(session.head)],
+        "a head is the one under its key"
+    );
+    assert!(nothing.is_none(), "under an unknown key there is nothing");
+    let successor = |entry: Option<&Entry>| match entry {
+        Some(Entry::Ended { successor, .. }) => *successor,
+        other => panic!("a tombstone is among the heads, and not {other:?}"),
+    };
+    assert_eq!(
+        [successor(second), successor(third)],
+        [None, Some(key(4))],
+        "a tombstone tells where the session went"
+    );
+    let many: Vec<_> = (0..3000).map(|number| key((number % 5) as u8)).collect();
+    let heads = ask!(store, heads(&many));
+    assert!(
+        heads.len() == many.len()
+            && heads
+                .iter()
+                .enumerate()
+                .all(|(place, entry)| entry.is_some() == (place % 5 != 0)),
+        "any number of heads is read"
+    );
+    assert!(ask!(store, heads(&[])).is_empty());
 }
 
 async fn a_touch_moves_the_expiry_alone(store: &Arc<Asked>) {

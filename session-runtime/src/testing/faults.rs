@@ -147,6 +147,11 @@ impl Store for FaultyStore {
         })
     }
 
+    fn heads<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
+        let nothing = vec![None; keys.len()];
+        self.run("heads", nothing, move || self.inner.heads(keys))
+    }
+
     fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
         self.run("touch", (), move || self.inner.touch(key, head, now))
     }

@@ -7,6 +7,7 @@ mod logout;
 mod revoke;
 mod secrets;
 mod sweeping;
+mod watches;
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -179,5 +179,6 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(status)
         .service(held)
         .service(held_logout)
+        .configure(super::streams::configure)
         .configure(super::turns::configure);
 }

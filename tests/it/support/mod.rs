@@ -5,6 +5,7 @@ mod gate;
 pub mod sentences;
 mod server;
 mod site;
+mod streams;
 mod turns;
 mod visitor;
 mod wire;
@@ -20,6 +21,7 @@ pub use app::{Extra, configure};
 pub use gate::{Gate, PATIENCE};
 pub use server::{Server, Start};
 pub use site::{Reply, Site};
+pub use streams::Stream;
 pub use visitor::Visitor;
 pub use wire::Wire;
 

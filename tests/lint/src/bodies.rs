@@ -26,7 +26,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .route("/items", web::get().to(items))
         .route("/one-expression", web::get().to(one_expression))
         .route("/never", web::get().to(never))
-        .route("/tuple", web::get().to(tuple));
+        .route("/tuple", web::get().to(tuple))
+        .route("/builder", web::get().to(builder));
 }
 
 #[session]
@@ -191,4 +192,10 @@ async fn never() -> HttpResponse {
 #[session]
 async fn tuple() -> (String, StatusCode) {
     (String::new(), StatusCode::ACCEPTED)
+}
+
+/// It is a response that is also a future.
+#[session]
+async fn builder() -> impl Responder {
+    HttpResponse::NoContent()
 }

@@ -238,7 +238,7 @@ impl Actor {
             Meant::AllBut(own) => listed.whole && listed.handles.contains(&handle(own)),
             Meant::All | Meant::One(_) => listed.whole,
         };
-        let mut ended = 0;
+        let mut ended = Vec::new();
         let mut result = self
             .ledger
             .end_all(&listed.keys, whose, now, &mut ended)

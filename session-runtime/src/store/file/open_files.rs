@@ -145,6 +145,11 @@ impl Store for OpenFiles {
         })
     }
 
+    fn heads<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
+        let keys = keys.to_vec();
+        self.answer_elsewhere(Vec::new, move |files| operations::heads(files, &keys))
+    }
+
     fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
         self.answer(
             || (),

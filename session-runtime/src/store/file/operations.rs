@@ -22,6 +22,20 @@ pub(super) fn load(files: Files<'_>, key: Key) -> Try<Option<Entry>> {
     peek(files, key, |content| entry(&content))
 }
 
+/// Loads the entries under some keys, without their bodies.
+pub(super) fn heads(files: Files<'_>, keys: &[Key]) -> Try<Vec<Option<Entry>>> {
+    let load = |key: &Key| match load(files, *key) {
+        Err(Stop::Missing) => Ok(None),
+        found => Ok(found?.map(Entry::without_body)),
+    };
+    let heads: Vec<_> = keys.iter().map(load).collect::<Try<_>>()?;
+    // In a directory that was moved away, no file says what is so in the new one.
+    if heads.iter().any(Option::is_none) && !files.is_there()? {
+        return Err(Stop::Missing);
+    }
+    Ok(heads)
+}
+
 /// Returns the entry in a file. A file that is being created has no entry.
 fn entry(content: &Content<'_>) -> Option<Entry> {
     match content {

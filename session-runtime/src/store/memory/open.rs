@@ -307,6 +307,14 @@ impl Store for OpenMemory {
         })
     }
 
+    fn heads<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
+        let head = |key: &Key| {
+            let entries = self.shard(*key);
+            entries.get(key).cloned().map(Entry::without_body)
+        };
+        Answer::ready(|| Ok(keys.iter().map(head).collect()))
+    }
+
     fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
         let mut guard = self.shard(key);
         if let Some(Entry::Live(record)) = guard.get_mut(&key)

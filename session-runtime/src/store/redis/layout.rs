@@ -41,6 +41,9 @@ const SUMMARY_AT: usize = AFTER_LISTED + 4;
 /// This is enough for the head and the summary, unless the note in the summary is very long.
 pub(super) const START: usize = 1024;
 
+/// The number of bytes that are read of a value where only its head is needed. A tombstone is shorter.
+pub(super) const HEAD: usize = HEAD_AT + Head::LEN;
+
 /// An entry in the two parts that scripts take: the bytes before the time until which it is listed, and the bytes
 /// behind that time. A tombstone has only the first part. If there is no entry, both parts are empty.
 pub(super) struct Parts(Vec<u8>);
@@ -136,6 +139,20 @@ pub(super) fn read_start(bytes: &[u8]) -> Option<Entry> {
         }),
         _ => None,
     }
+}
+
+/// Reads an entry of which only the first [`HEAD`] bytes are there: without summary and body. `None` if they are not
+/// ours.
+pub(super) fn read_head(bytes: &[u8]) -> Option<Entry> {
+    if bytes.first() != Some(&LIVE) {
+        return read_start(bytes);
+    }
+    let mut head = bytes.get(HEAD_AT..)?;
+    Some(Entry::Live(Record {
+        head: Head::from_bytes(&chunk(&mut head)?),
+        summary: None,
+        body: Body::absent(),
+    }))
 }
 
 fn chunk<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -239,6 +256,19 @@ mod tests {
         let found = live(&newer);
         assert_eq!(found.head, record().head);
         assert!(found.summary.is_none() && found.body.as_bytes().is_empty());
+    }
+
+    #[test]
+    fn a_head_needs_no_more_than_its_own_bytes() {
+        for whole in [RECORD, TOMBSTONE].map(bytes) {
+            let least = HEAD.min(whole.len());
+            for length in 0..whole.len() {
+                assert_eq!(read_head(&whole[..length]).is_some(), length >= least);
+            }
+            let entry = read(&whole).unwrap();
+            let head = read_head(&whole[..least]).unwrap();
+            assert_eq!(head.head(), entry.head());
+        }
     }
 
     #[test]

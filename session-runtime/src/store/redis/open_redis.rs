@@ -49,6 +49,10 @@ impl Store for OpenRedis {
         Answer::later(Arc::clone(&self.0).scan(cursor, budget))
     }
 
+    fn heads<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
+        Answer::later(self.0.heads(keys))
+    }
+
     fn touch(&self, key: Key, head: Head, now: Timestamp) -> Answer<'_, ()> {
         Answer::later(async move { self.0.touch(key, &head, now).await })
     }

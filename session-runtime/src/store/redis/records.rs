@@ -17,6 +17,10 @@ use crate::store::{Ending, Entry, Expected, StoreError, Swap, Which, Whose};
 /// The number of records that are read or listed at once.
 pub(super) const AT_ONCE: usize = 128;
 
+/// The number of heads that one script reads. A script keeps the server from everything else, for less than a
+/// millisecond here.
+const HEADS_AT_ONCE: usize = 1000;
+
 /// The result of a script that writes an entry.
 enum Written {
     Saved {
@@ -53,6 +57,41 @@ impl Backend {
             Value::Nil => Ok(None),
             _ => Err(unexpected()),
         }
+    }
+
+    /// Loads the entries under some keys, without summaries and bodies. One server is asked once for each
+    /// [`HEADS_AT_ONCE`] of them, and all these questions are under way together.
+    pub(super) async fn heads(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
+        // A script reaches the keys of one hash slot alone, so a cluster is asked for each key.
+        let at_once = if self.is_one_server() {
+            HEADS_AT_ONCE
+        } else {
+            1
+        };
+        let slices: Vec<_> = keys.chunks(at_once).map(<[Key]>::to_vec).collect();
+        let ask = async |keys: Vec<Key>| self.heads_by_script(&keys).await;
+        let heads = stream::iter(slices).map(ask).buffered(AT_ONCE);
+        let heads: Vec<_> = heads.try_collect().await?;
+        Ok(heads.into_iter().flatten().collect())
+    }
+
+    async fn heads_by_script(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, StoreError> {
+        let script = &self.scripts.heads;
+        let mut cmd = script.by_hash(keys.len() * 64);
+        cmd.arg(keys.len());
+        for &key in keys {
+            cmd.arg(self.names.record(key));
+        }
+        cmd.arg(layout::HEAD - 1);
+        let Value::Array(values) = self.run(script, cmd).await? else {
+            return Err(unexpected());
+        };
+        let head = |value| match value {
+            Value::BulkString(bytes) if bytes.is_empty() => Ok(None),
+            Value::BulkString(bytes) => Ok(known(layout::read_head(&bytes))),
+            _ => Err(unexpected()),
+        };
+        values.into_iter().map(head).collect()
     }
 
     /// Loads the entries under some keys, without their bodies.

@@ -61,6 +61,7 @@ scripts! {
     renew: ["head.lua", "list.lua", "write.lua", "renew.lua"];
     touch: ["head.lua", "list.lua", "touch.lua"];
     end: ["head.lua", "end.lua"];
+    heads: ["heads.lua"];
     place: ["list.lua", "place.lua"];
     mark: ["mark.lua"];
     take: ["take.lua"];

@@ -1,0 +1,281 @@
+//! A long request: it saves in its middle, looks at its session again, and watches it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Visit, VisitState};
+use crate::background::Lasting;
+use crate::changes::{Changes, Update};
+use crate::contents::Contents;
+use crate::error::{Error, Result};
+use crate::record::Revision;
+use crate::secret;
+use crate::service::{Outcome, Standing, Watcher};
+use crate::session::{Backing, Baseline, Facts, Watched};
+use crate::store::StoreError;
+
+/// The time after which a request that connects once more looks at its session again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A save in the middle of a request that failed, and may have been done all the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doubt {
+    /// The number of the revision that it would have replaced.
+    over: u64,
+    /// The revision that it would have written.
+    tried: Revision,
+    /// The number of pending changes in it, the first ones.
+    changes: usize,
+}
+
+impl Visit {
+    /// True if the session was looked at so long ago that it must be looked at again.
+    pub(super) fn is_outdated(&self, state: &VisitState) -> bool {
+        let now = || self.sessions.0.storage.now();
+        matches!(&state.standing, Standing::Live(live) if now().apart(live.looked) > LOOK_AGAIN)
+    }
+
+    /// Looks at the session again, if the request has been running for long. Changes to a session that has ended are
+    /// dropped. A login is not: it begins a new session.
+    pub(super) async fn look_again(&self) -> Result<()> {
+        let live = {
+            let state = self.state();
+            match &state.standing {
+                Standing::Live(live) if self.is_outdated(&state) => live.clone(),
+                _ => return Ok(()),
+            }
+        };
+        let standing = self.sessions.0.look_again(&live).await?;
+        let dropped = {
+            let state = self.state();
+            let stays = |changes: &Changes| changes.login || changes.purge;
+            let is_gone = standing.live().is_none() && !state.pending.iter().any(stays);
+            if is_gone { state.pending.len() } else { 0 }
+        };
+        if dropped > 0 {
+            self.sessions.0.late();
+        }
+        self.adopt(Outcome::of(standing), dropped);
+        Ok(())
+    }
+
+    /// Saves the pending changes in the middle of the request. They stay pending until that has succeeded.
+    async fn save_now(&self) -> Result<()> {
+        let service = &self.sessions.0;
+        let _turn = self.turn.lock().await;
+        let (mut outcome, mut pending, doubt, watcher) = {
+            let state = self.state();
+            if state.clash {
+                return Err(Error::TwoLogins);
+            }
+            if state.pending.is_empty() {
+                return Ok(());
+            }
+            let pending = state.pending.clone();
+            (state.start(), pending, state.doubt, state.watcher())
+        };
+        if let Some(doubt) = doubt {
+            let written = self.end_doubt(doubt, &mut outcome, &pending).await?;
+            pending.drain(..written);
+            if written > 0 {
+                self.state().doubt = None;
+            }
+            self.adopt(Outcome::of(outcome.standing.clone()), written);
+        }
+        if let Some(watcher) = &watcher {
+            watcher.pause();
+        }
+        // A save that fails does not put the id back, because it may have stored something under it.
+        outcome.next_id = self.state().next_id.take();
+        let before = outcome.tried();
+        let saved = service.save(&self.presented, &mut outcome, &pending).await;
+        match &saved {
+            Ok(()) => self.saved_now(outcome, pending.len()),
+            Err(_) => {
+                // Another error than that of a write leaves no new doubt.
+                if let Some(doubt) = Doubt::after(&outcome, pending.len())
+                    && Some(doubt.tried) != before
+                {
+                    self.state().doubt = Some(doubt);
+                }
+            }
+        }
+        // Without a session the watches wait: the response may still begin one.
+        if let Some(watcher) = &watcher
+            && let Standing::Live(live) = &self.state().standing
+        {
+            watcher.follow(live);
+        }
+        saved
+    }
+
+    fn saved_now(&self, mut outcome: Outcome, saved: usize) {
+        let next = outcome.next_id.take();
+        let cookie = self.adopt(outcome, saved);
+        let mut state = self.state();
+        state.doubt = None;
+        state.next_id = next.or(state.next_id.take());
+        state.last_cookie_change = cookie.or(state.last_cookie_change.take());
+    }
+
+    /// Finds out if a save that failed was done all the same. Returns the number of changes that are saved.
+    ///
+    /// # Errors
+    /// The store fails; or others have saved since, so that it cannot be known.
+    pub(super) async fn end_doubt(
+        &self,
+        doubt: Doubt,
+        outcome: &mut Outcome,
+        pending: &[Changes],
+    ) -> Result<usize> {
+        let Standing::Live(live) = &outcome.standing else {
+            return Ok(0);
+        };
+        // A purge takes away what was saved before it, done or not.
+        if pending.iter().any(|changes| changes.purge) {
+            return Ok(0);
+        }
+        let mut standing = self.sessions.0.look_again(live).await?;
+        let mut written = 0;
+        if let Standing::Live(found) = &mut standing {
+            let revision = found.head.revision;
+            if revision == doubt.tried {
+                written = doubt.changes;
+            } else if revision.number > doubt.over.wrapping_add(1) {
+                let text =
+                    "a save failed, others have saved since, and it cannot be known if it was done";
+                return Err(StoreError::Other(text.into()).into());
+            } else {
+                // It was not done, and may still be.
+                found.tried = Some(doubt.tried);
+            }
+        }
+        outcome.standing = standing;
+        Ok(written)
+    }
+}
+
+impl Doubt {
+    /// The doubt that a save leaves which failed, if it tried to write.
+    fn after(outcome: &Outcome, changes: usize) -> Option<Self> {
+        let live = outcome.standing.live()?;
+        Some(Self {
+            over: live.head.revision.number,
+            tried: outcome.tried()?,
+            changes,
+        })
+    }
+}
+
+impl VisitState {
+    pub(super) fn watcher(&self) -> Option<Arc<Watcher>> {
+        self.watcher.as_ref().and_then(Weak::upgrade)
+    }
+
+    /// Lets the watches of the request follow the session that the response leaves. Without one they are over.
+    pub(super) fn settle(&mut self, watcher: &Arc<Watcher>) {
+        match &self.standing {
+            Standing::Live(live) => watcher.follow(live),
+            _ => {
+                watcher.end();
+                self.watcher = None;
+            }
+        }
+    }
+}
+
+impl Backing for Visit {
+    fn facts(&self) -> Facts {
+        let state = self.state();
+        match &state.standing {
+            Standing::Live(live) if state.pending.iter().all(|changes| !changes.purge) => Facts {
+                handle: Some(live.head.handle),
+                user: live.head.user,
+                created: Some(live.head.created),
+                expires: Some(live.ends),
+            },
+            _ => Facts::default(),
+        }
+    }
+
+    fn max_size(&self) -> usize {
+        self.sessions.0.config.max_size
+    }
+
+    fn csrf_token(&self) -> Result<String> {
+        let mut state = self.state();
+        let next = match state.next_id.take() {
+            Some(id) => id,
+            None => secret::new_id()?,
+        };
+        state.next_id = Some(next.clone());
+        let now = self.shown_id(&state).unwrap_or(&next);
+        self.sessions.0.cookies.csrf_token(now, &next)
+    }
+
+    fn take(&self, changes: Changes, baseline: Baseline) {
+        self.add(changes, baseline, None);
+    }
+
+    fn present(&self) -> (Arc<Contents>, Baseline) {
+        let state = self.state();
+        (state.view(), state.baseline())
+    }
+
+    fn save(self: Arc<Self>) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+        Box::pin(Lasting::new(async move { self.save_now().await }))
+    }
+
+    fn watch(self: Arc<Self>) -> Arc<dyn Watched> {
+        let mut state = self.state();
+        if let Some(watcher) = state.watcher() {
+            return watcher;
+        }
+        let watcher = Watcher::new(&self.sessions.0);
+        state.watcher = Some(Arc::downgrade(&watcher));
+        if let Standing::Live(live) = &state.standing {
+            watcher.follow(live);
+        }
+        watcher
+    }
+
+    fn claim<'a>(
+        &'a self,
+        key: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>> {
+        Box::pin(async move {
+            let _turn = self.turn.lock().await;
+            let mut outcome = {
+                let mut state = self.state();
+                let stored = state.standing.contents();
+                let mut pending = state.pending.clone();
+                take_updates(&mut pending, key);
+                let rest = self.apply(&pending, Arc::clone(&stored));
+                let is_set =
+                    |changes: &Changes| changes.before.data.get(key) != changes.after.data.get(key);
+                if pending.iter().any(is_set) || rest.data.get(key) != stored.data.get(key) {
+                    // Another connection of this request has set or removed the key, perhaps back to the stored
+                    // value. No other request can claim this value, so no commit is needed.
+                    return Ok(state.take_pending(key));
+                }
+                state.start()
+            };
+            let value = self.sessions.0.claim(&mut outcome, key).await?;
+            // Pending `update`s of other connections are applied to the claimed value.
+            let updates = take_updates(&mut self.state().pending, key);
+            self.adopt(outcome, 0);
+            let replay =
+                |value: Option<Value>, update: &Update| update.replay(value.as_ref()).map(Some);
+            updates.iter().try_fold(value, replay)
+        })
+    }
+}
+
+fn take_updates(pending: &mut [Changes], key: &str) -> Vec<Update> {
+    let take = |changes: &mut Changes| changes.take_update(key);
+    pending.iter_mut().filter_map(take).collect()
+}
