@@ -332,7 +332,7 @@ fn a_save_without_changes_asks_for_nothing() {
     });
 }
 
-/// Whoever stops waiting for a save goes on with what it saves.
+/// A caller that stops waiting for a save goes on with the changes in it.
 #[test]
 fn a_save_that_is_dropped_goes_on() {
     let (site, faults, visitor) = faulty();

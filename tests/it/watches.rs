@@ -19,11 +19,21 @@ fn joe(site: &Site) -> Visitor {
 }
 
 fn events(site: &Site, visitor: &Visitor) -> Stream {
-    Stream::open(site.address, "GET", "/events", visitor.token().as_deref())
+    Stream::open(
+        site.address,
+        "GET",
+        "/live/events",
+        visitor.token().as_deref(),
+    )
 }
 
 fn socket(site: &Site, visitor: &Visitor) -> Stream {
-    Stream::open(site.address, "GET", "/socket", visitor.token().as_deref())
+    Stream::open(
+        site.address,
+        "GET",
+        "/live/socket",
+        visitor.token().as_deref(),
+    )
 }
 
 /// The site of the streams, and the site where sessions end: another host, where the store has several.
@@ -106,7 +116,7 @@ for_each_store! {
         // The last round is for the renewals before it, which may be followed only after its witness.
         for paths in [&["/renew"][..], &renewals, &[]] {
             paths.iter().for_each(|path| assert_eq!(tab.post(path).status, 200));
-            // Whoever hears of this end was asked for together with the others.
+            // The store is asked for the witness and for the others in one question.
             let other = joe(&site);
             let witness = events(&site, &other);
             assert!(other.at(elsewhere.address).post("/logout").removes_cookie());
@@ -121,7 +131,7 @@ for_each_store! {
         let [site, elsewhere] = sites(setup);
         let mut streams = Vec::new();
         for (what, order) in [("joe", "first"), ("joe", "last"), ("set", "first"), ("set", "last")] {
-            let path = format!("/events/{what}/{order}");
+            let path = format!("/live/events/{what}/{order}");
             let (eve, joe) = (site.visitor(), joe(&site));
             eve.post("/login/eve");
             for token in [None, eve.token(), joe.token()] {
@@ -129,7 +139,7 @@ for_each_store! {
                 streams.push((stream.token().or(token).expect("a session"), stream));
             }
         }
-        // Whoever hears of this end was asked for together with the others.
+        // The store is asked for the witness and for the others in one question.
         let other = joe(&site);
         let witness = events(&site, &other);
         assert!(other.at(elsewhere.address).post("/logout").removes_cookie());
@@ -146,13 +156,13 @@ for_each_store! {
         events(&site, &site.visitor()).await_end();
         socket(&site, &site.visitor()).await_end();
         for order in ["first", "last"] {
-            let path = format!("/events/purge/{order}");
+            let path = format!("/live/events/purge/{order}");
             Stream::open(site.address, "POST", &path, joe(&site).token().as_deref()).await_end();
         }
         let gone = joe(&site);
         let token = gone.token();
         gone.post("/logout");
-        Stream::open(site.address, "GET", "/events", token.as_deref()).await_end();
+        Stream::open(site.address, "GET", "/live/events", token.as_deref()).await_end();
     }
 
     fn they_end_when_the_service_closes_and_it_goes_on_serving(setup) {

@@ -16,7 +16,7 @@ use crate::session::Watched;
 pub(crate) struct Watcher {
     /// Weak: an open socket does not keep a service that nobody else uses.
     service: Weak<Service>,
-    /// The session among those that are watched; `None` if there is none yet, or none any more.
+    /// The session that is followed; `None` before the first one, and during a save of the request.
     session: Mutex<Option<Handle>>,
     over: watch::Sender<bool>,
 }

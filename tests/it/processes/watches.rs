@@ -6,7 +6,7 @@ use crate::support::{Kind, Server, Setup, Stream};
 fn begun(server: &Server) -> (String, Stream) {
     let begun = server.wire().post("/begin/joe", None);
     let token = begun.token().expect("a session").to_owned();
-    let stream = Stream::open(server.address, "GET", "/events", Some(&token));
+    let stream = Stream::open(server.address, "GET", "/live/events", Some(&token));
     (token, stream)
 }
 

@@ -27,14 +27,14 @@ fn events(watch: Watch) -> HttpResponse {
         .streaming(begun.chain(over))
 }
 
-#[get("/events")]
+#[get("/live/events")]
 #[session]
 async fn events_of_session() -> HttpResponse {
     events(session.watch())
 }
 
 /// Does something to the session before or after it asks for the watch.
-#[post("/events/{what}/{order}")]
+#[post("/live/events/{what}/{order}")]
 #[session]
 async fn events_after(path: Path<(String, String)>) -> HttpResponse {
     let (what, order) = path.into_inner();
@@ -54,7 +54,7 @@ async fn events_after(path: Path<(String, String)>) -> HttpResponse {
     events(watch)
 }
 
-#[get("/socket")]
+#[get("/live/socket")]
 #[session]
 async fn socket(request: HttpRequest, body: Payload) -> actix_web::Result<HttpResponse> {
     let (response, mut socket, _messages) = actix_ws::handle(&request, body)?;
@@ -91,7 +91,7 @@ impl Stream {
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{}",
             cookie.unwrap_or_default()
         );
-        if path == "/socket" {
+        if path == "/live/socket" {
             request += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         } else {
