@@ -123,7 +123,7 @@ impl Session {
     /// It is stored when this returns: other requests see it. The session then goes on from what is stored, with the
     /// changes that other requests have saved meanwhile. If the session was ended elsewhere, it is empty then.
     ///
-    /// What is saved stays saved if the response is a 5xx, and if the handler panics. The cookie goes with the response.
+    /// It stays saved if the response is a 5xx, and if the handler panics. The cookie goes with the response.
     /// A lock stays until the end of the request. A [view](crate::View) is written after the body, so its changes are
     /// not among those that are saved here. Make a [CSRF token](Self::csrf_token) after the last `save` that gives the
     /// session a new id.
