@@ -41,6 +41,9 @@ pub(crate) struct Held {
     _turn: Arc<Turn>,
 }
 
+/// The cookie change of a request, if there is one.
+pub(crate) type Told = Option<CookieChange>;
+
 struct VisitState {
     loaded: bool,
     /// The session as it is stored, as far as this request knows.
@@ -62,9 +65,9 @@ struct VisitState {
     /// token: each token is valid for this id and for the presented one.
     next_id: Option<Id>,
     /// The last cookie change of this request.
-    last_cookie_change: Option<CookieChange>,
+    last_cookie_change: Told,
     /// The save in the middle of the request that failed last, and may have been done all the same.
-    doubt: Option<Doubt>,
+    doubt: Option<Box<Doubt>>,
     /// The watches that this request has made.
     watcher: Option<Weak<Watcher>>,
     /// True once the visit is counted, or if it must not count.
@@ -231,9 +234,19 @@ impl Visit {
         state.held = held.or(state.held.take());
     }
 
-    /// True if a save would write nothing and send no cookie.
+    /// True if a save would write nothing.
     pub(crate) fn is_settled(&self) -> bool {
+        self.is_settled_in(&self.state())
+    }
+
+    /// Returns the cookie change that the response has to send, if a save would write nothing.
+    pub(crate) fn told_if_settled(&self) -> Option<Told> {
         let state = self.state();
+        let is_settled = self.is_settled_in(&state);
+        is_settled.then(|| state.last_cookie_change.clone())
+    }
+
+    fn is_settled_in(&self, state: &VisitState) -> bool {
         let is_due =
             !state.is_counted && matches!(&state.standing, Standing::Live(live) if live.due);
         // A save in the middle of the request leaves the lock until the response.
@@ -244,7 +257,7 @@ impl Visit {
             && !is_due
             && is_free
             && is_watch_over
-            && !self.owes_an_id(&state)
+            && !self.owes_an_id(state)
     }
 
     /// True if a CSRF token was made for a visitor who has no session and no id to present with the token.
@@ -309,11 +322,13 @@ impl Visit {
     pub(crate) async fn save(&self, failed: Option<u16>) -> Result<()> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;
-        let (mut outcome, mut pending, _held, doubt, watcher) = {
+        // Assigned one by one, and not as a tuple: an outcome is large to be moved.
+        let (mut outcome, mut pending, doubt, watcher, _held);
+        {
             let mut state = self.state();
             state.is_counted = true;
-            let pending = std::mem::take(&mut state.pending);
-            let held = state.held.take();
+            pending = std::mem::take(&mut state.pending);
+            _held = state.held.take();
             state.view = None;
             if std::mem::take(&mut state.clash) && failed.is_none() {
                 if pending.iter().any(|changes| changes.purge) {
@@ -323,12 +338,12 @@ impl Visit {
                 }
                 return Err(Error::TwoLogins);
             }
-            let mut outcome = state.start();
+            outcome = state.start();
             // A save that fails does not put the id back, because it may have stored something under it.
             outcome.next_id = state.next_id.take();
-            (outcome, pending, held, state.doubt.take(), state.watcher())
-        };
-        let doubt = doubt.filter(|_| failed.is_none());
+            doubt = state.doubt.take().filter(|_| failed.is_none());
+            watcher = state.watcher();
+        }
         if let Some(status) = failed {
             if pending.iter().any(Changes::edits) {
                 service.storage.counters.dropped.count();
@@ -344,15 +359,7 @@ impl Visit {
         if let Some(watcher) = &watcher {
             watcher.pause();
         }
-        let saved = async {
-            if let Some(doubt) = doubt {
-                let written = Box::pin(self.end_doubt(doubt, &mut outcome, &pending)).await?;
-                pending.drain(..written);
-            }
-            let save = service.save(&self.presented, &mut outcome, &pending);
-            save.await
-        };
-        let saved = saved.await;
+        let saved = self.save_pending(doubt, &mut outcome, pending).await;
         let saved = saved.map(|()| {
             let next = outcome.next_id.take();
             let cookie = self.adopt(outcome, 0);
@@ -367,8 +374,25 @@ impl Visit {
         saved
     }
 
+    /// Saves changes that are pending no longer.
+    async fn save_pending(
+        &self,
+        doubt: Option<Box<Doubt>>,
+        outcome: &mut Outcome,
+        mut pending: Vec<Changes>,
+    ) -> Result<()> {
+        if let Some(doubt) = doubt {
+            let written = Box::pin(self.end_doubt(*doubt, outcome, &pending)).await?;
+            pending.drain(..written);
+        }
+        self.sessions
+            .0
+            .save(&self.presented, outcome, &pending)
+            .await
+    }
+
     /// The last cookie change of this request. Each response is given it, because any of them may be the one that leaves.
-    pub(crate) fn told(&self) -> Option<CookieChange> {
+    pub(crate) fn told(&self) -> Told {
         self.state().last_cookie_change.clone()
     }
 

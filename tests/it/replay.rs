@@ -192,7 +192,7 @@ for_each_store! {
         };
         let theirs = |session: &mut Session| session["text"] = "y".repeat(40_000).into();
         let (status, data) = meet(setup, one, mine, theirs);
-        assert_eq!((status, &data["k"], &data["n"]), (503, &json!(null), &json!(1)));
+        assert_eq!((status, &data["k"], &data["n"]), (500, &json!(null), &json!(1)));
         assert_eq!(data["text"].as_str().map(str::len), Some(40_000), "theirs stands");
     }
 

@@ -15,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{FromRequest, HttpRequest, cookie::Cookie, test::TestRequest};
-use bsession::{Clock, Connection, RedisStore, Session, Sessions};
+use actix_web::{HttpRequest, cookie::Cookie, test::TestRequest};
+use bsession::{Clock, RedisStore, Session, Sessions};
 
 use self::redis::{Redis, Traffic};
 
@@ -123,7 +123,7 @@ impl Setup {
     /// One visit to one of the sessions; a new cookie replaces the old.
     async fn visit(&self, place: usize, body: impl FnOnce(&mut Session)) -> Result<()> {
         let request = self.request(place);
-        let mut connection = Connection::extract(&request).await?;
+        let mut connection = bsession::connect(&request).await?;
         body(connection.session());
         let response = connection.respond(&request, "").await.into_response();
         if !response.status().is_success() {

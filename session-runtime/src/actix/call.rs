@@ -28,7 +28,7 @@ pub struct Call {
     pub(super) gate: &'static Gate,
     /// The error of a view that could not be read or written. Its response replaces that of the body. If the view
     /// could not be read, the body still runs, on the default, because it needs a value.
-    failed: Option<Error>,
+    failed: Option<Box<Error>>,
 }
 
 impl Call {
@@ -84,7 +84,7 @@ impl Call {
     /// Reads a view of the session for the body.
     pub fn view<T: View>(&mut self) -> Viewed<T> {
         Viewed::load(self.session()).unwrap_or_else(|error| {
-            self.failed = Some(error);
+            self.failed = Some(Box::new(error));
             Viewed::unloaded()
         })
     }
@@ -92,7 +92,7 @@ impl Call {
     /// Writes a view back to the session after the body.
     pub fn write<T>(&mut self, view: Viewed<T>) {
         if let Err(error) = view.write(self.session()) {
-            self.failed = Some(error);
+            self.failed = Some(Box::new(error));
         }
     }
 
@@ -100,7 +100,7 @@ impl Call {
     pub fn save<R: Responder>(mut self, response: R) -> Saving<R> {
         let response = match self.failed.take() {
             None => response.respond_to(&self.request).map_into_boxed_body(),
-            Some(error) => HttpResponse::from_error(error),
+            Some(error) => HttpResponse::from_error(*error),
         };
         let visit = self.connection.close();
         Saving::new(visit, self.request, response)

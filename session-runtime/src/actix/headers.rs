@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::host::{is_plain_loopback, warn_of_plain_http};
 use super::wording::word;
 use crate::error::Error;
-use crate::visit::Visit;
+use crate::visit::{Told, Visit};
 
 /// Adds the headers of a session to its response: the cookie, if this request changed it, and the headers that keep
 /// caches from giving the response to another visitor.
@@ -14,8 +14,13 @@ use crate::visit::Visit;
 /// Every response is told, also one that replaces another: only the one that leaves reaches the browser, and without the
 /// cookie the visitor would keep a dead one.
 pub(super) fn tell(visit: &Visit, req: &HttpRequest, headers: &mut HeaderMap) {
+    tell_change(visit, visit.told(), req, headers);
+}
+
+/// The same with a cookie change that is known already.
+pub(super) fn tell_change(visit: &Visit, told: Told, req: &HttpRequest, headers: &mut HeaderMap) {
     vary(headers);
-    let Some(change) = visit.told() else { return };
+    let Some(change) = told else { return };
     let cookie = visit
         .sessions
         .0

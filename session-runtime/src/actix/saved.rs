@@ -11,7 +11,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 
-use super::headers::{failed_response, tell};
+use super::headers::{failed_response, tell, tell_change};
 use super::wording::word;
 use crate::background::Lasting;
 use crate::error::{Error, Result};
@@ -104,12 +104,17 @@ impl<R> Future for Saving<R> {
         let Some(response) = &mut this.response else {
             return Poll::Pending;
         };
-        let saved = if this.save.is_none() && this.visit.is_settled() {
-            Ok(())
+        let told = match &this.save {
+            None => this.visit.told_if_settled(),
+            Some(_) => None,
+        };
+        let (saved, told) = if let Some(told) = told {
+            (Ok(()), told)
         } else {
             let failed = failure(response.status());
             let save = this.save.get_or_insert_with(|| save(&this.visit, failed));
-            ready!(Pin::new(save).poll(cx))
+            let saved = ready!(Pin::new(save).poll(cx));
+            (saved, this.visit.told())
         };
         match saved {
             // After the save: only the status of the error itself decides what is saved.
@@ -117,7 +122,7 @@ impl<R> Future for Saving<R> {
             Ok(()) => {}
             Err(error) => *response = failed_response(error, &this.request),
         }
-        tell(&this.visit, &this.request, response.headers_mut());
+        tell_change(&this.visit, told, &this.request, response.headers_mut());
         let saved = this.response.take().map(Saved::of);
         saved.map_or(Poll::Pending, Poll::Ready)
     }

@@ -48,7 +48,9 @@ impl Outcome {
 
     /// The revision that a save tried to write and failed.
     pub(crate) fn tried(&self) -> Option<Revision> {
-        self.standing.live().and_then(|live| live.tried)
+        self.standing
+            .live()
+            .and_then(|live| live.tried.as_deref().copied())
     }
 
     fn new_id(&mut self) -> Result<Id> {

@@ -55,7 +55,7 @@ impl Service {
                 let committed = ledger.commit(key, over, record, now);
                 let committed = deadline.wait(pin!(committed)).await;
                 if committed.is_err() {
-                    live.tried = Some(next.head.revision);
+                    live.tried = Some(Box::new(next.head.revision));
                 }
                 committed?
             };
@@ -69,7 +69,9 @@ impl Service {
                     *live = next;
                     return Ok(WriteResult::Saved);
                 }
-                Commit::Conflict(latest) if live.tried == Some(latest.head.revision) => {
+                Commit::Conflict(latest)
+                    if live.tried.as_deref() == Some(&latest.head.revision) =>
+                {
                     let text = "a save that had failed was done late, and would be done twice";
                     return Err(StoreError::Other(text.into()).into());
                 }
@@ -105,7 +107,7 @@ impl Service {
     fn reopened(&self, live: &Live, latest: Record) -> Option<Live> {
         let mut latest = self.codec.open(&live.id, live.key, latest)?;
         latest.previous |= live.previous;
-        latest.tried = live.tried;
+        latest.tried.clone_from(&live.tried);
         latest.looked = self.storage.now();
         latest.due = self.is_keeping_due(&latest, latest.looked);
         Some(latest)

@@ -76,7 +76,12 @@ impl Visit {
                 return Ok(());
             }
             let pending = state.pending.clone();
-            (state.start(), pending, state.doubt, state.watcher())
+            (
+                state.start(),
+                pending,
+                state.doubt.as_deref().copied(),
+                state.watcher(),
+            )
         };
         if let Some(doubt) = doubt {
             let written = self.end_doubt(doubt, &mut outcome, &pending).await?;
@@ -100,7 +105,7 @@ impl Visit {
                 if let Some(doubt) = Doubt::after(&outcome, pending.len())
                     && Some(doubt.tried) != before
                 {
-                    self.state().doubt = Some(doubt);
+                    self.state().doubt = Some(Box::new(doubt));
                 }
             }
         }
@@ -151,7 +156,7 @@ impl Visit {
                 return Err(StoreError::Other(text.into()).into());
             } else {
                 // It was not done, and may still be.
-                found.tried = Some(doubt.tried);
+                found.tried = Some(Box::new(doubt.tried));
             }
         }
         outcome.standing = standing;
