@@ -1,14 +1,22 @@
 //! bsession with its defaults.
 
 use actix_web::web;
-use bsession::{Mode, Sessions, session};
+use bsession::{Gate, Hooks, Mode, Sessions, session};
 use tokio::time::sleep;
 
 use super::{PAGE, Route, SECRET, START, USER, VISITS_AT_START, bare, on_actix, page};
 use crate::{Result, updates};
 
+/// What is wrapped around the page. The bare page has nothing around it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Around {
+    Nothing,
+    Gate,
+    Hooks,
+}
+
 /// Session files lie in `sessions`, in the directory the server is started in.
-pub(super) fn serve(mode: impl Into<Mode>, route: Route) -> Result<()> {
+pub(super) fn serve(mode: impl Into<Mode>, route: Route, around: Around) -> Result<()> {
     let sessions = Sessions::builder(SECRET).mode(mode).build()?;
     on_actix(move |routes| {
         let page = match route {
@@ -19,10 +27,16 @@ pub(super) fn serve(mode: impl Into<Mode>, route: Route) -> Result<()> {
             Route::Count => web::get().to(count),
             Route::Update => web::get().to(update),
         };
-        routes
-            .app_data(sessions.clone())
-            .route(PAGE, page)
-            .route(START, web::get().to(start));
+        let routes = routes.app_data(sessions.clone());
+        let page = web::resource(PAGE).route(page);
+        match around {
+            Around::Gate if route != Route::Bare => {
+                routes.service(page.wrap(Gate::new().csrf().require_key("user")))
+            }
+            Around::Hooks if route != Route::Bare => routes.service(page.wrap(Hooks)),
+            _ => routes.service(page),
+        }
+        .route(START, web::get().to(start));
     })
 }
 

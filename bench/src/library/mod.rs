@@ -14,6 +14,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
+use self::bsession::Around;
 use crate::{Result, control};
 
 /// To add a library: a variant, its row in the three functions below, and a file beside this one.
@@ -21,6 +22,8 @@ use crate::{Result, control};
 pub(crate) enum Library {
     BsessionMemory,
     BsessionFile,
+    BsessionGate,
+    BsessionHooks,
     ActixSession,
     ActixSessionCookie,
     TowerSessions,
@@ -51,11 +54,16 @@ impl Library {
         Self::TowerSessionsRedis,
     ];
 
+    /// Ways to use a library that are only counted when they are named.
+    const ASIDE: [Self; 2] = [Self::BsessionGate, Self::BsessionHooks];
+
     /// As on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::BsessionMemory => "bsession-memory",
             Self::BsessionFile => "bsession-file",
+            Self::BsessionGate => "bsession-gate",
+            Self::BsessionHooks => "bsession-hooks",
             Self::ActixSession => "actix-session",
             Self::ActixSessionCookie => "actix-session-cookie",
             Self::TowerSessions => "tower-sessions",
@@ -76,6 +84,8 @@ impl Library {
         match self {
             Self::BsessionMemory => ("bsession", "memory"),
             Self::BsessionFile => ("bsession", "file"),
+            Self::BsessionGate => ("bsession", "memory, behind a gate"),
+            Self::BsessionHooks => ("bsession", "memory, behind hooks"),
             Self::ActixSession => ("actix-session", "DashMap store, signed cookie"),
             Self::ActixSessionCookie => ("actix-session", "cookie store"),
             Self::TowerSessions => ("tower-sessions@0.15", "memory store, signed cookie"),
@@ -109,15 +119,19 @@ impl Library {
         #[cfg(not(feature = "redis"))]
         let _ = redis;
         match self {
-            Self::BsessionMemory => bsession::serve(Mode::Memory, route),
-            Self::BsessionFile => bsession::serve(Mode::File, route),
+            Self::BsessionMemory => bsession::serve(Mode::Memory, route, Around::Nothing),
+            Self::BsessionFile => bsession::serve(Mode::File, route, Around::Nothing),
+            Self::BsessionGate => bsession::serve(Mode::Memory, route, Around::Gate),
+            Self::BsessionHooks => bsession::serve(Mode::Memory, route, Around::Hooks),
             Self::ActixSession => actix_session::serve(route),
             Self::ActixSessionCookie => actix_session::serve_cookie(route),
             Self::TowerSessions => tower_sessions::serve(route),
             #[cfg(feature = "sqlite")]
             Self::TowerSessionsSqlite => tower_sessions::sqlite::serve(route),
             #[cfg(feature = "redis")]
-            Self::BsessionRedis => bsession::serve(RedisStore::at(redis()?), route),
+            Self::BsessionRedis => {
+                bsession::serve(RedisStore::at(redis()?), route, Around::Nothing)
+            }
             #[cfg(feature = "redis")]
             Self::ActixSessionRedis => actix_session::redis::serve(redis()?, route),
             #[cfg(feature = "redis")]
@@ -136,7 +150,7 @@ impl Library {
     }
 
     pub(crate) fn named(name: &str) -> Result<Self> {
-        let mut all = Self::ALL.iter().copied();
+        let mut all = Self::ALL.iter().copied().chain(Self::ASIDE);
         all.find(|library| library.name() == name).ok_or_else(|| {
             let names: Vec<&str> = Self::ALL.iter().map(|library| library.name()).collect();
             let names = names.join(", ");
