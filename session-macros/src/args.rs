@@ -108,8 +108,8 @@ impl Args {
         }
     }
 
-    /// Reads the path of this library. One that is written as a string is an error, and is used all the same: without
-    /// it, every other line of the expansion would be an error, too.
+    /// Reads the path of this library. A path that is written as a string is an error, but it is used: without it, every
+    /// other line of the expansion would be an error, too.
     fn crate_path(&mut self, word: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
         let expected = "expected `crate = path`, where `path` leads to this library, as in `crate = my_framework::bsession`";
         match without_group(value(word.span(), input, expected)?) {

@@ -48,7 +48,7 @@ impl ExtractorParams {
             let conditions = attrs.iter().filter(|attr| is_conditional(attr));
             // Located at the type, so that the error points there if that type is no extractor.
             let there = ours.located_at(ty.span());
-            // With the very span of the type, the error of `and` is the same as that of `check`, and is not shown.
+            // `and` has exactly the span of the type. Its error is then the same as that of `check`, and is not shown twice.
             let and = Ident::new("and", ty.span());
             let and = quote_spanned!(there=> __extractors.check::<#ty>().#and::<#ty>());
             quote_spanned!(ours=> #(#conditions)* let __extractors = #and;)

@@ -23,7 +23,7 @@ pub(crate) enum What {
 }
 
 impl What {
-    /// True for what nobody writes: the user's name.
+    /// True for a parameter that the body cannot change: the user's name.
     pub(crate) fn is_read_only(self) -> bool {
         matches!(self, Self::User | Self::Visitor)
     }

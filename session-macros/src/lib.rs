@@ -242,8 +242,8 @@ use crate::handler::Handler;
 ///
 /// ## `quiet`
 ///
-/// For a page that asks the server again and again without anybody at it. The request is no visit: it does not extend the
-/// session, so that an idle timeout ends the session of a user who left the page open.
+/// The request is no visit: it does not extend the session. Use it for a page that polls. An idle timeout then ends the
+/// session of a user who left the page open.
 ///
 /// ```
 /// use actix_web::{HttpResponse, Responder, get};
@@ -259,7 +259,7 @@ use crate::handler::Handler;
 /// }
 /// ```
 ///
-/// See [`Gate::quiet`](https://docs.rs/bsession/latest/bsession/struct.Gate.html#method.quiet) for all that it leaves as it is.
+/// See [`Gate::quiet`](https://docs.rs/bsession/latest/bsession/struct.Gate.html#method.quiet) for everything that it leaves unchanged.
 ///
 /// ## `readonly`
 ///
@@ -317,8 +317,8 @@ use crate::handler::Handler;
 /// requested page goes along as `next`. The login reads it as a
 /// [`LocalPath`](https://docs.rs/bsession/latest/bsession/struct.LocalPath.html), which cannot leave the site. Scripts
 /// get a 401 that names the path: as `Location`, as `HX-Redirect` for htmx, and as `location` in JSON.
-/// [`Gate::redirect`](https://docs.rs/bsession/latest/bsession/struct.Gate.html#method.redirect) tells how they are told apart,
-/// and which page is `next`.
+/// [`Gate::redirect`](https://docs.rs/bsession/latest/bsession/struct.Gate.html#method.redirect) says which clients are
+/// redirected, and which page is `next`.
 ///
 /// ```
 /// use actix_web::{Responder, get, web::Path};

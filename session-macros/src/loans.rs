@@ -11,9 +11,9 @@ use crate::lent::{Lent, What};
 /// The code for the session and the parameters that a handler is lent. They are taken before the body, handed to the
 /// closure that has the body, bound in it under the user's names, and given back after it.
 ///
-/// They are parameters of the closure for the compiler's sake. It says of one that leaves the body, for example into a
-/// stream: "`user` is a reference that is only valid in the closure body". Of a variable that the closure captures it
-/// would say that a temporary value of the attribute is dropped.
+/// They are parameters of the closure for the sake of the compiler's errors. If a parameter leaves the body, for example
+/// into a stream, the error is: "`user` is a reference that is only valid in the closure body". For a captured variable
+/// the error would be about a temporary value of the attribute that is dropped.
 #[derive(Default)]
 pub(crate) struct Loans {
     pub(crate) take: TokenStream,
@@ -25,7 +25,7 @@ pub(crate) struct Loans {
     pub(crate) give_back: TokenStream,
     /// The names of `params`.
     names: Vec<Ident>,
-    /// The name that has the session.
+    /// The name of the session's binding.
     session: Option<Ident>,
 }
 

@@ -21,10 +21,10 @@ pub(crate) fn finish(mut work: Pin<Box<dyn Future<Output = ()> + Send>>) {
     }
 }
 
-/// The number of tasks that finish something, in this process.
+/// The number of tasks in this process that must not be interrupted.
 static UNDER_WAY: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
 
-/// Waits until no task finishes anything.
+/// Waits until all of these tasks have finished.
 pub(crate) async fn all_finished() {
     let mut count = UNDER_WAY.subscribe();
     // The sender is never dropped.
@@ -57,7 +57,7 @@ impl Future for UnderWay {
     }
 }
 
-/// Dropped before its end, its runtime has ended.
+/// If it is dropped before its end, its runtime has ended.
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.is_done && !std::thread::panicking() {

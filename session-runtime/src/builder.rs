@@ -315,8 +315,8 @@ impl Builder {
 
     /// Sets the largest size of a session in bytes: its dictionary as JSON. Default: 65,536.
     ///
-    /// The user's name and waiting flashes do not count. Each of the two has 64 KiB of its own room. So a login works
-    /// on a session that is full.
+    /// The user's name and waiting flashes do not count. Each of the two has 64 KiB of its own room. A login therefore works
+    /// on a full session.
     ///
     /// [`insert`](crate::Session::insert) and [`update`](crate::Session::update) refuse a value that does not fit. A
     /// session that is too large for another reason is not saved: the response is a 500, and what was stored before

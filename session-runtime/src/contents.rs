@@ -78,7 +78,7 @@ impl Contents {
         // The first entry has no comma before it.
         let comma = usize::from(self.data.is_empty());
         let size = (self.counted_size() + new).saturating_sub(old + comma);
-        // A session may be too large because `max_size` is smaller now. What makes it no larger is not to blame.
+        // The session may be too large already, if `max_size` was lowered. A change that makes it no larger is accepted.
         if size > max && new > old {
             return Err(Error::TooLarge { size, max });
         }

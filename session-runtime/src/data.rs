@@ -378,7 +378,7 @@ mod tests {
             f64::MIN_POSITIVE, 5e-324, 1e16, 1e-7, -1.234_567_890_123_456_7e-308, [i64::MIN, 1], [], [[], {}], {},
             {"": {}}, {"\u{1}": ["\u{2}", 1.5], "b\n": null}
         ]);
-        // 100 times the same character: a wrong size of one cannot hide.
+        // 100 times the same character: an error in the size of one is a hundred times as large.
         let each: Vec<Value> = ('\0'..='\u{ff}')
             .map(|c| String::from_iter([c; 100]).into())
             .collect();

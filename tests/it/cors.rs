@@ -183,7 +183,7 @@ async fn no_preflight_runs_a_handler_below_a_gate() {
     for request in [
         preflight(PAGE),
         preflight(ELSEWHERE),
-        // No preflight, so `Cors` leaves it to the gate.
+        // It is no preflight, so `Cors` leaves it to the gate.
         TestRequest::default()
             .method(Method::OPTIONS)
             .uri("/api/orders"),
@@ -212,13 +212,13 @@ async fn cors_inside_a_gate_sees_no_refused_request() {
         told.readable_by, "",
         "the page's script cannot read the refusal"
     );
-    // Only what passes the gate reaches it.
+    // `Cors` is reached only by requests that pass the gate.
     let told = ask(&app, post(PAGE).insert_header(joe)).await;
     assert_eq!((told.status, told.runs), (200, 1));
     assert_eq!(told.readable_by, PAGE);
 }
 
-/// `OPTIONS` changes nothing, so that `csrf` alone lets a preflight through.
+/// `OPTIONS` changes nothing, so `csrf` alone lets a preflight through.
 #[actix_web::test]
 async fn a_gate_with_csrf_alone_lets_a_preflight_through_to_cors_inside() {
     let app = app!(inside: Gate::new().csrf());

@@ -71,7 +71,7 @@ fn a_logout_that_is_only_prefetched_waits_for_the_click() {
     assert_eq!(page.json()["user"], serde_json::Value::Null);
 }
 
-/// A prefetch is no fault of anybody.
+/// A prefetch is nobody's fault.
 #[test]
 fn it_is_no_error_in_the_log() {
     use actix_web::test::{TestRequest, call_service, init_service};

@@ -1,4 +1,4 @@
-//! Quiet requests, which are no visits: a page that asks again and again keeps nobody logged in.
+//! Quiet requests, which are no visits: a page that polls keeps nobody logged in.
 
 use std::time::Duration;
 

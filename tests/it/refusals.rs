@@ -190,7 +190,7 @@ async fn over_the_limit_by_hooks(mut connection: Connection) -> &'static str {
     "in"
 }
 
-/// Words that tell who worded what, with headers and a status that are told apart from ours.
+/// Refusals that name themselves in the body, with headers and a status other than ours.
 fn refusals(whose: &'static str) -> Refusals {
     Refusals::new(move |error, req| {
         HttpResponse::build(error.status_code())
@@ -308,7 +308,7 @@ macro_rules! app {
 
 macro_rules! ask {
     ($app:expr, $request:expr) => {{
-        // A middleware function answers with an error, which the server makes a response of.
+        // A middleware function returns an error, and the server makes a response from it.
         let response = match actix_web::test::try_call_service(&$app, $request.to_request()).await {
             Ok(response) => response.into_parts().1.map_into_boxed_body(),
             Err(error) => HttpResponse::from_error(error),
@@ -584,7 +584,7 @@ async fn extractors_are_refused_with_a_body() {
         let answer = ask!(app, request("/ours"));
         let told = (answer.status, answer.error, &*answer.body);
         assert_eq!(told, (503, Some("Store"), UNAVAILABLE), "{path}");
-        // What a plain handler returns by itself, nothing of ours sees.
+        // Nothing of ours sees an error that a plain handler returns by itself.
         if path != "/parameter/connection" {
             continue;
         }

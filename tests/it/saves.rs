@@ -65,7 +65,7 @@ async fn save_then(path: Path<(String, String)>) -> bsession::Result<HttpRespons
     Ok(response.body(is_stored.to_string()))
 }
 
-/// Tries to save in the middle, and tells what came of it.
+/// Tries to save in the middle, and responds with the result.
 #[post("/try")]
 #[session]
 async fn try_to_save(gate: Data<Gate>) -> bsession::Result<impl Responder> {
@@ -243,7 +243,7 @@ fn faulty_at(clock: &Clock) -> (Site, Faults, Visitor) {
     (site, faults, visitor)
 }
 
-/// Says what becomes of the first write.
+/// Decides the outcome of the first write.
 fn first_write(faults: &Faults, fault: Fault) {
     let mut is_first = true;
     faults.say(move |operation| match operation {
@@ -272,8 +272,9 @@ fn a_save_that_fails_is_tried_again_at_the_end() {
     }
 }
 
-/// A reply was lost, and another request has saved before the end of this one. One save of others proves what became
-/// of the lost one. After two, nothing does.
+/// A save failed, and other requests have saved before the end of this one. If the session was written once since the
+/// load, its revision tells by whom. If it was written twice, the first write may have been the failed save: the response
+/// is a 503.
 #[test]
 fn a_save_whose_reply_was_lost_is_never_done_twice() {
     for (fault, others, status, count) in [

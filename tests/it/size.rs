@@ -9,7 +9,7 @@ use crate::support::{Gate, Reply, Setup, Site, Visitor, for_each_store};
 
 const MAX: usize = 1000;
 
-/// Sets a value, and answers with what became of it.
+/// Sets a value, and responds with the result.
 #[post("/put/{how}/{key}")]
 #[session]
 async fn put(path: Path<(String, String)>, value: Json<Value>) -> bsession::Result<impl Responder> {

@@ -70,7 +70,7 @@ fn is_known(ctx: &guard::GuardContext<'_>) -> bool {
     user_of(&ctx.req_data()).is_some()
 }
 
-/// Who may have been seen before the routes: nobody, without a gate around them.
+/// The user as a route guard sees it: `None` without a gate around the routes.
 fn board() -> actix_web::Scope {
     web::scope("/board").service(
         web::resource("")
@@ -187,7 +187,7 @@ fn an_outage_makes_no_stranger_of_a_user() {
     });
 }
 
-/// Whoever asks again after a store is back has the session, and no 503.
+/// A second load, after the store is back, finds the session, and the response is no 503.
 #[test]
 fn a_load_that_succeeds_at_last_is_no_outage() {
     actix_web::rt::System::new().block_on(async {

@@ -19,8 +19,8 @@ pub(super) fn is_htmx(req: &HttpRequest) -> bool {
     header(req, "hx-request") == Some("true")
 }
 
-/// True if the response will be shown as a page. Only then is a redirect to a login page useful: other scripts can do
-/// nothing with it.
+/// True if the response will be shown as a page. A redirect to a login page is useful only then: a script can do nothing
+/// with it.
 pub(super) fn is_navigation(req: &HttpRequest) -> bool {
     if is_htmx(req) {
         return false;

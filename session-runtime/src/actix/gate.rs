@@ -40,7 +40,7 @@ use crate::visit::Visit;
 /// In a middleware function ([`from_fn`](actix_web::middleware::from_fn)) it is [`check`](Self::check), in an extractor
 /// [`connect`](Self::connect).
 ///
-/// A gate is no route guard: `Scope::guard` takes what chooses a route at once, and a gate waits for the store. Use `wrap`.
+/// A gate is no route guard. `Scope::guard` needs an answer at once, and a gate waits for the store. Use `wrap`.
 ///
 /// The gate comes first. A refused request runs no extractor below it, and its body is not read. There is one exception:
 /// the CSRF token of a form is searched within its first 64 KiB, if the browser does not say where the form comes from.
@@ -51,11 +51,11 @@ use crate::visit::Visit;
 /// Gates add up. Each one checks its own requirements, the outermost first. No inner gate takes a requirement away.
 ///
 /// The login page may stand inside the scope: the path that [`redirect`](Self::redirect) names, compared exactly, passes
-/// `require`, `require_key` and `fresh` there. It does not pass `csrf`. Everything else that is open stands outside the scope.
+/// `require`, `require_key` and `fresh` there. It does not pass `csrf`. Put all other public pages outside the scope.
 ///
-/// A middleware that rewrites the path or the method goes outside the gate, so that the gate sees the same as the routes. So
-/// does `actix_cors::Cors`, which answers the preflights of browsers: they carry no cookie, and pass no gate that has more than
-/// `csrf`. Outside, it also lets the page's script read a refusal. The last `wrap` is the outermost:
+/// A middleware that rewrites the path or the method goes outside the gate, so that the gate sees the same as the routes.
+/// `actix_cors::Cors` goes outside, too. It answers the preflights of browsers, which carry no cookie and pass no gate that
+/// has more than `csrf`. Outside, it also lets the page's script read a refusal. The last `wrap` is the outermost:
 /// `web::scope("/api").wrap(gate).wrap(cors)`.
 ///
 /// The session is that of the service in the application's data, else of the global one. To guard a scope with another
@@ -159,14 +159,14 @@ impl Gate {
     ///
     /// It is a path as the application sees it. [`base_path`](crate::Builder::base_path) is put before it.
     ///
-    /// A request for a page is redirected: it says `Sec-Fetch-Mode: navigate`, or in older browsers that it accepts
-    /// `text/html`, or it comes from Turbo, which shows pages in place of the browser. Every other client gets the 401, and
-    /// in it the same path with the same `next`: as the header `Location`, as `HX-Redirect` for htmx, which then goes there,
-    /// and as the member `location` in JSON.
+    /// Only a request for a page is redirected. It has `Sec-Fetch-Mode: navigate`; in older browsers it accepts `text/html`;
+    /// or it comes from Turbo, which shows pages in place of the browser. Every other client gets the 401, which names the
+    /// same path with the same `next`: in the header `Location`, in `HX-Redirect` for htmx, which then goes there, and in
+    /// the member `location` of JSON.
     ///
-    /// `next` is the page to come back to. For a request from within a page it is that page, if it is one of this site: for htmx
-    /// `HX-Current-URL`, for a Turbo frame and any other script `Referer`. Otherwise it is the path that was requested, unless the
-    /// request changes something. A script on the login page itself gets the 401 alone.
+    /// `next` is the page to come back to. For a request from within a page of this site it is that page: htmx names it in
+    /// `HX-Current-URL`, a Turbo frame and any other script in `Referer`. Otherwise it is the path that was requested, unless
+    /// the request changes something. A script on the login page itself gets a 401 without a path.
     ///
     /// # Panics
     /// It is no path of this site in printable ASCII. For a gate in a constant that is a compile error.
@@ -189,13 +189,13 @@ impl Gate {
         Self { lock: true, ..self }
     }
 
-    /// Makes the request no visit, for a page that asks again and again without anybody at it: an idle timeout then ends the
-    /// session of a user who left such a page open.
+    /// Makes the request no visit. Use it for a page that polls: an idle timeout then ends the session of a user who left the
+    /// page open.
     ///
     /// The request does not extend the expiry, does not send the cookie again, and does not move the session to a new
-    /// secret, whatever else connects in it. Changes are saved with the expiry that stood. A login, a
+    /// secret, even if something else in it connects too. Changes are saved with the old expiry. A login, a
     /// [`renew`](crate::Session::renew), a [`purge`](crate::Session::purge) and a change of
-    /// [`set_days`](crate::Session::set_days) have the effect that they always have.
+    /// [`set_days`](crate::Session::set_days) have their usual effect.
     #[must_use]
     pub const fn quiet(self) -> Self {
         Self {
@@ -303,8 +303,8 @@ impl Gate {
         }
     }
 
-    /// The place where a refused visitor can log in, below `base`. A login does not help who lacks a right, so it is not
-    /// offered then.
+    /// The place where a refused visitor can log in, below `base`. `None` for a user who lacks a right: another
+    /// login would not help.
     fn login_page(&self, error: &Error, req: &HttpRequest, base: &str) -> Option<String> {
         let path = self.redirect?;
         if matches!(error, Error::Forbidden { .. }) || is_at(path, req) {

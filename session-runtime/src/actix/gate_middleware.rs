@@ -27,7 +27,7 @@ use crate::visit::Visit;
 impl Gate {
     /// Checks a request in a middleware function, and connects to its session.
     ///
-    /// As around a scope, the path that [`redirect`](Self::redirect) names passes: there, nobody need be logged in.
+    /// The path that [`redirect`](Self::redirect) names passes, as it does around a scope: nobody has to be logged in there.
     ///
     /// ```
     /// use actix_web::body::MessageBody;
@@ -68,7 +68,7 @@ impl Gate {
     /// the attribute, [`check`](Self::check), or the gate around the scope.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// The same as those of [`check`](Self::check).
     pub async fn connect(
         &self,
         req: &HttpRequest,
@@ -81,7 +81,7 @@ impl Gate {
     /// The same with the session of another service.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// The same as those of [`check`](Self::check).
     pub async fn connect_to(
         &self,
         sessions: &Sessions,

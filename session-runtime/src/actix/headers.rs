@@ -11,7 +11,7 @@ use crate::visit::{Told, Visit};
 /// Adds the headers of a session to its response: the cookie, if this request changed it, and the headers that keep
 /// caches from giving the response to another visitor.
 ///
-/// Every response is told, also one that replaces another: only the one that leaves reaches the browser, and without the
+/// Every response gets the cookie, also one that replaces another. Only the last one reaches the browser, and without the
 /// cookie the visitor would keep a dead one.
 pub(super) fn tell(visit: &Visit, req: &HttpRequest, headers: &mut HeaderMap) {
     tell_change(visit, visit.told(), req, headers);

@@ -38,7 +38,7 @@ use crate::visit::Visit;
 /// let app = App::new().wrap(Hooks).route("/", web::get().to(index));
 /// ```
 ///
-/// If a session could not be loaded, the response is 503, also if the handler went on without it.
+/// If a session could not be loaded, the response is 503, even if the handler went on without it.
 ///
 /// If an inner middleware fails with an error, only a purge or a renewal is saved. Other changes are dropped.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,7 +109,7 @@ async fn save_after<B: MessageBody>(
 ) -> ServiceResponse<EitherBody<B>> {
     let status = failure(response.status());
     let error = settle_all(visits, status).await;
-    // A handler that took an outage for a stranger must not say so to a user.
+    // The handler may have taken the outage for a stranger, and must not tell a user to log in.
     let error = error.or_else(|| unloadable(visits).filter(|_| status.is_none()));
     let mut response = match error {
         None if response.response().error().is_some() => worded(response),

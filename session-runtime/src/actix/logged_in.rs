@@ -12,8 +12,8 @@ use crate::error::Error;
 
 /// The name of the user who is logged in, as an extractor. Without a login the response is 401.
 ///
-/// It works in every handler, in middleware functions and in other extractors, with `#[session]` and without. The value is
-/// owned, so that it can be moved into a stream, a task or `web::block`.
+/// It works in every handler, in middleware functions and in other extractors, with or without `#[session]`. The value is
+/// owned, so it can be moved into a stream, a task or `web::block`.
 ///
 /// ```
 /// use actix_web::{Responder, get, web};
@@ -26,7 +26,7 @@ use crate::error::Error;
 /// }
 /// ```
 ///
-/// The extractor of an application asks it first:
+/// An extractor of the application can build on it:
 ///
 /// ```
 /// use std::future::Future;
@@ -54,8 +54,8 @@ use crate::error::Error;
 /// }
 /// ```
 ///
-/// For a page that is also open to strangers take [`Visitor`](crate::Visitor). `Option<LoggedIn>` compiles, but actix-web makes
-/// it `None` for every error, also if the store is down: every user then looks like a stranger.
+/// For a page that is also open to strangers, use [`Visitor`](crate::Visitor). `Option<LoggedIn>` compiles, but actix-web makes
+/// it `None` for every error. If the store is down, every user then looks like a stranger.
 /// [`Hooks`](crate::Hooks) and [`Gate`](crate::Gate) answer such a request with 503 all the same.
 ///
 /// # Errors

@@ -1,11 +1,11 @@
-//! The prefetch: a request that a browser sends before anybody has asked for the page.
+//! Prefetches: requests that a browser sends before the visitor opens the page.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
 
 use crate::error::{Error, Result};
 
-/// The headers by which browsers say that nobody has asked yet (<https://fetch.spec.whatwg.org/#sec-purpose-header>).
+/// The headers that mark a prefetch (<https://fetch.spec.whatwg.org/#sec-purpose-header>).
 /// Older ones send the second header alone.
 const PURPOSES: [HeaderName; 2] = [
     HeaderName::from_static("sec-purpose"),

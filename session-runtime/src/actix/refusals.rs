@@ -36,16 +36,16 @@ use crate::error::Error;
 ///     .service(web::scope("/api").app_data(api));         // the innermost one is asked
 /// ```
 ///
-/// It is asked for every error of this library that becomes a response, where something of the library has the request: the
+/// It is asked for every error of this library that becomes a response where the library has the request: in the
 /// attribute, a [`Gate`](crate::Gate), [`Hooks`](crate::Hooks), a [`Connection`](crate::Connection), and the extractors. An error
-/// that a plain handler or a middleware returns with `?`, with none of these around it, is answered with the sentence.
-/// The redirect of a browser to a login page is no error, so it is not asked.
+/// that a plain handler or a middleware returns with `?`, without any of these around it, is answered with the sentence.
+/// It is not asked for the redirect of a browser to a login page, which is no error.
 ///
 /// The response keeps the status and the headers that it is given. The session's `Set-Cookie`, `Cache-Control: no-store`
-/// and `Vary: Cookie` are added. A 401 without a `Location` gets that of the login page, if the gate has a
-/// [`redirect`](crate::Gate::redirect), and `HX-Redirect` for htmx. [`Error::in_response`] still finds the error.
+/// and `Vary: Cookie` are added. A 401 without a `Location` gets the login page as `Location`, and as
+/// `HX-Redirect` for htmx, if the gate has a [`redirect`](crate::Gate::redirect). [`Error::in_response`] still finds the error.
 ///
-/// The status of the error itself decides if the session is saved: after a 5xx it is not, whatever the response says.
+/// The status of the error decides if the session is saved, not the status of your response: after a 5xx it is not saved.
 #[derive(Clone)]
 pub struct Refusals(Arc<Answer>);
 

@@ -13,8 +13,8 @@ use crate::error::Error;
 
 /// A request that a [`Gate`](crate::Gate) refused by hand, or that an extractor could not connect, with the finished response.
 ///
-/// As an error of actix-web it becomes that response, so `?` is enough. As a [`bsession::Error`](crate::Error), which `?` also
-/// makes of it, it is the error alone.
+/// In a function that returns `actix_web::Error`, `?` turns it into that response. In a function that returns
+/// [`bsession::Error`](crate::Error), `?` keeps the error alone.
 pub struct Refused(Box<Parts>);
 
 struct Parts {

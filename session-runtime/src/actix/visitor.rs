@@ -8,8 +8,8 @@ use super::refused::Refused;
 
 /// The visitor of a page that is open to everybody, as an extractor.
 ///
-/// It works in every handler, in middleware functions and in other extractors, with `#[session]` and without. A visitor who is
-/// not logged in is no error. A store that fails is one: an outage does not make a stranger of a user.
+/// It works in every handler, in middleware functions and in other extractors, with or without `#[session]`. A visitor who is
+/// not logged in is no error. A store that fails is an error, so an outage does not make a user a stranger.
 ///
 /// ```
 /// use actix_web::{Responder, get};
@@ -51,9 +51,9 @@ impl FromRequest for Visitor {
 /// Returns the user of a request whose session is loaded already, without waiting: for route guards, access logs and the root
 /// span of a trace.
 ///
-/// A [`Gate`](crate::Gate) around them loads the session before it routes. `None` is the answer for a stranger, for a request
-/// whose session nobody has asked for, and for one whose session could not be loaded. It is therefore no check of a login.
-/// If a request connects to several services, the last one that it connected to counts.
+/// A [`Gate`](crate::Gate) around the routes loads the session before it routes. Returns `None` for a stranger, for a request
+/// whose session has not been loaded yet, and for one whose session could not be loaded. It is therefore no check of a login.
+/// If a request connects to several services, the one that it connected to last counts.
 ///
 /// ```
 /// use actix_web::{App, HttpResponse, guard, web};

@@ -16,7 +16,7 @@ use crate::error::Error;
 const PROBLEM: &str = "application/problem+json";
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 
-/// Marks a response that was made without the request. It is worded as soon as something of ours has both.
+/// Marks a response that was made without the request. It is worded as soon as the library has both.
 struct Unworded {
     login_page: Option<String>,
 }
@@ -137,7 +137,7 @@ fn problem(error: &Error, login_page: Option<&str>) -> Value {
     problem
 }
 
-/// The sentence for the client. It tells nothing that is not the client's own business: the log has the cause.
+/// The sentence for the client. It gives no cause: the log has that.
 fn sentence(error: &Error) -> &'static str {
     match error {
         Error::LoginTooOld => "Please log in again: your last login is too long ago.",
@@ -158,7 +158,7 @@ fn sentence(error: &Error) -> &'static str {
     }
 }
 
-/// True if the client names JSON in `Accept`, and prefers no text to it. `*/*` alone names nothing.
+/// True if the client names JSON in `Accept` and does not prefer text. `*/*` alone names nothing.
 fn prefers_json(req: &HttpRequest) -> bool {
     let Ok(Accept(accepted)) = Accept::parse(req) else {
         return false;

@@ -6,15 +6,15 @@ use super::sessions::Sessions;
 use crate::background;
 
 impl Sessions {
-    /// Ends all watches, and waits for saves and purges whose clients are gone. False if some were still under way after
-    /// `patience`.
+    /// Ends all watches, and waits for saves and purges whose clients are gone. Returns false if some were still under way
+    /// after `patience`.
     ///
     /// Call it at the end of `main`, when the server has stopped. The service goes on working: a request that is still
     /// running saves its session. Only watches are over from now on.
     ///
     /// A server that stops waits for its open connections, 30 seconds unless
-    /// [`shutdown_timeout`](actix_web::HttpServer::shutdown_timeout) says otherwise. If there are sockets or streams that
-    /// a [`Watch`](crate::Watch) ends, call `close` before the server is stopped, so that they do not keep it:
+    /// [`shutdown_timeout`](actix_web::HttpServer::shutdown_timeout) says otherwise. If sockets or streams wait for a
+    /// [`Watch`](crate::Watch), call `close` before you stop the server, so that they do not delay it:
     ///
     /// ```no_run
     /// # use std::time::Duration;

@@ -14,7 +14,7 @@ use crate::session::Watched;
 
 /// All watches of one request. They end together.
 pub(crate) struct Watcher {
-    /// Weak: an open socket does not keep a service that nobody else uses.
+    /// A weak reference: an open socket does not keep a service alive that nobody else uses.
     service: Weak<Service>,
     /// The session that is followed; `None` before the first one, and during a save of the request.
     session: Mutex<Option<Handle>>,
@@ -34,8 +34,8 @@ impl Watcher {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Follows a session from here on. Does nothing if it follows this session already: it may know later things of it
-    /// than the request does.
+    /// Follows a session from here on. Does nothing if it follows this session already: it may know a later
+    /// revision than the request does.
     pub(crate) fn follow(self: &Arc<Self>, live: &Live) {
         let Some(service) = self.service.upgrade() else {
             return self.end();
@@ -48,7 +48,8 @@ impl Watcher {
         service.watches.follow(&service, self, live);
     }
 
-    /// Follows no session for the time of a save: the end of a session by the request itself is no end for its watches.
+    /// Follows no session during a save. A session that the save itself ends does not end the watches: the response may
+    /// still leave another one.
     pub(crate) fn pause(&self) {
         let session = self.session().take();
         if let (Some(handle), Some(service)) = (session, self.service.upgrade()) {

@@ -142,7 +142,7 @@ impl Watches {
         }
     }
 
-    /// Lets a watcher follow a session no more.
+    /// Stops a watcher from following a session.
     pub(super) fn leave(&self, handle: Handle, watcher: &Watcher) {
         if let Some(session) = self.state().sessions.get_mut(&handle) {
             session.leave(watcher);

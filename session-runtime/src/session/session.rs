@@ -85,7 +85,7 @@ pub(crate) trait Backing: Send + Sync {
     /// A CSRF token for the visitor.
     fn csrf_token(&self) -> Result<String>;
 
-    /// Takes the changes of a session over, to be saved with the next save.
+    /// Takes over the changes of a session, for the next save.
     fn take(&self, changes: Changes, baseline: Baseline);
 
     /// Returns the contents with all changes of this request that were taken over, to go on from.
@@ -120,10 +120,10 @@ impl Session {
 
     /// Saves now what this request has changed so far, in the middle of a long handler.
     ///
-    /// It is stored when this returns: other requests see it. The session then goes on from what is stored, with the
-    /// changes that other requests have saved meanwhile. If the session was ended elsewhere, it is empty then.
+    /// When this returns, the changes are stored and other requests see them. The session then also has the changes that
+    /// other requests have saved meanwhile. If it was ended elsewhere, it is empty.
     ///
-    /// It stays saved if the response is a 5xx, and if the handler panics. The cookie goes with the response.
+    /// The changes stay saved even if the response is a 5xx or the handler panics. The cookie goes with the response.
     /// A lock stays until the end of the request. A [view](crate::View) is written after the body, so its changes are
     /// not among those that are saved here. Make a [CSRF token](Self::csrf_token) after the last `save` that gives the
     /// session a new id.
@@ -144,8 +144,7 @@ impl Session {
     /// }
     /// ```
     ///
-    /// A session that belongs to no request, `Session::default()`, is saved nowhere: nothing happens, and it stays as
-    /// it is.
+    /// For a session that belongs to no request, `Session::default()`, this does nothing.
     ///
     /// # Errors
     /// The same as those of a save at the end of the request: the store fails, the session is too large, its user has too
@@ -174,10 +173,11 @@ impl Session {
 
     /// Watches the session beyond this request: for a WebSocket, or a response that streams.
     ///
-    /// It watches the session as this response leaves it: a login in the same handler is followed, before or after this
-    /// call, and so is every later renewal. See [`Watch`].
+    /// It watches the session as this response leaves it. It follows a login in the same handler, before or after this
+    /// call, and every later renewal. See [`Watch`].
     ///
-    /// Without a session when the response leaves, and for a session that belongs to no request, it is over at once.
+    /// If there is no session when the response leaves, the watch is over at once. So is the watch of a session that belongs
+    /// to no request.
     pub fn watch(&self) -> Watch {
         Watch::new(self.backing.clone().map(Backing::watch))
     }

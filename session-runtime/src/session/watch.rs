@@ -55,11 +55,11 @@ impl Watch {
 
     /// Asks the store if the session is still there, with the same user.
     ///
-    /// False as soon as [`ended`](Self::ended) would return. In the handler itself, before the response is saved, it asks
+    /// Returns false as soon as [`ended`](Self::ended) would return. In the handler itself, before the response is saved, it asks
     /// for the session that the request found; false if there was no session.
     ///
     /// # Errors
-    /// The store fails. That is no end: ask again.
+    /// The store fails. The session may still be there: ask again.
     pub async fn is_live(&self) -> Result<bool> {
         match &self.0 {
             Some(watched) => watched.is_live().await,
@@ -70,9 +70,8 @@ impl Watch {
     /// Waits until the session is over.
     ///
     /// It is over when it was logged out or revoked, when it has expired, and when it went from one user to another. It
-    /// goes on through renewals, and through a login of a visitor who was nobody before. A logout, a revocation or another
-    /// login in this process is noticed at once, everything else within two seconds. While the store fails, nothing is
-    /// over.
+    /// goes on through renewals, and through a login of an anonymous visitor. A logout, a revocation or another login in
+    /// this process is noticed at once, everything else within two seconds. A failure of the store ends nothing.
     ///
     /// It also returns when the server stops, by [`Sessions::close`](crate::Sessions::close).
     pub async fn ended(&self) {

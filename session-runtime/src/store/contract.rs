@@ -137,7 +137,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns the entries under `keys`, in the same order. Bodies and summaries may be left out.
     ///
-    /// It may read one key after the other: nothing is said of the moment between two of them. The library asks for all
+    /// It may read one key after the other; the answers need not be of the same moment. The library asks for all
     /// sessions that are [watched](crate::Session::watch) in one call, every two seconds.
     ///
     /// Provided: loads, many at a time.

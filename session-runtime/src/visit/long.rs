@@ -21,7 +21,7 @@ use crate::store::StoreError;
 /// The time after which a request that connects once more looks at its session again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// A save in the middle of a request that failed, and may have been done all the same.
+/// A save in the middle of a request that failed, but may have been done.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Doubt {
     /// The number of the revision that it would have replaced.
@@ -101,7 +101,7 @@ impl Visit {
         match &saved {
             Ok(()) => self.saved_now(outcome, pending.len()),
             Err(_) => {
-                // Another error than that of a write leaves no new doubt.
+                // Only a failed write leaves a new doubt.
                 if let Some(doubt) = Doubt::after(&outcome, pending.len())
                     && Some(doubt.tried) != before
                 {
@@ -140,7 +140,7 @@ impl Visit {
         let Standing::Live(live) = &outcome.standing else {
             return Ok(0);
         };
-        // A purge takes away what was saved before it, done or not.
+        // A purge removes everything that was saved before it, so the doubt does not matter.
         if pending.iter().any(|changes| changes.purge) {
             return Ok(0);
         }
@@ -155,7 +155,7 @@ impl Visit {
                     "a save failed, others have saved since, and it cannot be known if it was done";
                 return Err(StoreError::Other(text.into()).into());
             } else {
-                // It was not done, and may still be.
+                // It was not done yet, but still may be.
                 found.tried = Some(Box::new(doubt.tried));
             }
         }
@@ -165,7 +165,7 @@ impl Visit {
 }
 
 impl Doubt {
-    /// The doubt that a save leaves which failed, if it tried to write.
+    /// The doubt that a failed save leaves, if it tried to write.
     fn after(outcome: &Outcome, changes: usize) -> Option<Self> {
         let live = outcome.standing.live()?;
         Some(Self {

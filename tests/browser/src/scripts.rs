@@ -1,4 +1,4 @@
-//! Pages that htmx or Turbo put together: whose visitor has to log in gets to the login page, and back.
+//! Pages that htmx or Turbo put together: a visitor who has to log in gets to the login page, and back.
 
 use crate::board::Board;
 use crate::browser::{Browser, Driver};

@@ -145,7 +145,7 @@ pub(super) enum Content<'b> {
 pub(super) enum ReadMode {
     /// Without the lock, perhaps during a write. What does not fit together is doubtful.
     Freely,
-    /// With the lock. A torn half or touch was never answered with *saved*, so the other half counts, or the expiry in
+    /// Under the lock. A torn half or touch was never answered with *saved*, so the other half counts, or the expiry in
     /// the half.
     UnderLock,
 }

@@ -29,7 +29,7 @@ pub(super) fn heads(files: Files<'_>, keys: &[Key]) -> Try<Vec<Option<Entry>>> {
         found => Ok(found?.map(Entry::without_body)),
     };
     let heads: Vec<_> = keys.iter().map(load).collect::<Try<_>>()?;
-    // In a directory that was moved away, no file says what is so in the new one.
+    // The files in a directory that was moved away say nothing about the new one.
     if heads.iter().any(Option::is_none) && !files.is_there()? {
         return Err(Stop::Missing);
     }

@@ -45,7 +45,7 @@ fn place_of(key: Key) -> usize {
 /// The shards of two keys, both locked.
 struct TwoShards<'a> {
     low: MutexGuard<'a, Entries>,
-    /// With its place. `None` if both keys are in one shard.
+    /// The other shard and its place. `None` if both keys are in one shard.
     high: Option<(usize, MutexGuard<'a, Entries>)>,
 }
 
