@@ -116,7 +116,7 @@ pub enum Error {
     /// The response is *503 Service Unavailable* with `no-store`. The browser drops it, and asks again when the visitor
     /// opens the page.
     #[error(
-        "the request is a prefetch, and would end the session before anybody has asked for that"
+        "the request is a prefetch, and would end the session before the visitor opens the page"
     )]
     Prefetch,
     /// The user who logs in has as many sessions as [`max_per_user`](crate::Builder::max_per_user)

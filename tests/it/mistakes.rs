@@ -180,7 +180,7 @@ fn what_a_handler_does_wrong_is_told_with_its_remedy() {
     let Told { status, lines, .. } = told(&sessions, browser);
     assert_eq!(status, 401);
     assert!(
-        lines.contains("let it do without `require` and `fresh`"),
+        lines.contains("remove `require` and `fresh` from it"),
         "{lines}"
     );
 }

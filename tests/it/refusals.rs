@@ -449,7 +449,7 @@ async fn every_refusal_is_one_sentence() {
 }
 
 #[actix_web::test]
-async fn who_accepts_json_gets_a_problem() {
+async fn a_client_that_accepts_json_gets_a_problem() {
     for_each_refusal!(|app, request, case, prefix| {
         if prefix.starts_with("/app") {
             continue;
@@ -662,7 +662,7 @@ async fn a_save_that_is_refused_is_worded_too() {
 }
 
 #[actix_web::test]
-async fn a_refused_visit_sends_its_cookie_whoever_words_it() {
+async fn a_refused_visit_sends_its_cookie_in_any_words() {
     let place = Place::new();
     let app = app!(place);
     for way in WAYS {

@@ -102,7 +102,7 @@ fn routes(config: &mut ServiceConfig) {
 }
 
 for_each_store! {
-    fn whoever_asks_for_the_user_hears_the_same(setup) {
+    fn every_way_to_ask_for_the_user_answers_the_same(setup) {
         let site = Site::open_with(setup.sessions(), routes);
         let visitor = site.visitor();
         let asks = |strangers: bool| {

@@ -274,7 +274,7 @@ fn a_watch_goes_to_another_thread_and_does_not_keep_its_service() {
 
 /// A save whose client has hung up is waited for.
 #[test]
-fn whoever_closes_waits_for_purges_that_are_under_way() {
+fn close_waits_for_purges_that_are_under_way() {
     let (sessions, faults, request) = watched(|_| {});
     rt::System::new().block_on(async {
         let mut connection = connect(&request).await.expect("a session");
@@ -291,7 +291,7 @@ fn whoever_closes_waits_for_purges_that_are_under_way() {
 }
 
 #[test]
-fn whoever_closes_does_not_wait_for_ever() {
+fn close_does_not_wait_forever() {
     let (mode, faults) = Faults::mode();
     let builder = Sessions::builder(SECRET).mode(mode).store_timeout(PATIENCE);
     let sessions = builder.build().expect("a service");

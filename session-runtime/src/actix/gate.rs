@@ -355,7 +355,7 @@ fn is_at(path: &str, req: &HttpRequest) -> bool {
         tracing::error!(
             target: "bsession",
             path,
-            hint = "this page asks for the login that it is for: let it do without `require` and `fresh`",
+            hint = "this page asks for the login that it is for: remove `require` and `fresh` from it",
             "redirect_to_itself"
         );
     }

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_goes_to_who_names_it_and_prefers_no_text() {
+    fn json_goes_to_clients_that_name_it_and_prefer_no_text() {
         for (accept, json) in [
             ("application/json", true),
             ("application/problem+json", true),

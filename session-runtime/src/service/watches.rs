@@ -303,7 +303,7 @@ fn start(service: &Arc<Service>) -> bool {
         tracing::error!(
             target: "bsession",
             %error,
-            hint = "until there is a thread, only what this process ends is noticed",
+            hint = "raise the limit of threads: until one can start, watches notice only what this process ends",
             "watches_not_started"
         );
     }

@@ -54,7 +54,7 @@ impl Session {
         if user.is_empty() {
             tracing::warn!(
                 target: "bsession",
-                hint = "whoever has no name is a user all the same: check it before `session.login`",
+                hint = "an empty name is also a user: check it before `session.login`",
                 "login_without_name"
             );
         }
