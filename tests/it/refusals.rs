@@ -11,7 +11,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{DefaultHeaders, ErrorHandlerResponse, ErrorHandlers, Next, from_fn};
 use actix_web::test::{TestRequest, init_service};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, FromRequest, HttpRequest, HttpResponse, Responder, ResponseError};
+use actix_web::{App, FromRequest, HttpRequest, HttpResponse, Responder, ResponseError, rt};
 use bsession::testing::Fault;
 use bsession::{
     AtLimit, Clock, Connection, Error, Gate, Hooks, Refusals, Refused, Sessions, connect, session,
@@ -859,4 +859,42 @@ for_each_store! {
         let problem: Value = serde_json::from_str(&problem.body).expect("JSON");
         assert_eq!(problem, json!({ "title": "Unauthorized", "status": 401, "detail": LOG_IN }));
     }
+}
+
+/// Changes the session, and then waits in vain for its lock.
+async fn changes_and_locks(
+    req: HttpRequest,
+    mut connection: Connection,
+) -> Result<&'static str, Refused> {
+    connection.session()["kept"] = true.into();
+    drop(connection);
+    Gate::new().lock().connect(&req, &mut Payload::None).await?;
+    Ok("in")
+}
+
+#[test]
+fn an_error_of_the_server_saves_nothing_however_it_is_worded() {
+    rt::System::new().block_on(async {
+        let place = Place::new();
+        let joe = place.joe().await;
+        let milder = Refusals::new(|_, _| HttpResponse::Conflict().finish());
+        let app = App::new()
+            .app_data(place.sessions.clone())
+            .app_data(milder)
+            .wrap(Hooks)
+            .route("/", web::to(changes_and_locks));
+        let app = init_service(app).await;
+        let request = get("/")
+            .app_data(place.sessions.clone())
+            .insert_header(joe.clone());
+        let request = request.to_http_request();
+        let mut holder = connect(&request).await.expect("a session");
+        holder.lock().await.expect("the lock");
+        let answer = ask!(app, get("/").insert_header(joe));
+        assert_eq!((answer.status, answer.error), (409, Some("Locked")));
+        drop(holder);
+        let mut late = connect(&request).await.expect("a session");
+        late.lock().await.expect("the lock");
+        assert!(late.session()["kept"].is_null(), "it was a 503");
+    });
 }

@@ -14,7 +14,7 @@ use actix_web::{HttpResponse, ResponseError};
 use super::connect::Followed;
 use super::headers::{failed_response, set_cookie, tell, vary};
 use super::host::is_plain_loopback;
-use super::saved::{failure, settle};
+use super::saved::{failure, settle, status_of};
 use super::wording::{put, words_for};
 use crate::error::Error;
 use crate::store::StoreError;
@@ -107,7 +107,7 @@ async fn save_after<B: MessageBody>(
     visits: &Followed,
     response: ServiceResponse<B>,
 ) -> ServiceResponse<EitherBody<B>> {
-    let status = failure(response.status());
+    let status = failure(status_of(response.response()));
     let error = settle_all(visits, status).await;
     // The handler may have taken the outage for a stranger, and must not tell a user to log in.
     let error = error.or_else(|| unloadable(visits).filter(|_| status.is_none()));

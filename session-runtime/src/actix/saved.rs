@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 
 use super::headers::{failed_response, tell, tell_change};
 use super::wording::word;
@@ -111,7 +111,7 @@ impl<R> Future for Saving<R> {
         let (saved, told) = if let Some(told) = told {
             (Ok(()), told)
         } else {
-            let failed = failure(response.status());
+            let failed = failure(status_of(response));
             let save = this.save.get_or_insert_with(|| save(&this.visit, failed));
             let saved = ready!(Pin::new(save).poll(cx));
             (saved, this.visit.told())
@@ -132,6 +132,11 @@ impl<R> fmt::Debug for Saving<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Saving(..)")
     }
+}
+
+/// Returns the status of a response, or of the error in it, which may have been worded with another one.
+pub(super) fn status_of<B>(response: &HttpResponse<B>) -> StatusCode {
+    Error::in_response(response).map_or(response.status(), ResponseError::status_code)
 }
 
 /// Returns the status if it says that the request failed, with a 5xx.
