@@ -128,7 +128,9 @@ impl Visit {
     pub(crate) async fn load(&self) -> Result<()> {
         let _turn = self.turn.lock().await;
         if self.state().loaded {
-            return self.look_again().await;
+            let looked = self.look_again().await;
+            self.state().is_unloadable = looked.is_err();
+            return looked;
         }
         let loaded = self.sessions.0.load(&self.presented).await;
         self.state().begin(loaded)

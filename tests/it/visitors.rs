@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::cookie::Cookie;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, FromRequest as _, HttpMessage as _, HttpRequest, Responder, guard};
+use actix_web::{App, FromRequest as _, HttpMessage as _, HttpRequest, Responder, guard, rt};
 use bsession::testing::Fault;
-use bsession::{Gate, Hooks, LoggedIn, Sessions, Visitor, session, user_of};
+use bsession::{Clock, Gate, Hooks, LoggedIn, Secure, Sessions, Visitor, session, user_of};
 
 use crate::support::{Faults, SECRET, Site, for_each_store};
 
@@ -210,5 +210,35 @@ fn a_load_that_succeeds_at_last_is_no_outage() {
         assert_eq!(response.status(), 200);
         let body = actix_web::test::read_body(response).await;
         assert_eq!(body, "joe");
+    });
+}
+
+/// A part of a request that runs for long looks again, and the store fails at that look alone.
+#[test]
+fn an_outage_in_a_long_request_makes_no_stranger() {
+    rt::System::new().block_on(async {
+        let (mode, faults) = Faults::mode();
+        let clock = Clock::default();
+        let builder = Sessions::builder(SECRET).mode(mode).clock(clock.clone());
+        let sessions = builder.secure(Secure::Never).build().expect("a service");
+        let cookie = sessions.cookie_for(|session| session.login("joe")).await;
+        let slow = {
+            let faults = faults.clone();
+            move |request: ServiceRequest, next: Next<BoxBody>| {
+                clock.advance(Duration::from_millis(1001));
+                faults.always(Fault::Fails);
+                async move { next.call(request).await }
+            }
+        };
+        let app = App::new().app_data(sessions.clone()).service(
+            web::scope("")
+                .wrap(from_fn(slow))
+                .wrap(Gate::new())
+                .route("/option", web::get().to(outage_as_stranger)),
+        );
+        let app = init_service(app).await;
+        let request = TestRequest::with_uri("/option").cookie(cookie.expect("a session"));
+        let response = call_service(&app, request.to_request()).await;
+        assert_eq!(response.status(), 503);
     });
 }
