@@ -308,3 +308,35 @@ fn close_does_not_wait_forever() {
         assert!(!sessions.close(Duration::from_millis(1)).await);
     });
 }
+
+/// A task that the handler has begun asks while the response is being saved.
+#[test]
+fn a_session_that_is_being_saved_is_live() {
+    let (mode, faults) = Faults::mode();
+    let builder = Sessions::builder(SECRET).mode(mode).secure(Secure::Never);
+    let sessions = builder.build().expect("a service");
+    rt::System::new().block_on(async {
+        for (what, lives) in [("set", true), ("renew", true), ("purge", false)] {
+            let cookie = sessions.cookie_for(|session| session.login("joe")).await;
+            let request = TestRequest::default()
+                .app_data(sessions.clone())
+                .cookie(cookie.expect("a session"))
+                .to_http_request();
+            let mut connection = connect(&request).await.expect("it connects");
+            let session = connection.session();
+            match what {
+                "set" => session["a"] = 1.into(),
+                "renew" => session.renew(),
+                _ => session.purge(),
+            }
+            let watch = session.watch();
+            faults.say(|operation| match operation {
+                "commit" | "renew" | "end" => Fault::Waits,
+                _ => Fault::None,
+            });
+            let (saved, is_live) = tokio::join!(connection.respond(&request, ""), watch.is_live());
+            assert_eq!(saved.into_response().status(), 200);
+            assert_eq!(is_live.expect("an answer"), lives, "{what}");
+        }
+    });
+}

@@ -18,7 +18,17 @@ pub(crate) struct Watcher {
     service: Weak<Service>,
     /// The session that is followed; `None` before the first one, and during a save of the request.
     session: Mutex<Option<Handle>>,
-    over: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
+}
+
+/// The phases of a watcher.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The watches go on.
+    On,
+    /// A save of the request is under way. It decides which session they follow, or if they end.
+    Saving,
+    Over,
 }
 
 impl Watcher {
@@ -26,7 +36,7 @@ impl Watcher {
         Arc::new(Self {
             service: Arc::downgrade(service),
             session: Mutex::default(),
-            over: watch::Sender::new(false),
+            phase: watch::Sender::new(Phase::On),
         })
     }
 
@@ -44,29 +54,53 @@ impl Watcher {
         if std::mem::replace(&mut *self.session(), handle) == handle {
             return;
         }
-        self.over.send_replace(false);
+        self.phase.send_replace(Phase::On);
         service.watches.follow(&service, self, live);
     }
 
     /// Follows no session during a save. A session that the save itself ends does not end the watches: the response may
     /// still leave another one.
     pub(crate) fn pause(&self) {
+        self.go_on(Phase::On, Phase::Saving);
         let session = self.session().take();
         if let (Some(handle), Some(service)) = (session, self.service.upgrade()) {
             service.watches.leave(handle, self);
         }
     }
 
+    /// Goes on after a save that has left no session.
+    pub(crate) fn resume(&self) {
+        self.go_on(Phase::Saving, Phase::On);
+    }
+
+    fn go_on(&self, from: Phase, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let goes_on = *phase == from;
+            if goes_on {
+                *phase = to;
+            }
+            goes_on
+        });
+    }
+
     /// Ends all watches of the request.
     pub(crate) fn end(&self) {
-        self.over.send_replace(true);
+        self.phase.send_replace(Phase::Over);
     }
 
     fn is_over(&self) -> bool {
-        *self.over.borrow()
+        *self.phase.borrow() == Phase::Over
+    }
+
+    /// Waits until no save of the request is under way.
+    async fn settled(&self) {
+        let mut phase = self.phase.subscribe();
+        // The sender is in `self`, so that this ends with no error.
+        drop(phase.wait_for(|phase| *phase != Phase::Saving).await);
     }
 
     async fn ask(&self) -> Result<bool> {
+        self.settled().await;
         if self.is_over() {
             return Ok(false);
         }
@@ -85,7 +119,7 @@ impl Watched for Watcher {
     }
 
     fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        let mut over = self.over.subscribe();
-        Box::pin(async move { drop(over.wait_for(|over| *over).await) })
+        let mut phase = self.phase.subscribe();
+        Box::pin(async move { drop(phase.wait_for(|phase| *phase == Phase::Over).await) })
     }
 }

@@ -57,6 +57,7 @@ impl Watch {
     ///
     /// Returns false as soon as [`ended`](Self::ended) would return. In the handler itself, before the response is saved, it asks
     /// for the session that the request found; false if there was no session.
+    /// While the request saves its session, it waits for the end of that.
     ///
     /// # Errors
     /// The store fails. The session may still be there: ask again.

@@ -109,11 +109,12 @@ impl Visit {
                 }
             }
         }
-        // Without a session the watches wait: the response may still begin one.
-        if let Some(watcher) = &watcher
-            && let Standing::Live(live) = &self.state().standing
-        {
-            watcher.follow(live);
+        if let Some(watcher) = &watcher {
+            match &self.state().standing {
+                Standing::Live(live) => watcher.follow(live),
+                // The watches wait: the response may still begin a session.
+                _ => watcher.resume(),
+            }
         }
         saved
     }
