@@ -75,10 +75,10 @@ impl WatchedSession {
             .retain(|other| !std::ptr::eq(other.as_ptr(), watcher));
     }
 
-    fn is_watched(&self) -> bool {
-        self.watchers
-            .iter()
-            .any(|watcher| watcher.strong_count() > 0)
+    /// Forgets the watchers that were dropped. True if there are others.
+    fn is_watched(&mut self) -> bool {
+        self.watchers.retain(|watcher| watcher.strong_count() > 0);
+        !self.watchers.is_empty()
     }
 
     /// Takes the head that was found under the key. False if it is another user's now.
@@ -195,7 +195,7 @@ impl Watches {
             .collect()
     }
 
-    /// Forgets the sessions whose watches were all dropped, and returns the places of the others.
+    /// Forgets the watches that were dropped, and returns the places of the sessions that have others.
     fn places(&self) -> Vec<Asked> {
         let mut state = self.state();
         state.sessions.retain(|_, session| session.is_watched());
@@ -534,6 +534,23 @@ mod tests {
                 assert!(is_over(&watcher));
             }
             assert_eq!(store.count(), (0, 0));
+        });
+    }
+
+    /// A page that stays open does not keep what other requests of its session have watched.
+    #[test]
+    fn a_watch_that_is_dropped_is_forgotten_beside_one_that_stays() {
+        in_passing_time(async {
+            let service = service(&Arc::new(Counting::default()));
+            let live = live(&service, None).await;
+            let stays = watch(&service, &live);
+            (0..1000).for_each(|_| drop(watch(&service, &live)));
+            assert!(play(&service, PERIOD + PERIOD / 2).await);
+            let watchers = service.watches.state().sessions[&live.head.handle]
+                .watchers
+                .len();
+            assert_eq!(watchers, 1);
+            assert!(!is_over(&stays));
         });
     }
 
