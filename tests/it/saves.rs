@@ -76,6 +76,22 @@ async fn try_to_save(gate: Data<Gate>) -> bsession::Result<impl Responder> {
     Ok(saved.to_string())
 }
 
+/// Puts something into a view, saves after the gate, and logs in.
+#[post("/view-held/{user}")]
+#[session]
+async fn view_held(
+    gate: Data<Gate>,
+    user: Path<String>,
+    cart: &mut Cart,
+) -> bsession::Result<impl Responder> {
+    cart.items.push(7);
+    session["a"] = 1.into();
+    gate.pass().await;
+    session.save().await?;
+    session.login(&**user);
+    Ok("in")
+}
+
 #[derive(Default, Serialize, Deserialize)]
 struct Cart {
     items: Vec<u32>,
@@ -103,7 +119,8 @@ fn routes(config: &mut ServiceConfig) {
         .service(save_locked)
         .service(save_then)
         .service(try_to_save)
-        .service(view);
+        .service(view)
+        .service(view_held);
 }
 
 fn site(setup: &Setup) -> Site {
@@ -226,6 +243,21 @@ for_each_store! {
             assert_eq!(visitor.post(&format!("/view/{what}")).status, 200);
             assert_eq!(visitor.session()["data"], data, "{what}");
         }
+    }
+}
+
+for_each_store! {
+    fn a_view_of_a_session_that_was_ended_elsewhere_is_not_written_into_another_one(setup) {
+        let site = site(setup);
+        let visitor = begun(&site);
+        visitor.post("/login/joe");
+        let slow = visitor.meanwhile(|tab| tab.post("/view-held/eve"));
+        site.gate.await_arrivals(1);
+        visitor.post("/logout");
+        site.gate.open(1);
+        assert_eq!(slow.join().expect("an answer").status, 200);
+        let session = visitor.session();
+        assert_eq!((&session["user"], &session["data"]), (&json!("eve"), &json!({})));
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Session {
     pub(super) changes: Changes,
     pub(super) backing: Option<Arc<dyn Backing>>,
     baseline: Baseline,
-    /// True if a [`save`](Self::save) has saved the end of the loaded contents.
+    /// True if a [`save`](Self::save) has saved the end of the loaded contents, or has found it.
     has_emptied: bool,
 }
 
@@ -155,6 +155,7 @@ impl Session {
             return Ok(());
         };
         self.has_emptied |= self.was_emptied();
+        let handle = self.facts().handle;
         let nothing = Changes::between(contents::empty(), contents::empty());
         let changes = std::mem::replace(&mut self.changes, nothing).tidied();
         backing.take(changes, self.baseline);
@@ -162,6 +163,8 @@ impl Session {
         self.go_on(&*backing);
         let saved = Arc::clone(&backing).save().await;
         self.go_on(&*backing);
+        // It was ended elsewhere.
+        self.has_emptied |= handle.is_some() && self.facts().handle != handle;
         saved
     }
 
