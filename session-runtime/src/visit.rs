@@ -66,7 +66,7 @@ struct VisitState {
     next_id: Option<Id>,
     /// The last cookie change of this request.
     last_cookie_change: Told,
-    /// The save in the middle of the request that failed last, and may have been done all the same.
+    /// The saves in the middle of the request that failed, and of which one may have been done all the same.
     doubt: Option<Box<Doubt>>,
     /// The watches that this request has made.
     watcher: Option<Weak<Watcher>>,
@@ -167,9 +167,9 @@ impl Visit {
         let Standing::Live(live) = self.state().standing.clone() else {
             return Ok(false);
         };
-        let standing = self.sessions.0.reload(&live).await?;
+        let (standing, written) = self.look_at(&live).await?;
         let is_there = standing.live().is_some();
-        self.adopt(Outcome::of(standing), 0);
+        self.adopt(Outcome::of(standing), written);
         Ok(is_there)
     }
 
@@ -383,9 +383,12 @@ impl Visit {
         outcome: &mut Outcome,
         mut pending: Vec<Changes>,
     ) -> Result<()> {
-        if let Some(doubt) = doubt {
-            let written = Box::pin(self.end_doubt(*doubt, outcome, &pending)).await?;
+        if let Standing::Live(live) = &outcome.standing
+            && let Some(doubt) = Doubt::about(&pending, doubt.as_deref())
+        {
+            let (standing, written) = Box::pin(self.end_doubt(Some(doubt), live)).await?;
             pending.drain(..written);
+            outcome.standing = standing;
         }
         self.sessions
             .0

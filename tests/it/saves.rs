@@ -2,14 +2,19 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::test::TestRequest;
 use actix_web::web::{Data, Path, ServiceConfig};
-use actix_web::{HttpResponse, Responder, post};
-use bsession::testing::Fault;
-use bsession::{Clock, Connection, Secure, Sessions, View, connect, session};
+use actix_web::{HttpRequest, HttpResponse, Responder, post};
+use bsession::store::{
+    Answer, Cursor, Entry, Expected, Key, Listed, Scanned, Store, StoreError, Swap, UserKey,
+};
+use bsession::testing::{self, Fault};
+use bsession::{Clock, Connection, Mode, Secure, Sessions, Timestamp, View, connect, session};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -445,4 +450,132 @@ fn a_session_of_no_request_is_saved_nowhere() {
         assert!(!session.watch().is_live().await.expect("nothing to ask"));
         session.watch().ended().await;
     });
+}
+
+/// A visitor's request at the service of a site.
+fn request_of(site: &Site, visitor: &Visitor) -> HttpRequest {
+    let cookie = visitor.token().expect("a cookie");
+    TestRequest::default()
+        .app_data(site.sessions.clone())
+        .insert_header(("Cookie", format!("bsession={cookie}")))
+        .to_http_request()
+}
+
+fn add_to(connection: &mut Connection, key: &str) {
+    let added = connection.session().update(key, |n: u64| n + 1);
+    added.expect("a number");
+}
+
+/// The reply of a save was lost. What then looks at the session finds its changes there, and does not add them once more.
+#[test]
+fn a_save_whose_reply_was_lost_is_not_seen_twice() {
+    for look in ["claim", "lock", "connect"] {
+        let clock = Clock::default();
+        let (site, faults, visitor) = faulty_at(&clock);
+        actix_web::rt::System::new().block_on(async {
+            let request = request_of(&site, &visitor);
+            let mut connection = connect(&request).await.expect("a session");
+            add_to(&mut connection, "n");
+            first_write(&faults, Fault::LosesReply);
+            connection.session().save().await.expect_err("no reply");
+            let seen = match look {
+                "claim" => {
+                    let claimed = connection.session().claim::<u64>("n").await;
+                    claimed.expect("a number")
+                }
+                "lock" => {
+                    connection.lock().await.expect("the lock");
+                    connection.session().get("n").expect("a number")
+                }
+                _ => {
+                    clock.advance(Duration::from_millis(1001));
+                    let mut late = connect(&request).await.expect("a session");
+                    late.session().get("n").expect("a number")
+                }
+            };
+            assert_eq!(seen, Some(1), "{look}");
+            let saved = connection.respond(&request, "").await.into_response();
+            assert_eq!(saved.status(), 200, "{look}");
+        });
+        let stored = if look == "claim" {
+            json!(null)
+        } else {
+            json!(1)
+        };
+        assert_eq!(visitor.session()["data"]["n"], stored, "{look}");
+    }
+}
+
+/// A store in which the first commits fail, and are done late, in their order, before the next load.
+struct Late {
+    store: Arc<dyn Store>,
+    fails: AtomicUsize,
+    commits: Mutex<Vec<LateCommit>>,
+}
+
+type LateCommit = (Key, Expected, Option<Entry>, Timestamp);
+
+impl Store for Late {
+    fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+        if self.fails.load(Ordering::SeqCst) == 0 {
+            let late = std::mem::take(&mut *self.commits.lock().expect("one at a time"));
+            for (key, expected, entry, now) in late {
+                drop(self.store.swap(key, expected, entry, now));
+            }
+        }
+        self.store.load(key)
+    }
+
+    fn swap(
+        &self,
+        key: Key,
+        expected: Expected,
+        entry: Option<Entry>,
+        now: Timestamp,
+    ) -> Answer<'_, Swap> {
+        let is_commit = matches!(expected, Expected::At(_));
+        if is_commit && self.fails.load(Ordering::SeqCst) > 0 {
+            self.fails.fetch_sub(1, Ordering::SeqCst);
+            let mut commits = self.commits.lock().expect("one at a time");
+            commits.push((key, expected, entry, now));
+            return Answer::Now(Err(StoreError::TimedOut));
+        }
+        self.store.swap(key, expected, entry, now)
+    }
+
+    fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+        self.store.list(users)
+    }
+
+    fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned> {
+        self.store.scan(cursor, budget)
+    }
+}
+
+/// A store that stalls, and then does all that it was told meanwhile.
+#[test]
+fn of_several_saves_that_failed_the_one_that_is_done_late_counts() {
+    for tries in 1..4 {
+        let store = Arc::new(Late {
+            store: testing::store(Mode::Memory),
+            fails: AtomicUsize::new(0),
+            commits: Mutex::default(),
+        });
+        let builder = Sessions::builder(SECRET).mode(Arc::clone(&store));
+        let sessions = builder.secure(Secure::Never).build().expect("a service");
+        let site = Site::open_with(sessions, routes);
+        let visitor = begun(&site);
+        actix_web::rt::System::new().block_on(async {
+            let request = request_of(&site, &visitor);
+            let mut connection = connect(&request).await.expect("a session");
+            store.fails.store(tries, Ordering::SeqCst);
+            for _ in 0..tries {
+                add_to(&mut connection, "n");
+                connection.session().save().await.expect_err("it fails");
+            }
+            let saved = connection.respond(&request, "").await.into_response();
+            assert_eq!(saved.status(), 200, "{tries}");
+        });
+        assert_eq!(visitor.session()["data"]["n"], json!(tries), "{tries}");
+    }
 }

@@ -103,7 +103,7 @@ impl Codec {
             previous: live.previous,
             due: live.due,
             looked: now,
-            tried: None,
+            tried: Box::default(),
         })
     }
 
@@ -171,7 +171,7 @@ impl Codec {
             previous,
             due: false,
             looked: Timestamp::default(),
-            tried: None,
+            tried: Box::default(),
         })
     }
 

@@ -30,6 +30,6 @@ pub(crate) use self::locks::Turn;
 pub(crate) use self::save::Outcome;
 pub(crate) use self::service::{Config, ServiceParts};
 pub use self::sessions::Sessions;
-pub(crate) use self::standing::Standing;
+pub(crate) use self::standing::{Live, Standing};
 pub use self::users::SessionInfo;
 pub(crate) use self::watcher::Watcher;

@@ -46,11 +46,9 @@ impl Outcome {
         }
     }
 
-    /// The revision that a save tried to write and failed.
+    /// The revision that the last save which failed tried to write.
     pub(crate) fn tried(&self) -> Option<Revision> {
-        self.standing
-            .live()
-            .and_then(|live| live.tried.as_deref().copied())
+        self.standing.live()?.tried.last().copied()
     }
 
     fn new_id(&mut self) -> Result<Id> {
@@ -176,7 +174,7 @@ impl Service {
                 previous: false,
                 due: false,
                 looked: now,
-                tried: None,
+                tried: Box::default(),
             };
             let record = self.codec.record(&live)?;
             let created = storage.ledger.create(live.key, record, now);

@@ -57,9 +57,9 @@ pub(crate) struct Live {
     pub(crate) due: bool,
     /// The time of the load or the write that returned this.
     pub(crate) looked: Timestamp,
-    /// The revision of a write that failed. It may have been done all the same, or may still be done. Boxed, because it is
-    /// rare, and a session is moved often.
-    pub(crate) tried: Option<Box<Revision>>,
+    /// The revisions of writes that failed. One of them may have been done all the same, or may still be done.
+    /// A boxed slice, because there are hardly ever any, and a session is moved often.
+    pub(crate) tried: Box<[Revision]>,
 }
 
 impl Live {

@@ -55,7 +55,8 @@ impl Service {
                 let committed = ledger.commit(key, over, record, now);
                 let committed = deadline.wait(pin!(committed)).await;
                 if committed.is_err() {
-                    live.tried = Some(Box::new(next.head.revision));
+                    let tried = live.tried.iter().copied();
+                    live.tried = tried.chain([next.head.revision]).collect();
                 }
                 committed?
             };
@@ -69,9 +70,7 @@ impl Service {
                     *live = next;
                     return Ok(WriteResult::Saved);
                 }
-                Commit::Conflict(latest)
-                    if live.tried.as_deref() == Some(&latest.head.revision) =>
-                {
+                Commit::Conflict(latest) if live.tried.contains(&latest.head.revision) => {
                     let text = "a save that had failed was done late, and would be done twice";
                     return Err(StoreError::Other(text.into()).into());
                 }

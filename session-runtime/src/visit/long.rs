@@ -14,20 +14,26 @@ use crate::contents::Contents;
 use crate::error::{Error, Result};
 use crate::record::Revision;
 use crate::secret;
-use crate::service::{Outcome, Standing, Watcher};
+use crate::service::{Live, Outcome, Standing, Watcher};
 use crate::session::{Backing, Baseline, Facts, Watched};
 use crate::store::StoreError;
 
 /// The time after which a request that connects once more looks at its session again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// A save in the middle of a request that failed, but may have been done.
-#[derive(Clone, Copy, Debug)]
+/// The saves in the middle of a request that failed. One of them may have been done all the same, or may still be done.
+#[derive(Clone, Debug)]
 pub(super) struct Doubt {
-    /// The number of the revision that it would have replaced.
+    /// The number of the revision that they would have replaced.
     over: u64,
+    tries: Vec<Try>,
+}
+
+/// A save that failed.
+#[derive(Clone, Copy, Debug)]
+struct Try {
     /// The revision that it would have written.
-    tried: Revision,
+    revision: Revision,
     /// The number of pending changes in it, the first ones.
     changes: usize,
 }
@@ -49,7 +55,7 @@ impl Visit {
                 _ => return Ok(()),
             }
         };
-        let standing = self.sessions.0.look_again(&live).await?;
+        let (standing, written) = self.look_at(&live).await?;
         let dropped = {
             let state = self.state();
             let stays = |changes: &Changes| changes.login || changes.purge;
@@ -59,15 +65,32 @@ impl Visit {
         if dropped > 0 {
             self.sessions.0.late();
         }
-        self.adopt(Outcome::of(standing), dropped);
+        self.adopt(Outcome::of(standing), written.max(dropped));
         Ok(())
+    }
+
+    /// Looks at the session as it is now. Also returns the number of pending changes that are in it, because a save that
+    /// failed was done all the same. They must not be applied once more.
+    ///
+    /// # Errors
+    /// The store fails; or others have saved since that save, so that it cannot be known if it was done.
+    pub(super) async fn look_at(&self, live: &Live) -> Result<(Standing, usize)> {
+        let doubt = {
+            let state = self.state();
+            Doubt::about(&state.pending, state.doubt.as_deref())
+        };
+        let (standing, written) = self.end_doubt(doubt, live).await?;
+        if written > 0 {
+            self.state().doubt = None;
+        }
+        Ok((standing, written))
     }
 
     /// Saves the pending changes in the middle of the request. They stay pending until that has succeeded.
     async fn save_now(&self) -> Result<()> {
         let service = &self.sessions.0;
         let _turn = self.turn.lock().await;
-        let (mut outcome, mut pending, doubt, watcher) = {
+        let (mut outcome, mut pending, is_doubtful, watcher) = {
             let state = self.state();
             if state.clash {
                 return Err(Error::TwoLogins);
@@ -79,17 +102,17 @@ impl Visit {
             (
                 state.start(),
                 pending,
-                state.doubt.as_deref().copied(),
+                state.doubt.is_some(),
                 state.watcher(),
             )
         };
-        if let Some(doubt) = doubt {
-            let written = self.end_doubt(doubt, &mut outcome, &pending).await?;
+        if let Standing::Live(live) = &outcome.standing
+            && is_doubtful
+        {
+            let (standing, written) = self.look_at(live).await?;
             pending.drain(..written);
-            if written > 0 {
-                self.state().doubt = None;
-            }
-            self.adopt(Outcome::of(outcome.standing.clone()), written);
+            self.adopt(Outcome::of(standing.clone()), written);
+            outcome.standing = standing;
         }
         if let Some(watcher) = &watcher {
             watcher.pause();
@@ -102,10 +125,10 @@ impl Visit {
             Ok(()) => self.saved_now(outcome, pending.len()),
             Err(_) => {
                 // Only a failed write leaves a new doubt.
-                if let Some(doubt) = Doubt::after(&outcome, pending.len())
-                    && Some(doubt.tried) != before
-                {
-                    self.state().doubt = Some(Box::new(doubt));
+                if outcome.tried() != before {
+                    let mut state = self.state();
+                    let earlier = state.doubt.take();
+                    state.doubt = Doubt::after(earlier, &outcome, pending.len()).map(Box::new);
                 }
             }
         }
@@ -128,52 +151,67 @@ impl Visit {
         state.last_cookie_change = cookie.or(state.last_cookie_change.take());
     }
 
-    /// Finds out if a save that failed was done all the same. Returns the number of changes that are saved.
-    ///
-    /// # Errors
-    /// The store fails; or others have saved since, so that it cannot be known.
+    /// Finds out if a save that failed was done all the same, if there was one.
+    async fn end_doubts(&self) -> Result<()> {
+        let live = {
+            let state = self.state();
+            match &state.standing {
+                Standing::Live(live) if state.doubt.is_some() => live.clone(),
+                _ => return Ok(()),
+            }
+        };
+        let (standing, written) = self.look_at(&live).await?;
+        self.adopt(Outcome::of(standing), written);
+        Ok(())
+    }
+
+    /// The same as [`look_at`](Self::look_at) for a given doubt.
     pub(super) async fn end_doubt(
         &self,
-        doubt: Doubt,
-        outcome: &mut Outcome,
-        pending: &[Changes],
-    ) -> Result<usize> {
-        let Standing::Live(live) = &outcome.standing else {
-            return Ok(0);
-        };
-        // A purge removes everything that was saved before it, so the doubt does not matter.
-        if pending.iter().any(|changes| changes.purge) {
-            return Ok(0);
-        }
+        doubt: Option<Doubt>,
+        live: &Live,
+    ) -> Result<(Standing, usize)> {
         let mut standing = self.sessions.0.look_again(live).await?;
-        let mut written = 0;
-        if let Standing::Live(found) = &mut standing {
-            let revision = found.head.revision;
-            if revision == doubt.tried {
-                written = doubt.changes;
-            } else if revision.number > doubt.over.wrapping_add(1) {
-                let text =
-                    "a save failed, others have saved since, and it cannot be known if it was done";
-                return Err(StoreError::Other(text.into()).into());
-            } else {
-                // It was not done yet, but still may be.
-                found.tried = Some(Box::new(doubt.tried));
-            }
-        }
-        outcome.standing = standing;
-        Ok(written)
+        let written = match (doubt, &mut standing) {
+            (Some(doubt), Standing::Live(found)) => doubt.end(found)?,
+            _ => 0,
+        };
+        Ok((standing, written))
     }
 }
 
 impl Doubt {
-    /// The doubt that a failed save leaves, if it tried to write.
-    fn after(outcome: &Outcome, changes: usize) -> Option<Self> {
-        let live = outcome.standing.live()?;
-        Some(Self {
-            over: live.head.revision.number,
-            tried: outcome.tried()?,
-            changes,
-        })
+    /// The doubt that counts for these changes. A purge removes everything that was saved before it, done or not.
+    pub(super) fn about(pending: &[Changes], doubt: Option<&Self>) -> Option<Self> {
+        let purges = || pending.iter().any(|changes| changes.purge);
+        doubt.filter(|_| !purges()).cloned()
+    }
+
+    /// The doubt that a save leaves which tried to write and failed.
+    fn after(earlier: Option<Box<Self>>, outcome: &Outcome, changes: usize) -> Option<Self> {
+        let over = outcome.standing.live()?.head.revision.number;
+        let revision = outcome.tried()?;
+        // What was tried over an earlier revision can no longer be done.
+        let earlier = earlier.filter(|earlier| earlier.over == over);
+        let mut tries = earlier.map_or_else(Vec::new, |earlier| earlier.tries);
+        tries.push(Try { revision, changes });
+        Some(Self { over, tries })
+    }
+
+    /// Returns the number of pending changes that are in the session as it was found.
+    fn end(self, found: &mut Live) -> Result<usize> {
+        let revision = found.head.revision;
+        if let Some(done) = self.tries.iter().find(|it| it.revision == revision) {
+            return Ok(done.changes);
+        }
+        if revision.number > self.over.wrapping_add(1) {
+            let text =
+                "a save failed, others have saved since, and it cannot be known if it was done";
+            return Err(StoreError::Other(text.into()).into());
+        }
+        // None of them was done, and each may still be.
+        found.tried = self.tries.iter().map(|it| it.revision).collect();
+        Ok(0)
     }
 }
 
@@ -255,6 +293,7 @@ impl Backing for Visit {
     ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>> {
         Box::pin(async move {
             let _turn = self.turn.lock().await;
+            self.end_doubts().await?;
             let mut outcome = {
                 let mut state = self.state();
                 let stored = state.standing.contents();
