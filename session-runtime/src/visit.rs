@@ -236,6 +236,15 @@ impl Visit {
         state.held = held.or(state.held.take());
     }
 
+    /// Keeps the lock if there is something to save: a save in the middle of the request may have failed, or is still under
+    /// way.
+    pub(crate) fn keep_lock(&self, held: Option<Held>) {
+        let mut state = self.state();
+        if !state.pending.is_empty() {
+            state.held = held.or(state.held.take());
+        }
+    }
+
     /// True if a save would write nothing.
     pub(crate) fn is_settled(&self) -> bool {
         self.is_settled_in(&self.state())

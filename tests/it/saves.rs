@@ -466,6 +466,31 @@ fn add_to(connection: &mut Connection, key: &str) {
     added.expect("a number");
 }
 
+/// What the lock protects is not stored yet when the save in the middle fails.
+#[test]
+fn a_lock_stays_until_the_end_when_a_save_fails() {
+    let (site, faults, visitor) = faulty();
+    actix_web::rt::System::new().block_on(async {
+        let [request, other] = [(); 2].map(|()| request_of(&site, &visitor));
+        let mut connection = connect(&request).await.expect("a session");
+        connection.lock().await.expect("the lock");
+        add_to(&mut connection, "n");
+        first_write(&faults, Fault::Fails);
+        connection.session().save().await.expect_err("it fails");
+        faults.say(|operation| match operation {
+            "commit" => Fault::Hangs,
+            _ => Fault::None,
+        });
+        let mut end = pin!(connection.respond(&request, ""));
+        let is_saved = poll_fn(|context| Poll::Ready(end.as_mut().poll(context).is_ready()));
+        assert!(!is_saved.await, "the last save is under way");
+        let mut behind = connect(&other).await.expect("a session");
+        let mut lock = pin!(behind.lock());
+        let has_lock = poll_fn(|context| Poll::Ready(lock.as_mut().poll(context).is_ready()));
+        assert!(!has_lock.await, "nobody else has the lock before that");
+    });
+}
+
 /// The reply of a save was lost. What then looks at the session finds its changes there, and does not add them once more.
 #[test]
 fn a_save_whose_reply_was_lost_is_not_seen_twice() {

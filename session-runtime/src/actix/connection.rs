@@ -161,7 +161,7 @@ impl Connection {
         } else {
             match session.filter(|session| !session.is_unchanged()) {
                 Some(session) => session.into_changes(),
-                None => return,
+                None => return self.visit.keep_lock(held),
             }
         };
         self.visit.add(changes, baseline, held);
