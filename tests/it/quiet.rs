@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, Responder};
-use bsession::{Connection, Gate, Hooks, Visitor, session};
+use bsession::{Connection, Gate, Hooks, Sessions, Visitor, session};
 
-use crate::support::{SECRET, Site, for_each_store, secret};
+use crate::support::{Kind, SECRET, Setup, Site, for_each_store, secret};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -135,7 +135,7 @@ for_each_store! {
         let site = Site::open_with(setup.builder_with(SECRET).build().expect("a service"), routes);
         let visitor = site.visitor();
         visitor.post("/login/joe");
-        if setup.kind == crate::support::Kind::Memory {
+        if setup.kind == Kind::Memory {
             return; // another service has another memory
         }
         let rotated = setup.builder_with(&secret(1)).previous_secret(SECRET);
@@ -147,4 +147,32 @@ for_each_store! {
         assert_eq!(visitor.get("/all").set_cookies().len(), 1, "an ordinary visit moves it");
         assert_eq!(visitor.session()["data"]["polls"], 1);
     }
+}
+
+struct Admin(Sessions);
+
+#[session(sessions = admin.0)]
+async fn of_another_service(admin: web::Data<Admin>, user: Option<&str>) -> impl Responder {
+    user.unwrap_or("a stranger").to_owned()
+}
+
+#[actix_web::test]
+async fn a_quiet_request_is_a_visit_of_no_service() {
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    let setup = Setup::new(Kind::Memory);
+    let admin = setup.builder().cookie_name("admin");
+    let admin = admin.build().expect("a service");
+    let cookie = admin.cookie_for(|session| session.login("joe"));
+    let cookie = cookie.await.expect("a session");
+    let scope = web::scope("").wrap(Gate::new().quiet());
+    let app = actix_web::App::new()
+        .app_data(setup.sessions())
+        .app_data(web::Data::new(Admin(admin.clone())))
+        .service(scope.route("/", web::get().to(of_another_service)));
+    let app = init_service(app).await;
+    setup.clock.advance(DAY);
+    let request = TestRequest::get().cookie(cookie).to_request();
+    let body = actix_web::test::read_body(call_service(&app, request).await).await;
+    assert_eq!((&body[..], admin.stats().touches), (&b"joe"[..], 0));
 }

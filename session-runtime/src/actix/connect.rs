@@ -45,6 +45,8 @@ pub async fn connect(req: &HttpRequest) -> Result<Connection> {
 pub(super) struct Visits {
     all: Few<Arc<Visit>>,
     hooks: Option<Followed>,
+    /// True if the request is no visit, in any service.
+    is_quiet: bool,
 }
 
 /// The same visits, for the hooks around a request.
@@ -59,7 +61,7 @@ impl Followed {
     /// the middleware and handlers inside continue with the same visits.
     pub(super) fn of(req: &impl HttpMessage) -> Self {
         let mut extensions = req.extensions_mut();
-        let Visits { all, hooks } = extensions.get_or_insert_with(Visits::default);
+        let Visits { all, hooks, .. } = extensions.get_or_insert_with(Visits::default);
         all.iter().for_each(|visit| visit.will_be_answered());
         let follow = || Self(Rc::new(RefCell::new(all.clone())));
         hooks.get_or_insert_with(follow).clone()
@@ -72,6 +74,14 @@ impl Followed {
 }
 
 impl Visits {
+    /// Makes the request no visit, also of services that it connects to later.
+    pub(super) fn be_quiet(req: &HttpRequest) {
+        let mut extensions = req.extensions_mut();
+        let visits = extensions.get_or_insert_with(Self::default);
+        visits.is_quiet = true;
+        visits.all.iter().for_each(|visit| visit.is_no_visit());
+    }
+
     /// The visit of the service that the request connected to last.
     pub(super) fn last(extensions: &Extensions) -> Option<&Arc<Visit>> {
         extensions.get::<Self>()?.all.last()
@@ -89,6 +99,9 @@ impl Visits {
             .map(|header| header.as_bytes());
         let presented = sessions.0.cookies.presented(headers);
         let visit = Arc::new(Visit::new(sessions, presented));
+        if self.is_quiet {
+            visit.is_no_visit();
+        }
         self.all.push(Arc::clone(&visit));
         if let Some(Followed(visits)) = &self.hooks {
             visit.will_be_answered();

@@ -6,6 +6,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::asking::{Page, is_navigation, page};
+use super::connect::Visits;
 use super::connection::Connection;
 use super::csrf;
 use super::prefetch;
@@ -230,7 +231,7 @@ impl Gate {
         connection: &mut Connection,
     ) -> Result<(), Refusal> {
         if self.quiet {
-            connection.visit.is_no_visit();
+            Visits::be_quiet(req);
         }
         if self.purge {
             csrf::check_purge(req, &connection.visit).map_err(Refusal::NoVisit)?;

@@ -286,28 +286,29 @@ impl Service {
 /// as the service. False if there is no thread to be had.
 fn start(service: &Arc<Service>) -> bool {
     let service = Arc::downgrade(service);
-    let started = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .and_then(|runtime| {
-            std::thread::Builder::new()
-                .name("bsession-watches".to_owned())
-                .spawn(move || {
-                    let running = Running(Weak::clone(&service));
-                    runtime.block_on(watch_on(service));
-                    // It has said so already, and another thread may have started since.
-                    std::mem::forget(running);
-                })
-        });
-    if let Err(error) = &started {
-        tracing::error!(
-            target: "bsession",
-            %error,
-            hint = "raise the limit of threads: until one can start, watches notice only what this process ends",
-            "watches_not_started"
-        );
-    }
-    started.is_ok()
+    let thread = std::thread::Builder::new().name("bsession-watches".to_owned());
+    let started = thread.spawn(move || {
+        let running = Running(Weak::clone(&service));
+        // Built here: a runtime that is dropped on a worker panics.
+        match runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                runtime.block_on(watch_on(service));
+                // It has said so already, and another thread may have started since.
+                std::mem::forget(running);
+            }
+            Err(error) => not_started(&error),
+        }
+    });
+    started.inspect_err(not_started).is_ok()
+}
+
+fn not_started(error: &std::io::Error) {
+    tracing::error!(
+        target: "bsession",
+        %error,
+        hint = "raise the limits of threads and open files: until the thread can start, watches notice only what this process ends",
+        "watches_not_started"
+    );
 }
 
 /// The running thread. If it panics, as a store may, the next watch starts another one.
