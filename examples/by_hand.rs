@@ -3,12 +3,16 @@
 //! ```text
 //! cargo run --example by_hand
 //! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1, visit 2, …
-//! curl -c jar -b jar -X POST http://127.0.0.1:8080/logout
+//! curl -c jar -b jar -X POST -H "Origin: http://127.0.0.1:8080" http://127.0.0.1:8080/logout   # as a browser says it
 //! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1 again
 //! ```
 
+use actix_web::web::Payload;
 use actix_web::{App, HttpRequest, HttpServer, Responder, get, post};
-use bsession::{Mode, Secret};
+use bsession::{Gate, Mode, Secret};
+
+/// Only pages of this service may send a form to it.
+const OWN_PAGES: Gate = Gate::new().csrf();
 
 #[get("/")]
 async fn index(req: HttpRequest) -> bsession::Result<impl Responder> {
@@ -21,8 +25,8 @@ async fn index(req: HttpRequest) -> bsession::Result<impl Responder> {
 }
 
 #[post("/logout")]
-async fn logout(req: HttpRequest) -> bsession::Result<impl Responder> {
-    let connection = bsession::connect(&req).await?;
+async fn logout(req: HttpRequest, body: Payload) -> actix_web::Result<impl Responder> {
+    let connection = OWN_PAGES.connect(&req, &mut body.into_inner()).await?;
     Ok(connection.purge(&req, "see you\n").await)
 }
 

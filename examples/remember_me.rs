@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! cargo run --example remember_me
-//! curl -i -d name=joe http://127.0.0.1:8080/login                # a cookie without Max-Age
-//! curl -i -d name=joe -d remember=on http://127.0.0.1:8080/login # a cookie that stays
+//! from="Origin: http://127.0.0.1:8080"                                        # as a browser says it
+//! curl -i -H "$from" -d name=joe http://127.0.0.1:8080/login                  # a cookie without Max-Age
+//! curl -i -H "$from" -d name=joe -d remember=on http://127.0.0.1:8080/login   # a cookie that stays
 //! ```
 //!
 //! Or open <http://127.0.0.1:8080> and close the browser in between.
@@ -23,14 +24,16 @@ struct Login {
 #[session]
 async fn index() -> impl Responder {
     let content = match session.user() {
-        Some(_) => "<p>You are logged in.</p>",
-        None => {
+        Some(_) => "<p>You are logged in.</p>".to_owned(),
+        None => format!(
             r#"<form action="/login" method="post">
+                 <input type="hidden" name="csrf_token" value="{}">
                  <p><label>Name <input name="name" autocomplete="off" required></label></p>
                  <p><label><input type="checkbox" name="remember"> Remember me for 30 days</label></p>
                  <p><button>Log in</button></p>
-               </form>"#
-        }
+               </form>"#,
+            session.csrf_token()
+        ),
     };
     Html::new(format!(
         r#"<!doctype html><html lang="en"><meta charset="utf-8">
@@ -43,7 +46,7 @@ async fn index() -> impl Responder {
 }
 
 #[post("/login")]
-#[session]
+#[session(csrf)]
 async fn login(form: Form<Login>) -> impl Responder {
     session.login(&form.name);
     if form.remember.is_some() {

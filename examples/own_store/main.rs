@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --example own_store
 //! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1, visit 2, … also after a restart
-//! curl -c jar -b jar -X POST http://127.0.0.1:8080/logout
+//! curl -c jar -b jar -X POST -H "Origin: http://127.0.0.1:8080" http://127.0.0.1:8080/logout   # as a browser says it
 //! curl -c jar -b jar http://127.0.0.1:8080/        # visit 1 again
 //! ```
 //!
@@ -29,7 +29,7 @@ async fn index() -> bsession::Result<impl Responder> {
 }
 
 #[post("/logout")]
-#[session(purge)]
+#[session(csrf, purge)]
 async fn logout() -> impl Responder {
     "see you\n"
 }

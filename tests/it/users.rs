@@ -192,6 +192,19 @@ for_each_store! {
         assert_eq!(eve.session()["user"], json!("eve"));
     }
 
+    fn a_logout_everywhere_leaves_a_message_after_a_purge(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let [visitor, other] = [site.visitor(), site.visitor()];
+        for (path, shown) in [("/everywhere/", "[]"), ("/everywhere/purge", r#"["bye"]"#)] {
+            visitor.post("/login/joe");
+            other.post("/login/joe");
+            assert_eq!(visitor.post(path).body, "2", "{path}");
+            assert_eq!(other.session()["user"], json!(null));
+            assert_eq!(visitor.post("/flashes/none").body, shown, "{path}");
+            assert_eq!(visitor.session()["user"], json!(null));
+        }
+    }
+
     fn a_session_is_revoked_by_its_own_user_alone(setup) {
         let site = setup.site();
         let [phone, laptop, eve] = [(); 3].map(|()| site.visitor());
@@ -342,6 +355,22 @@ fn routes(config: &mut actix_web::web::ServiceConfig) {
             .to_string())
     }
 
+    /// Of its own session, too: only what comes after a purge begins another one.
+    #[post("/everywhere/{purge:.*}")]
+    #[session]
+    async fn everywhere(
+        sessions: Sessions,
+        purge: actix_web::web::Path<String>,
+    ) -> bsession::Result<impl Responder> {
+        let user = session.user().unwrap_or_default().to_owned();
+        let ended = sessions.revoke_user(&user, None).await?;
+        if !purge.is_empty() {
+            session.purge();
+        }
+        session.flash(bsession::Level::Info, "bye");
+        Ok(ended.to_string())
+    }
+
     #[post("/alone/{user}")]
     #[session]
     async fn alone(
@@ -364,6 +393,7 @@ fn routes(config: &mut actix_web::web::ServiceConfig) {
 
     config
         .service(elsewhere)
+        .service(everywhere)
         .service(alone)
         .service(claim_alone);
 }
