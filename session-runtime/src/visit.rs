@@ -371,14 +371,15 @@ impl Visit {
             watcher.pause();
         }
         let saved = self.save_pending(doubt, &mut outcome, pending).await;
-        let saved = saved.map(|()| {
+        // A save that failed may have changed the cookie: by a purge before the failure, or by a login that was taken back.
+        if saved.is_ok() || outcome.cookie.is_some() {
             let next = outcome.next_id.take();
             let cookie = self.adopt(outcome, 0);
             let change = self.tell_an_id(next).or(cookie);
             if change.is_some() {
                 self.state().last_cookie_change = change;
             }
-        });
+        }
         if let Some(watcher) = &watcher {
             self.state().settle(watcher);
         }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use actix_web::Responder;
 use actix_web::rt::System;
+use actix_web::web::{self, ServiceConfig};
 use bsession::testing::Fault;
-use bsession::{AtLimit, Error, Secure, Sessions};
+use bsession::{AtLimit, Error, Secure, Sessions, session};
 use serde_json::json;
 
 use crate::support::sentences::TOO_MANY;
@@ -34,7 +36,73 @@ fn visitors<const N: usize>(site: &Site) -> [Visitor; N] {
     std::array::from_fn(|_| site.visitor())
 }
 
+#[session]
+async fn anew(user: web::Path<String>) -> impl Responder {
+    session.purge();
+    session.login(&**user);
+    "anew"
+}
+
+#[session]
+async fn purge_and_too_much() -> impl Responder {
+    session.purge();
+    session["large"] = "x".repeat(1 << 20).into();
+    "never"
+}
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/anew/{user}", web::post().to(anew))
+        .route("/too-much", web::post().to(purge_and_too_much));
+}
+
+/// Fails the `number`-th question for a list.
+fn fail_list(faults: &Faults, number: usize) {
+    let mut asked = 0;
+    faults.say(move |operation| {
+        asked += usize::from(operation == "list");
+        match operation == "list" && asked == number {
+            true => Fault::Fails,
+            false => Fault::None,
+        }
+    });
+}
+
+fn faulty_site(at: AtLimit) -> (Site, Faults) {
+    let (mode, faults) = Faults::mode();
+    let sessions = Sessions::builder(SECRET).mode(mode).secure(Secure::Never);
+    let sessions = sessions.max_per_user(1, at).build().expect("a service");
+    (Site::open(sessions), faults)
+}
+
 for_each_store! {
+    fn a_purge_and_a_login_that_is_refused_change_nothing(setup) {
+        let builder = setup.builder().max_per_user(1, AtLimit::RefuseNewest);
+        let site = Site::open_with(builder.build().expect("a service"), routes);
+        let [joe, ann] = visitors(&site);
+        login(&joe);
+        ann.post("/login/ann");
+        ann.post("/set/cart/full");
+        let refused = ann.post("/anew/joe");
+        assert_eq!((refused.status, refused.set_cookies()), (409, vec![]));
+        assert_eq!((ann.session()["user"].clone(), ann.session()["data"].clone()), (json!("ann"), json!({"cart": "full"})));
+        assert!(is_in(&joe));
+        assert_eq!(joe.post("/anew/joe").status, 200, "the place of the session that ends is free");
+        assert!(is_in(&joe));
+        assert_eq!(count(&site.sessions), 1);
+    }
+
+    fn a_purge_before_a_save_that_fails_removes_the_cookie(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        login(&visitor);
+        let reply = visitor.post("/too-much");
+        assert_eq!((reply.status, reply.set_cookies().len()), (500, 1));
+        assert_eq!(visitor.token(), None, "the browser forgets the dead cookie");
+        assert_eq!(visitor.post("/add/n").body, "1");
+        assert_eq!(visitor.get("/get/n").body, "1", "and the next change begins a session");
+    }
+
     fn the_oldest_login_ends(setup) {
         let site = site(setup, 2, AtLimit::EndOldest);
         let all: [_; 5] = visitors(&site);
@@ -188,6 +256,64 @@ fn a_login_that_cannot_be_counted_is_no_login() {
     let visitor = site.visitor();
     assert_eq!(login(&visitor), 200);
     assert!(is_in(&visitor));
+}
+
+#[test]
+fn a_login_whose_limit_cannot_be_enforced_is_a_login() {
+    let (site, faults) = faulty_site(AtLimit::EndOldest);
+    let [first, second] = visitors(&site);
+    login(&first);
+    for with_cart in [true, false] {
+        let visitor = site.visitor();
+        if with_cart {
+            visitor.post("/set/cart/full");
+        }
+        fail_list(&faults, 2);
+        let reply = visitor.post("/login/joe");
+        assert_eq!((reply.status, reply.set_cookies().len()), (200, 1));
+        faults.always(Fault::None);
+        let data = if with_cart {
+            json!({"cart": "full"})
+        } else {
+            json!({})
+        };
+        assert_eq!(
+            (is_in(&visitor), visitor.session()["data"].clone()),
+            (true, data)
+        );
+        assert!(is_in(&first), "it has not ended");
+    }
+    assert_eq!(login(&second), 200);
+    assert_eq!(
+        count(&site.sessions),
+        1,
+        "the next login enforces the limit"
+    );
+}
+
+#[test]
+fn a_login_that_is_taken_back_leaves_the_session_as_it_was() {
+    let (site, faults) = faulty_site(AtLimit::RefuseNewest);
+    for before in ["", "ann"] {
+        let visitor = site.visitor();
+        if !before.is_empty() {
+            visitor.post("/login/ann");
+        }
+        visitor.post("/set/cart/full");
+        let old = visitor.session();
+        fail_list(&faults, 2);
+        let reply = visitor.post("/login/joe");
+        assert_eq!(
+            (reply.status, reply.set_cookies().len()),
+            (503, 1),
+            "its new id"
+        );
+        faults.always(Fault::None);
+        let now = visitor.session();
+        assert_eq!((&now["user"], &now["data"]), (&old["user"], &old["data"]));
+        assert_eq!(count(&site.sessions), 0, "the place is free");
+        visitor.post("/logout");
+    }
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! The limit on the number of sessions of one user.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::codec::Rewrite;
 use super::deadline::Deadline;
 use super::service::Service;
 use super::standing::Live;
 use crate::changes::Changes;
 use crate::clock::Timestamp;
+use crate::contents::Contents;
 use crate::error::{Error, Result};
 use crate::record::Handle;
 use crate::store::Which;
@@ -78,41 +81,87 @@ impl Service {
         }))
     }
 
-    /// Enforces the limit after a login is saved, because other logins may have been saved meanwhile.
-    ///
-    /// # Errors
-    /// The user has too many sessions after all, or `RefuseNewest` cannot list them: then the login is taken back.
-    /// Or the store fails.
+    /// Enforces the limit after a login is saved, because other logins may have been saved meanwhile. Returns the reason
+    /// why the login must be taken back, if there is one.
     pub(super) async fn enforce_limit(
         &self,
         login: &Login<'_>,
-        live: &Live,
         deadline: &mut Deadline<'_>,
-    ) -> Result<()> {
-        let Login { limit, user, .. } = *login;
-        match limit.at {
-            AtLimit::EndOldest => {
-                let logins = self.logins(user, deadline).await?;
-                let over = logins.len().saturating_sub(limit.max);
-                // Every other request that looks now chooses the same sessions.
-                for &(_, handle) in &logins[..over] {
-                    self.end_now(user, Which::One(handle), None).await?;
-                }
-                Ok(())
+    ) -> Option<Error> {
+        let limit = login.limit;
+        if limit.at == AtLimit::RefuseNewest && !login.is_new {
+            return None;
+        }
+        let logins = self.logins(login.user, deadline).await;
+        match (limit.at, logins) {
+            (AtLimit::RefuseNewest, Ok(logins)) => {
+                (logins.len() > limit.max).then_some(Error::TooManySessions { max: limit.max })
             }
-            AtLimit::RefuseNewest if login.is_new => {
-                let refusal = match self.logins(user, deadline).await {
-                    Ok(logins) if logins.len() <= limit.max => return Ok(()),
-                    Ok(_) => Error::TooManySessions { max: limit.max },
-                    Err(error) => error,
-                };
-                let removal = self.storage.ledger.remove(live.key, self.storage.now());
-                if let Some(head) = deadline.wait(pin!(removal)).await? {
+            (AtLimit::RefuseNewest, Err(error)) => Some(error),
+            (AtLimit::EndOldest, Ok(logins)) => {
+                if let Err(error) = self.end_oldest(login, &logins).await {
+                    limit_not_enforced(&error);
+                }
+                None
+            }
+            (AtLimit::EndOldest, Err(error)) => {
+                limit_not_enforced(&error);
+                None
+            }
+        }
+    }
+
+    async fn end_oldest(&self, login: &Login<'_>, logins: &[(Timestamp, Handle)]) -> Result<()> {
+        let over = logins.len().saturating_sub(login.limit.max);
+        // Every other request that looks now chooses the same sessions.
+        for &(_, handle) in &logins[..over] {
+            self.end_now(login.user, Which::One(handle), None).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a session that a refused login has begun. False if the store fails: then the login stays.
+    pub(super) async fn take_back_new(&self, live: &Live, deadline: &mut Deadline<'_>) -> bool {
+        let removal = self.storage.ledger.remove(live.key, self.storage.now());
+        match deadline.wait(pin!(removal)).await {
+            Ok(head) => {
+                if let Some(head) = head {
                     self.watches.end(head.handle);
                 }
-                Err(refusal)
+                true
             }
-            AtLimit::RefuseNewest => Ok(()),
+            Err(error) => {
+                limit_not_enforced(&error.into());
+                false
+            }
+        }
+    }
+
+    /// Gives a session the contents back that it had before a refused login. It keeps its new id. False if the store
+    /// fails: then the login stays.
+    pub(super) async fn take_back(
+        &self,
+        live: &mut Live,
+        before: &Arc<Contents>,
+        deadline: &mut Deadline<'_>,
+    ) -> bool {
+        let rewrite = Rewrite {
+            renewal: None,
+            now: self.storage.now(),
+            quiet: false,
+        };
+        let user = live.contents.user.clone();
+        let written = self.write(live, rewrite, deadline, |live| {
+            // Another request, which can only have this id from a stolen cookie, may have changed the user.
+            let is_login = live.contents.user == user;
+            Ok(is_login.then(|| Arc::clone(before)))
+        });
+        match written.await {
+            Ok(_) => true,
+            Err(error) => {
+                limit_not_enforced(&error);
+                false
+            }
         }
     }
 
@@ -141,4 +190,14 @@ impl Service {
         });
         Ok(logins)
     }
+}
+
+/// The login is saved, so it is answered as one. The next login enforces the limit.
+fn limit_not_enforced(error: &Error) {
+    tracing::warn!(
+        target: "bsession",
+        %error,
+        hint = "a user may have more sessions than `max_per_user` until the next login",
+        "limit_not_enforced"
+    );
 }

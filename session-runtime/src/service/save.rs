@@ -66,7 +66,7 @@ impl Service {
     ) -> Result<()> {
         if let Some(last) = changes.iter().rposition(|changes| changes.purge) {
             changes = &changes[last..];
-            self.purge(presented, outcome).await?;
+            self.begin_anew(presented, outcome, changes).await?;
         }
         let login = changes.iter().any(|changes| changes.login);
         let renew = login || changes.iter().any(|changes| changes.renew);
@@ -76,7 +76,7 @@ impl Service {
             Standing::Ended if login => self.create(outcome, changes).await,
             // Both sessions are removed: otherwise the next request would show two again.
             Standing::Ambiguous if login => {
-                self.purge(presented, outcome).await?;
+                self.begin_anew(presented, outcome, changes).await?;
                 self.create(outcome, changes).await
             }
             // An anonymous visitor loses both, but can use the site again.
@@ -107,6 +107,22 @@ impl Service {
             }
             Standing::NoSession | Standing::Ended | Standing::Ambiguous => Ok(()),
         }
+    }
+
+    /// Removes every session whose cookie was shown, unless these changes have a login that is refused.
+    async fn begin_anew(
+        &self,
+        presented: &Presented,
+        outcome: &mut Outcome,
+        changes: &[Changes],
+    ) -> Result<()> {
+        if changes.iter().any(|changes| changes.login) {
+            let mut deadline = self.storage.deadline();
+            let own = outcome.standing.live().map(|live| live.head.handle);
+            let now = self.storage.now();
+            self.admit(changes, own, now, &mut deadline).await?;
+        }
+        self.purge(presented, outcome).await
     }
 
     /// Removes every session whose cookie was shown.
@@ -181,8 +197,11 @@ impl Service {
             if deadline.wait(pin!(created)).await? {
                 storage.counters.creates.count();
                 tracing::debug!(target: "bsession", %handle, "created");
-                if let Some(login) = &login {
-                    Box::pin(self.enforce_limit(login, &live, &mut deadline)).await?;
+                if let Some(login) = &login
+                    && let Some(refusal) = Box::pin(self.enforce_limit(login, &mut deadline)).await
+                    && Box::pin(self.take_back_new(&live, &mut deadline)).await
+                {
+                    return Err(refusal);
                 }
                 outcome.cookie = Some(self.cookies.of_session(&live, now));
                 outcome.standing = Standing::Live(live);
@@ -211,7 +230,9 @@ impl Service {
         let login = self.admit(changes, own, now, &mut deadline).await?;
         let login_at = login.as_ref().map_or(now, |login| login.at);
         let mut tell = false;
+        let mut before = None;
         let change = |live: &Live| {
+            before = login.is_some().then(|| Arc::clone(&live.contents));
             let mut contents = self.apply(changes, Arc::clone(&live.contents), login_at);
             let is_due = live.previous || self.lifetime.is_cookie_due(&contents, now);
             tell = renew || contents.idle != live.contents.idle || (is_due && !quiet);
@@ -238,11 +259,16 @@ impl Service {
         if renew {
             self.watches.learn(live, &self.codec);
         }
-        if let Some(login) = &login {
-            Box::pin(self.enforce_limit(login, live, &mut deadline)).await?;
+        let mut refusal = None;
+        if let (Some(login), Some(before)) = (&login, &before)
+            && let Some(reason) = Box::pin(self.enforce_limit(login, &mut deadline)).await
+            && Box::pin(self.take_back(live, before, &mut deadline)).await
+        {
+            self.watches.learn(live, &self.codec);
+            refusal = Some(reason);
         }
         outcome.cookie = tell.then(|| self.cookies.of_session(live, now));
-        Ok(true)
+        refusal.map_or(Ok(true), Err)
     }
 
     /// Removes a key at once. Returns its value to one request only: the one whose removal is committed.
@@ -295,6 +321,11 @@ impl Service {
     pub(crate) fn late(&self) {
         self.storage.counters.late.count();
         // Not an error: a page was open, or a request on its way, when the session ended.
-        tracing::info!(target: "bsession", "late_save_dropped");
+        tracing::info!(
+            target: "bsession",
+            hint = "the session ended while the request ran: elsewhere, or by `revoke_user(user, None)` in the handler itself; \
+                    there, call `session.purge()` after it, and what is set then begins a new session",
+            "late_save_dropped"
+        );
     }
 }

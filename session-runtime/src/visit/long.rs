@@ -130,6 +130,11 @@ impl Visit {
                     let earlier = state.doubt.take();
                     state.doubt = Doubt::after(earlier, &outcome, pending.len()).map(Box::new);
                 }
+                // By a purge before the failure, or by a login that was taken back.
+                if let Some(cookie) = outcome.cookie.clone() {
+                    self.adopt(outcome, 0);
+                    self.state().last_cookie_change = Some(cookie);
+                }
             }
         }
         if let Some(watcher) = &watcher {
