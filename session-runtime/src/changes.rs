@@ -82,6 +82,11 @@ impl Changes {
         self.login || !Arc::ptr_eq(&self.before, &self.after)
     }
 
+    /// True if a visitor who has no session gets one by these changes. A note or an idle timeout alone is about nothing.
+    pub(crate) fn begins(&self) -> bool {
+        self.login || !self.after.data.is_empty()
+    }
+
     /// True if there is nothing to save.
     pub(crate) fn is_empty(&self) -> bool {
         !self.purge && !self.renew && !self.edits()

@@ -38,8 +38,8 @@ pub enum Error {
     },
     /// A value cannot be written as JSON, the format in which a session is stored.
     #[error(
-        "the value for session key `{key}` cannot be written as JSON, which has no NaN and no infinity, and where the keys \
-         of a map are text or numbers: insert it in another shape"
+        "the value for session key `{key}` cannot be written as JSON, which has no NaN, no infinity and no integer beyond 64 \
+         bits, and where the keys of a map are text or numbers: insert it in another shape"
     )]
     Json {
         /// The key of the value.

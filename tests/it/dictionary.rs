@@ -110,10 +110,15 @@ fn a_number_that_json_does_not_have_is_refused_and_changes_nothing() {
         assert!(matches!(&error, Error::Json { key, .. } if key == "n"));
         assert_eq!(
             error.to_string(),
-            "the value for session key `n` cannot be written as JSON, which has no NaN and no infinity, and where the \
-             keys of a map are text or numbers: insert it in another shape"
+            "the value for session key `n` cannot be written as JSON, which has no NaN, no infinity and no integer \
+             beyond 64 bits, and where the keys of a map are text or numbers: insert it in another shape"
         );
     };
+    let mut session = Session::default();
+    refused(session.insert("n", i128::from(u64::MAX) + 1));
+    refused(session.insert("n", [i128::MIN]));
+    session.insert("n", i128::from(u64::MAX)).expect("64 bits");
+    assert_eq!(session["n"], u64::MAX);
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut session = Session::default();
         session.insert("n", 1.5).expect("a number");

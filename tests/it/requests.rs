@@ -19,6 +19,18 @@ async fn early(stop: web::Path<bool>) -> impl Responder {
     "late"
 }
 
+#[post("/about-nothing/{and:.*}")]
+#[session]
+async fn about_nothing(and: web::Path<String>) -> impl Responder {
+    match &**and {
+        "note" => session.set_note("a note"),
+        "data" => session["data"] = true.into(),
+        _ => {}
+    }
+    session.set_days(100);
+    session.note().map_or("none", |_| "note")
+}
+
 #[post("/question/{text}")]
 #[session]
 async fn question(text: web::Path<String>) -> actix_web::Result<impl Responder> {
@@ -144,6 +156,7 @@ async fn own_cookie() -> impl Responder {
 
 fn routes(config: &mut ServiceConfig) {
     config
+        .service(about_nothing)
         .service(early)
         .service(question)
         .service(broken)
@@ -344,6 +357,17 @@ for_each_store! {
             assert!(reply.headers().contains_key("set-cookie"));
             assert_eq!(sessions.stats().creates, 1);
         });
+    }
+
+    fn a_note_or_an_idle_timeout_alone_begins_no_session(setup) {
+        let (site, visitor) = site(setup);
+        for path in ["/about-nothing/", "/about-nothing/note"] {
+            assert_eq!(visitor.post(path).set_cookies(), Vec::<String>::new(), "{path}");
+        }
+        assert_eq!(site.sessions.stats().creates, 0);
+        assert_eq!(visitor.post("/about-nothing/data").set_cookies().len(), 1);
+        let reply = visitor.post("/about-nothing/note");
+        assert_eq!((&*reply.body, site.sessions.stats().commits), ("note", 1), "it is about a session now");
     }
 
     fn what_cannot_be_kept_changes_nothing(setup) {

@@ -120,6 +120,7 @@ for_each_store! {
     fn a_note_belongs_to_what_the_session_holds(setup) {
         let site = setup.site();
         let visitor = site.visitor();
+        visitor.post("/set/k/v");
         visitor.post("/note/kitchen");
         visitor.post("/login/joe");
         assert_eq!(notes(&site.sessions, "joe"), [Some("kitchen".to_owned())], "it came along");

@@ -72,7 +72,9 @@ impl Service {
         let renew = login || changes.iter().any(|changes| changes.renew);
         let edits = changes.iter().any(Changes::edits);
         match &outcome.standing {
-            Standing::NoSession if edits => self.create(outcome, changes).await,
+            Standing::NoSession if changes.iter().any(Changes::begins) => {
+                self.create(outcome, changes).await
+            }
             Standing::Ended if login => self.create(outcome, changes).await,
             // Both sessions are removed: otherwise the next request would show two again.
             Standing::Ambiguous if login => {

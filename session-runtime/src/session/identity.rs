@@ -144,7 +144,8 @@ impl Session {
     /// [`SessionInfo::note`](crate::SessionInfo::note).
     ///
     /// A note longer than 256 bytes is cut. An empty text removes the note. The note is also removed together with the
-    /// session's contents, by a purge or when another user logs in. It is listed while a user is logged in.
+    /// session's contents, by a purge or when another user logs in. It is listed while a user is logged in. A note alone
+    /// begins no session.
     ///
     /// At rest, the note is sealed under the secret alone: anyone who has the secret can read the note without the
     /// visitor's cookie.
@@ -181,7 +182,8 @@ impl Session {
     ///
     /// The range is 1 to 400; other values are brought into it. With
     /// [`browser_session`](crate::Builder::browser_session), or with a short idle timeout for all sessions,
-    /// `session.set_days(30)` is a "remember me". `None` gives the session back to the service's own timeout.
+    /// `session.set_days(30)` is a "remember me". `None` gives the session back to the service's own timeout. Without
+    /// anything else in it, no session begins.
     pub fn set_days(&mut self, days: impl Into<Option<u32>>) {
         self.set_idle(days.into().map(|days| clock::days(days.max(1))));
     }
@@ -189,7 +191,7 @@ impl Session {
     /// Sets the idle timeout of this session. It replaces the service's.
     ///
     /// The range is one second to 400 days; other values are brought into it. `None` gives the session back to the
-    /// service's own timeout.
+    /// service's own timeout. Without anything else in it, no session begins.
     ///
     /// ```
     /// # use std::time::Duration;
