@@ -60,6 +60,9 @@ pub enum Secure {
     /// Always, except in a debug build that serves plain http on a loopback host, so that
     /// development works without certificates. A cookie with a prefix such as `__Host-`, or with `SameSite::None`,
     /// is sent over https only even there: browsers accept it in no other way.
+    ///
+    /// Some browsers, Safari among them, drop a secure cookie over plain http even on a loopback host. When one goes out
+    /// over plain http, the event `secure_cookie_over_plain_http` says so once.
     #[default]
     Auto,
     /// Always.

@@ -21,13 +21,10 @@ pub(super) fn tell(visit: &Visit, req: &HttpRequest, headers: &mut HeaderMap) {
 pub(super) fn tell_change(visit: &Visit, told: Told, req: &HttpRequest, headers: &mut HeaderMap) {
     vary(headers);
     let Some(change) = told else { return };
-    let cookie = visit
-        .sessions
-        .0
-        .cookies
-        .cookie(change, is_plain_loopback(req));
+    let cookies = &visit.sessions.0.cookies;
+    let cookie = cookies.cookie(change, is_plain_loopback(req));
     if cookie.secure() == Some(true) {
-        warn_of_plain_http(req);
+        warn_of_plain_http(&visit.sessions, req);
     }
     set_cookie(headers, cookie.name(), &cookie.to_string());
 }

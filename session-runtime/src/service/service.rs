@@ -41,6 +41,7 @@ pub(crate) struct Service {
     pub(super) rival_warnings: Throttle,
     pub(crate) watches: Watches,
     pub(super) warned_of_unanswered_visits: AtomicBool,
+    pub(crate) warned_of_plain_http: AtomicBool,
     /// Stops the sweeper's thread when it is dropped.
     _sweeper: Sweeper,
 }
@@ -107,6 +108,7 @@ impl ServiceParts {
             rival_warnings: Throttle::default(),
             watches: Watches::default(),
             warned_of_unanswered_visits: AtomicBool::new(false),
+            warned_of_plain_http: AtomicBool::new(false),
             _sweeper: sweeper,
         });
         thread.start(&service)?;

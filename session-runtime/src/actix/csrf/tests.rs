@@ -156,14 +156,24 @@ async fn the_browsers_word_decides_where_a_request_may_come_from() {
 }
 
 #[actix_web::test]
-async fn over_http_2_the_host_is_the_authority() {
+async fn an_authority_in_the_request_target_counts_before_the_host() {
     let request = |origin| {
         TestRequest::post()
             .uri("https://shop.example/")
             .append_header((ORIGIN, origin))
     };
-    assert_eq!(checked(request("https://shop.example")).await, OK);
-    assert_eq!(checked(request("https://evil.example")).await, Err(FROM));
+    for host in [None, Some("shop.example"), Some("evil.example")] {
+        for (origin, expected) in [
+            ("https://shop.example", OK),
+            ("https://evil.example", Err(FROM)),
+        ] {
+            let request = match host {
+                Some(host) => request(origin).append_header(("host", host)),
+                None => request(origin),
+            };
+            assert_eq!(checked(request).await, expected, "{origin} {host:?}");
+        }
+    }
 }
 
 #[actix_web::test]
