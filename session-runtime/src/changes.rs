@@ -10,6 +10,7 @@ use crate::data::Data;
 use crate::error::Result;
 use crate::few::Few;
 use crate::lifetime::Lifetime;
+use crate::one_line::OneLine;
 
 /// The changes of one connection: the contents at its start, the contents at its end, and what happened between.
 #[derive(Clone)]
@@ -172,7 +173,7 @@ impl Changes {
             match update.replay(contents.data.get(&update.key)) {
                 Ok(value) => set(contents, &update.key, value),
                 Err(error) => {
-                    tracing::warn!(target: "bsession", key = &*update.key, %error, "update_not_replayed");
+                    tracing::warn!(target: "bsession", key = &*update.key, error = %OneLine(&error), "update_not_replayed");
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::one_line::OneLine;
 use crate::store::StoreError;
 
 /// `Result` with [`Error`] as its error type.
@@ -27,7 +28,10 @@ pub enum Error {
     NotInitialised,
     /// The value of a session key is not of the type that was asked for. The message does not show the value; the
     /// [`source`](std::error::Error::source) does.
-    #[error("session key `{key}` holds no `{wanted}`: get it as what was inserted, or remove it")]
+    #[error(
+        "session key `{}` holds no `{wanted}`: get it as what was inserted, or remove it",
+        OneLine(.key)
+    )]
     Type {
         /// The key.
         key: String,
@@ -38,8 +42,9 @@ pub enum Error {
     },
     /// A value cannot be written as JSON, the format in which a session is stored.
     #[error(
-        "the value for session key `{key}` cannot be written as JSON, which has no NaN, no infinity and no integer beyond 64 \
-         bits, and where the keys of a map are text or numbers: insert it in another shape"
+        "the value for session key `{}` cannot be written as JSON, which has no NaN, no infinity and no integer beyond 64 \
+         bits, and where the keys of a map are text or numbers: insert it in another shape",
+        OneLine(.key)
     )]
     Json {
         /// The key of the value.
@@ -65,8 +70,9 @@ pub enum Error {
     LoginTooOld,
     /// The session does not have a key that the handler requires.
     #[error(
-        "there is no session key `{key}`, and the handler says `require = \"{key}\"`: to require a login, \
-         write `require` alone"
+        "there is no session key `{0}`, and the handler says `require = \"{0}\"`: to require a login, \
+         write `require` alone",
+        OneLine(.key)
     )]
     KeyRequired {
         /// The key.
@@ -74,8 +80,9 @@ pub enum Error {
     },
     /// A user is logged in, and the session does not have a key that is required: a right that this user lacks.
     #[error(
-        "there is no session key `{key}`, which `require = \"{key}\"` asks for, and a login would not help: a user is \
-         logged in"
+        "there is no session key `{0}`, which `require = \"{0}\"` asks for, and a login would not help: a user is \
+         logged in",
+        OneLine(.key)
     )]
     Forbidden {
         /// The key.

@@ -27,6 +27,7 @@ mod jar;
 mod lifetime;
 mod local_path;
 mod mode;
+mod one_line;
 mod origin;
 mod random;
 mod record;

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, InitError};
 use crate::id::Id;
+use crate::one_line::OneLine;
 use crate::random;
 use crate::record::{Handle, Key, UserKey};
 
@@ -171,7 +172,7 @@ fn warn_if_shared(path: &Path) -> io::Result<()> {
     if mode & 0o077 != 0 {
         tracing::warn!(
             target: "bsession",
-            path = %path.display(),
+            path = %OneLine(path.display()),
             hint = "take their rights away with `chmod 600`, and if they are not trusted make a new secret",
             "secret_readable_by_others"
         );

@@ -17,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
+use crate::one_line::OneLine;
 use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Turn, Watcher};
 use crate::session::{Backing, Baseline, Session};
 
@@ -491,7 +492,7 @@ impl Drop for Visit {
                 let _held = held;
                 let purge = [Changes::purge()];
                 if let Err(error) = sessions.0.save(&presented, &mut outcome, &purge).await {
-                    tracing::error!(target: "bsession", %error, "purge_failed");
+                    tracing::error!(target: "bsession", error = %OneLine(&error), "purge_failed");
                 }
             }));
             return;

@@ -250,3 +250,63 @@ async fn a_field_that_does_not_fit_its_view_is_told_without_its_value() {
     assert!(line.contains("key=\"count\""), "{line}");
     assert!(!line.contains("whisper"), "{line}");
 }
+
+/// A key may be a visitor's word, and an error may name it.
+#[test]
+fn no_text_of_a_visitor_breaks_a_line_of_the_log() {
+    use bsession::connect;
+
+    const KEY: &str = "cart\nERROR forged\r\u{1b}[2K\u{2028}";
+
+    let sessions = Setup::new(Kind::Memory).sessions();
+    let mut messages = Vec::new();
+    let lines = events_of(|| {
+        actix_web::rt::System::new().block_on(async {
+            let cookie = sessions.cookie_for(|session| session[KEY] = 1.into());
+            let cookie = cookie.await.expect("a session");
+            let request = || {
+                let request = TestRequest::default().app_data(sessions.clone());
+                request.cookie(cookie.clone()).to_http_request()
+            };
+            // An update that another request makes impossible.
+            let (one, two) = (request(), request());
+            let mut updating = connect(&one).await.expect("it works");
+            let update = updating.session().update(KEY, |n: u64| n + 1);
+            assert_eq!(update.expect("a number"), 2);
+            let mut other = connect(&two).await.expect("it works");
+            other.session()[KEY] = "words".into();
+            drop(other.respond(&two, "").await);
+            drop(updating.respond(&one, "").await);
+            // A value of another type, and one that cannot be stored.
+            let mut connection = connect(&request()).await.expect("it works");
+            let session = connection.session();
+            messages.extend(session.get::<u64>(KEY).err());
+            messages.extend(session.insert(KEY, f64::NAN).err());
+            messages
+                .iter()
+                .for_each(|error| drop(error.error_response()));
+        });
+    });
+    let events = ["update_not_replayed", "request_failed", "request_failed"];
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|line| !line.starts_with("DEBUG"))
+        .collect();
+    assert_eq!(told.len(), events.len(), "{lines:#?}");
+    for (line, event) in told.iter().zip(events) {
+        assert!(line.contains(event), "{line}");
+        assert!(line.contains("forged"), "{line}");
+        assert!(
+            !line.contains(['\n', '\r', '\u{1b}', '\u{2028}']),
+            "{line:?}"
+        );
+    }
+    for message in messages {
+        let message = message.to_string();
+        assert!(message.contains("`cart\\nERROR forged"), "{message}");
+        assert!(
+            !message.contains(['\n', '\r', '\u{1b}', '\u{2028}']),
+            "{message:?}"
+        );
+    }
+}

@@ -7,6 +7,7 @@ use super::hooks::WithHeaders;
 use super::refused::Refused;
 use super::wording::plain;
 use crate::error::Error;
+use crate::one_line::OneLine;
 
 impl Error {
     /// Returns the error that became this response, if it is an error of this library.
@@ -48,10 +49,10 @@ fn find(error: &actix_web::Error) -> Option<&Error> {
 /// Logs an error that becomes a response.
 pub(super) fn log(error: &Error) {
     if error.status_code().is_server_error() && !matches!(error, Error::Prefetch) {
-        tracing::error!(target: "bsession", %error, "request_failed");
+        tracing::error!(target: "bsession", error = %OneLine(&error), "request_failed");
     } else if !matches!(error, Error::CrossSite { .. }) {
         // `CrossSite` is in the log already, with the name of its rule.
-        tracing::debug!(target: "bsession", reason = %error, "request_refused");
+        tracing::debug!(target: "bsession", reason = %OneLine(error), "request_refused");
     }
 }
 

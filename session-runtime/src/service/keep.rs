@@ -11,6 +11,7 @@ use super::standing::{Live, Standing};
 use super::write::WriteResult;
 use crate::clock::Timestamp;
 use crate::error::Result;
+use crate::one_line::OneLine;
 use crate::record::Head;
 
 impl Service {
@@ -37,7 +38,7 @@ impl Service {
         };
         if self.is_move_due(live, now) {
             if let Err(error) = self.move_on(outcome, now).await {
-                tracing::warn!(target: "bsession", %error, "cookie_not_moved");
+                tracing::warn!(target: "bsession", error = %OneLine(&error), "cookie_not_moved");
             }
         } else if let Some(head) = self.touched(live, now).await {
             (live.head, live.ends, live.due) = (head, head.expires, false);

@@ -12,6 +12,7 @@ use crate::changes::Changes;
 use crate::clock::Timestamp;
 use crate::contents::Contents;
 use crate::error::{Error, Result};
+use crate::one_line::OneLine;
 use crate::record::Handle;
 use crate::store::Which;
 
@@ -196,7 +197,7 @@ impl Service {
 fn limit_not_enforced(error: &Error) {
     tracing::warn!(
         target: "bsession",
-        %error,
+        error = %OneLine(&error),
         hint = "a user may have more sessions than `max_per_user` until the next login",
         "limit_not_enforced"
     );

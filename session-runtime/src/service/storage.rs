@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::deadline::Deadline;
 use crate::clock::{Clock, Timestamp};
+use crate::one_line::OneLine;
 use crate::stats::Counters;
 use crate::store::{Ledger, StoreError};
 
@@ -34,6 +35,6 @@ impl Storage {
     /// Counts and logs an error of the store.
     pub(super) fn failed(&self, error: &StoreError) {
         self.counters.store_errors.count();
-        tracing::error!(target: "bsession", %error, "store_failed");
+        tracing::error!(target: "bsession", error = %OneLine(&error), "store_failed");
     }
 }

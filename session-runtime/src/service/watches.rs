@@ -16,6 +16,7 @@ use super::standing::Live;
 use super::watcher::Watcher;
 use crate::clock::Timestamp;
 use crate::error::Result;
+use crate::one_line::OneLine;
 use crate::record::{Handle, Head, Key, UserKey};
 use crate::store::Entry;
 
@@ -305,7 +306,7 @@ fn start(service: &Arc<Service>) -> bool {
 fn not_started(error: &std::io::Error) {
     tracing::error!(
         target: "bsession",
-        %error,
+        error = %OneLine(&error),
         hint = "raise the limits of threads and open files: until the thread can start, watches notice only what this process ends",
         "watches_not_started"
     );

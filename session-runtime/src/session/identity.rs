@@ -7,6 +7,7 @@ use crate::changes::Changes;
 use crate::clock;
 use crate::contents;
 use crate::lifetime::{MAX_IDLE, MIN_IDLE};
+use crate::one_line::OneLine;
 use crate::record::Handle;
 
 /// The longest note, in bytes. A usual user agent fits.
@@ -135,7 +136,7 @@ impl Session {
             return String::new();
         };
         backing.csrf_token().unwrap_or_else(|error| {
-            tracing::error!(target: "bsession", %error, "csrf_token_not_made");
+            tracing::error!(target: "bsession", error = %OneLine(&error), "csrf_token_not_made");
             String::new()
         })
     }

@@ -10,6 +10,7 @@ use super::file_name::{FileName, USERS};
 use super::files::Files;
 use super::settings::Durability;
 use super::stop::Doing;
+use crate::one_line::OneLine;
 use crate::record::{Key, UserKey};
 use crate::store::StoreError;
 
@@ -67,7 +68,7 @@ pub(super) fn remove(files: Files<'_>, user: UserKey, key: Key) {
         .remove_file(FileName::user_session(user, key).as_str())
         && error.kind() != io::ErrorKind::NotFound
     {
-        tracing::debug!(target: "bsession", %error, "index_entry_left");
+        tracing::debug!(target: "bsession", error = %OneLine(&error), "index_entry_left");
     }
 }
 

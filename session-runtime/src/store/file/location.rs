@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::one_line::OneLine;
+
 /// Directories in which other programs delete what they did not make.
 ///
 /// - systemd-tmpfiles deletes by age: after 10 days in `/tmp`, after 30 in `/var/tmp` (`tmp.conf` of systemd; Debian and
@@ -47,7 +49,7 @@ pub(super) fn warn(path: &Path, file_system: Option<u32>) {
     if is_cleaned(real.as_deref().unwrap_or(path)) {
         tracing::warn!(
             target: "bsession",
-            path = %path.display(),
+            path = %OneLine(path.display()),
             hint = "other programs delete what is there, by age or at a restart: name a directory such as `/var/lib/shop/sessions`",
             "sessions_directory_cleaned"
         );
@@ -55,7 +57,7 @@ pub(super) fn warn(path: &Path, file_system: Option<u32>) {
     if let Some(file_system) = file_system.and_then(network_file_system) {
         tracing::warn!(
             target: "bsession",
-            path = %path.display(),
+            path = %OneLine(path.display()),
             file_system,
             hint = "locks may fail there, and each call waits for the network: name a directory on a local disk, or keep sessions in Redis",
             "sessions_directory_on_network"

@@ -13,6 +13,7 @@ use super::stop::{Stop, Try};
 use super::sweep::Round;
 use super::{opening, pace};
 use crate::backoff::Backoff;
+use crate::one_line::OneLine;
 use crate::store::StoreError;
 
 /// The first wait for a lock, once trying at once has not helped: the shortest that a timer can measure.
@@ -147,7 +148,7 @@ impl SharedDir {
             *dir = opened;
             tracing::warn!(
                 target: "bsession",
-                path = %self.path.display(),
+                path = %OneLine(self.path.display()),
                 hint = "what was in it is gone",
                 "sessions_directory_replaced"
             );

@@ -18,6 +18,7 @@ use super::attempt::Attempt;
 use super::connection::{Command, RedisConnection, Replies};
 use super::servers::Server;
 use crate::backoff::Backoff;
+use crate::one_line::OneLine;
 use crate::random;
 
 /// The pauses between two attempts to connect. Each is twice as long as the one before, and shortened by a random
@@ -230,7 +231,7 @@ impl Link {
         let (since, mut backoff) = match &state.outage {
             Some(outage) => (outage.since, outage.backoff),
             None => {
-                tracing::warn!(target: "bsession", %error, "store_unreachable");
+                tracing::warn!(target: "bsession", error = %OneLine(&error), "store_unreachable");
                 (begin, Backoff::new(FIRST_PAUSE, LONGEST_PAUSE))
             }
         };

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::super::file_name;
 use super::unix::{DIRECTORY, OWNER_ONLY};
+use crate::one_line::OneLine;
 
 /// The permissions in a mode, without the setgid bit, which a directory inherits from the one above it.
 const PERMISSIONS: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
@@ -154,7 +155,7 @@ pub(super) fn close_to_others(dir: &File, path: &Path, stat: &Stat, made: bool) 
         close()?;
         tracing::warn!(
             target: "bsession",
-            path = %path.display(),
+            path = %OneLine(path.display()),
             "sessions_directory_closed"
         );
     }

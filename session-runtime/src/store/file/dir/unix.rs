@@ -14,6 +14,7 @@ use super::super::settings::Durability;
 use super::found::{FileFacts, FileId, For, Found};
 use super::look::{self, Look};
 use super::root;
+use crate::one_line::OneLine;
 
 /// Flags for a session's file: with `NONBLOCK`, so that a FIFO in the place of a session's file is opened, seen and refused. Without it, the call
 /// would wait for a writer.
@@ -71,8 +72,8 @@ impl UnixDir {
         if let Err(error) = dir.hold() {
             tracing::warn!(
                 target: "bsession",
-                path = %path.display(),
-                %error,
+                path = %OneLine(path.display()),
+                error = %OneLine(&error),
                 hint = "a program that deletes by age may be there; every sweep tries again",
                 "sessions_directory_not_held"
             );
