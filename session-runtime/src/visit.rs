@@ -18,6 +18,7 @@ use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::one_line::OneLine;
+use crate::record::Head;
 use crate::service::{CookieChange, Outcome, Presented, Sessions, Standing, Turn, Watcher};
 use crate::session::{Backing, Baseline, Session};
 
@@ -217,7 +218,9 @@ impl Visit {
         let before = &changes.before.user;
         let of_another = before.is_some() && *before != state.view().user && !changes.login;
         if !changes.purge && (baseline.purges != state.purges || of_another) {
-            self.sessions.0.late();
+            self.sessions
+                .0
+                .late(state.standing.live().map(|live| &live.head));
             return;
         }
         // This may run a closure of the application, and that may panic. Change the fields only after it.
@@ -292,6 +295,11 @@ impl Visit {
         self.state().view()
     }
 
+    /// The head of the session as it is stored.
+    pub(crate) fn head(&self) -> Option<Head> {
+        Some(self.state().standing.live()?.head)
+    }
+
     /// The user who is logged in, as the contents have it.
     pub(crate) fn user(&self) -> Option<Box<str>> {
         self.contents().user.clone()
@@ -359,9 +367,12 @@ impl Visit {
         if let Some(status) = failed {
             if pending.iter().any(Changes::edits) {
                 service.storage.counters.dropped.count();
+                let head = outcome.standing.live().map(|live| live.head);
                 tracing::warn!(
                     target: "bsession",
                     status,
+                    handle = head.map(|head| tracing::field::display(head.handle)),
+                    user = head.and_then(|head| head.user).map(tracing::field::display),
                     hint = "with a status of 500 or above only a purge and a renewal are saved: answer below it to keep the rest",
                     "changes_dropped"
                 );
@@ -477,8 +488,11 @@ impl Drop for Visit {
         let pending = std::mem::take(&mut state.pending);
         if pending.iter().any(Changes::edits) {
             self.sessions.0.storage.counters.dropped.count();
+            let head = state.standing.live().map(|live| live.head);
             tracing::warn!(
                 target: "bsession",
+                handle = head.map(|head| tracing::field::display(head.handle)),
+                user = head.and_then(|head| head.user).map(tracing::field::display),
                 hint = "unless the client hung up: return `connection.respond(&req, response).await`, or wrap the app in `bsession::Hooks`",
                 "unsaved_changes_dropped"
             );
@@ -487,12 +501,19 @@ impl Drop for Visit {
             let (sessions, presented) =
                 (self.sessions.clone(), std::mem::take(&mut self.presented));
             let mut outcome = state.start();
+            let head = outcome.standing.live().map(|live| live.head);
             let held = state.held.take();
             finish(Box::pin(async move {
                 let _held = held;
                 let purge = [Changes::purge()];
                 if let Err(error) = sessions.0.save(&presented, &mut outcome, &purge).await {
-                    tracing::error!(target: "bsession", error = %OneLine(&error), "purge_failed");
+                    tracing::error!(
+                        target: "bsession",
+                        handle = head.map(|head| tracing::field::display(head.handle)),
+                        user = head.and_then(|head| head.user).map(tracing::field::display),
+                        error = %OneLine(&error),
+                        "purge_failed"
+                    );
                 }
             }));
             return;

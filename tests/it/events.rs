@@ -119,6 +119,61 @@ for_each_store! {
         assert_eq!((stats.late, stats.dropped, stats.swept), (1, 1, if sweeps { 2 } else { 0 }));
     }
 
+    /// So that a support case is found: `Sessions::user_key` tells the hash of a user.
+    fn an_event_about_a_session_names_it_and_the_hash_of_its_user(setup) {
+        let sessions = setup.sessions();
+        let key = sessions.user_key("joe");
+        let mut handles = Vec::new();
+        let lines = events_of(|| {
+            actix_web::rt::System::new().block_on(async {
+                let mut begin = async || {
+                    let cookie = sessions.cookie_for(|session| session.login("joe")).await.expect("a session");
+                    let request = || TestRequest::post().app_data(sessions.clone()).cookie(cookie.clone());
+                    let mut connection = bsession::connect(&request().to_http_request()).await.expect("it works");
+                    let handle = connection.session().handle().expect("a session");
+                    handles.push(handle);
+                    (cookie, handle)
+                };
+                let (cookie, handle) = begin().await;
+                let request = || TestRequest::post().app_data(sessions.clone()).cookie(cookie.clone());
+
+                // Another site's, one that fails, one that nobody saves.
+                let foreign = request().insert_header(("sec-fetch-site", "cross-site"));
+                let (foreign, mut body) = foreign.to_http_parts();
+                assert!(bsession::Gate::new().csrf().connect(&foreign, &mut body).await.is_err());
+                let failing = request().to_http_request();
+                let mut connection = bsession::connect(&failing).await.expect("it works");
+                connection.session()["a"] = 1.into();
+                drop(connection.respond(&failing, actix_web::HttpResponse::BadGateway()).await);
+                let mut connection = bsession::connect(&request().to_http_request()).await.expect("it works");
+                connection.session()["a"] = 1.into();
+                drop(connection);
+
+                // One that comes too late, and an end.
+                let slow = request().to_http_request();
+                let mut connection = bsession::connect(&slow).await.expect("it works");
+                connection.session()["a"] = 1.into();
+                assert!(sessions.revoke("joe", handle).await.expect("the store works"));
+                drop(connection.respond(&slow, "too late").await);
+                let (cookie, _) = begin().await;
+                let last = TestRequest::post().app_data(sessions.clone()).cookie(cookie).to_http_request();
+                let connection = bsession::connect(&last).await.expect("it works");
+                drop(connection.purge(&last, "").await);
+            });
+        });
+        let [one, two] = &handles[..] else { panic!("{handles:?}") };
+        let events = [
+            ("created", one), ("cross_site_refused", one), ("changes_dropped", one), ("unsaved_changes_dropped", one),
+            ("revoked", one), ("late_save_dropped", one), ("created", two), ("purged", two),
+        ];
+        assert_eq!(lines.len(), events.len(), "{lines:#?}");
+        for (line, (name, handle)) in lines.iter().zip(events) {
+            for part in [format!(" message={name} "), format!(" handle={handle}"), format!(" user={key}")] {
+                assert!(format!("{line} ").contains(&part), "{part:?}: {line}");
+            }
+        }
+    }
+
     /// Nobody has to look into it.
     fn a_login_too_many_is_no_error_of_the_server(setup) {
         let builder = setup.builder().max_per_user(1, bsession::AtLimit::RefuseNewest);

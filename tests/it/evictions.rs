@@ -123,7 +123,9 @@ fn each_eviction_of_a_login_is_counted_and_told_and_one_a_minute_warned_of() {
                 let user = format!("user{number}");
                 login(&sessions, &user).await;
                 if number < 30 {
-                    first_to_go.extend(handles(&sessions, &user).await);
+                    let key = sessions.user_key(&user);
+                    let handles = handles(&sessions, &user).await;
+                    first_to_go.extend(handles.into_iter().map(|handle| (handle, key)));
                 }
             }
             for number in 0..50 {
@@ -140,7 +142,7 @@ fn each_eviction_of_a_login_is_counted_and_told_and_one_a_minute_warned_of() {
         .collect();
     let expected: Vec<_> = first_to_go
         .iter()
-        .map(|handle| format!("INFO message=evicted handle={handle}"))
+        .map(|(handle, user)| format!("INFO message=evicted handle={handle} user={user}"))
         .collect();
     assert_eq!(evicted, expected);
     let warnings = |lines: &[String]| -> Vec<_> {

@@ -78,7 +78,15 @@ pub(super) fn check_purge(req: &HttpRequest, visit: &Visit) -> Result<()> {
 
 fn refused(visit: &Visit, rule: &'static str, hint: &str) -> Error {
     visit.sessions.0.storage.counters.cross_site.count();
-    tracing::info!(target: "bsession", rule, hint, "cross_site_refused");
+    let head = visit.head();
+    tracing::info!(
+        target: "bsession",
+        rule,
+        handle = head.map(|head| tracing::field::display(head.handle)),
+        user = head.and_then(|head| head.user).map(tracing::field::display),
+        hint,
+        "cross_site_refused"
+    );
     Error::CrossSite { rule }
 }
 

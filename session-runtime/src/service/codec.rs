@@ -38,10 +38,14 @@ impl Codec {
         self.ring.store_key(id)
     }
 
+    /// The key of a user in the store, under the current secret.
+    pub(super) fn user_key(&self, user: &str) -> UserKey {
+        self.ring.current().user_key(user)
+    }
+
     /// The key of a session's user in the store.
-    pub(super) fn user_key(&self, contents: &Contents) -> Option<UserKey> {
-        let user = contents.user.as_deref()?;
-        Some(self.ring.current().user_key(user))
+    pub(super) fn user_of(&self, contents: &Contents) -> Option<UserKey> {
+        contents.user.as_deref().map(|user| self.user_key(user))
     }
 
     /// The keys of a user in the store: one for each secret.
@@ -71,7 +75,7 @@ impl Codec {
         let user = if contents.user == base.user && !live.previous {
             live.head.user
         } else {
-            self.user_key(&contents)
+            self.user_of(&contents)
         };
         let head = Head {
             revision: live.head.revision.next(),
@@ -150,7 +154,8 @@ impl Codec {
                         self.of_newer_version(&head);
                     } else {
                         self.counters.unreadable.count();
-                        tracing::warn!(target: "bsession", handle = %head.handle, "record_unreadable");
+                        let Head { handle, user, .. } = head;
+                        tracing::warn!(target: "bsession", %handle, user = user.map(tracing::field::display), "record_unreadable");
                     }
                     return None;
                 };
@@ -190,6 +195,7 @@ impl Codec {
         tracing::warn!(
             target: "bsession",
             handle = %head.handle,
+            user = head.user.map(tracing::field::display),
             hint = "its visitor has no session here, and it stays as it is; bring this process up to the newer version",
             "record_of_newer_version"
         );

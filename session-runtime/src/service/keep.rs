@@ -37,8 +37,11 @@ impl Service {
             return;
         };
         if self.is_move_due(live, now) {
+            let head = live.head;
             if let Err(error) = self.move_on(outcome, now).await {
-                tracing::warn!(target: "bsession", error = %OneLine(&error), "cookie_not_moved");
+                let Head { handle, user, .. } = head;
+                let user = user.map(tracing::field::display);
+                tracing::warn!(target: "bsession", %handle, user, error = %OneLine(&error), "cookie_not_moved");
             }
         } else if let Some(head) = self.touched(live, now).await {
             (live.head, live.ends, live.due) = (head, head.expires, false);

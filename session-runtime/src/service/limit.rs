@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::contents::Contents;
 use crate::error::{Error, Result};
 use crate::one_line::OneLine;
-use crate::record::Handle;
+use crate::record::{Handle, Head, UserKey};
 use crate::store::Which;
 
 /// The largest difference between the clocks of several hosts at which the order of logins is kept.
@@ -101,12 +101,12 @@ impl Service {
             (AtLimit::RefuseNewest, Err(error)) => Some(error),
             (AtLimit::EndOldest, Ok(logins)) => {
                 if let Err(error) = self.end_oldest(login, &logins).await {
-                    limit_not_enforced(&error);
+                    limit_not_enforced(Some(self.codec.user_key(login.user)), &error);
                 }
                 None
             }
             (AtLimit::EndOldest, Err(error)) => {
-                limit_not_enforced(&error);
+                limit_not_enforced(Some(self.codec.user_key(login.user)), &error);
                 None
             }
         }
@@ -128,11 +128,13 @@ impl Service {
             Ok(head) => {
                 if let Some(head) = head {
                     self.watches.end(head.handle);
+                    let Head { handle, user, .. } = head;
+                    tracing::debug!(target: "bsession", %handle, user = user.map(tracing::field::display), "login_taken_back");
                 }
                 true
             }
             Err(error) => {
-                limit_not_enforced(&error.into());
+                limit_not_enforced(live.head.user, &error.into());
                 false
             }
         }
@@ -160,7 +162,7 @@ impl Service {
         match written.await {
             Ok(_) => true,
             Err(error) => {
-                limit_not_enforced(&error);
+                limit_not_enforced(live.head.user, &error);
                 false
             }
         }
@@ -194,9 +196,10 @@ impl Service {
 }
 
 /// The login is saved, so it is answered as one. The next login enforces the limit.
-fn limit_not_enforced(error: &Error) {
+fn limit_not_enforced(user: Option<UserKey>, error: &Error) {
     tracing::warn!(
         target: "bsession",
+        user = user.map(tracing::field::display),
         error = %OneLine(&error),
         hint = "a user may have more sessions than `max_per_user` until the next login",
         "limit_not_enforced"

@@ -87,14 +87,11 @@ impl Service {
         let mut ended = 0;
         let mut result = self.end_in_slices(&listed.keys, whose, &mut ended).await;
         if !is_whole {
-            self.incomplete();
+            self.incomplete(&users);
             let found = self.end_unlisted(whose, &mut ended).await;
             result = result.and(found);
         }
         self.storage.counters.removals.add(ended as u64);
-        if ended > 0 {
-            tracing::debug!(target: "bsession", ended, "revoked");
-        }
         result.map(|()| ended)
     }
 
@@ -109,7 +106,11 @@ impl Service {
                 .end_all(slice, whose, self.storage.now(), &mut here);
             let ends = deadline.wait(pin!(ends)).await;
             *ended += here.len();
-            here.into_iter().for_each(|handle| self.watches.end(handle));
+            for handle in here {
+                self.watches.end(handle);
+                let user = whose.users.first().map(tracing::field::display);
+                tracing::debug!(target: "bsession", %handle, user, "revoked");
+            }
             let is_over = matches!(&ends, Err(StoreError::TimedOut | StoreError::Stopped));
             result = result.and(ends.map_err(Error::from));
             if is_over {
@@ -155,12 +156,13 @@ impl Service {
     }
 
     /// Warns, once a minute, that the list of a user is incomplete.
-    pub(super) fn incomplete(&self) {
+    pub(super) fn incomplete(&self, users: &[UserKey]) {
         if !self.repairs.warnings.lets_through(self.storage.now()) {
             return;
         }
         tracing::warn!(
             target: "bsession",
+            user = users.first().map(tracing::field::display),
             hint = "something deleted the list of a user's sessions, or a server lost it: visits and sweeps put sessions back",
             "list_incomplete"
         );

@@ -34,8 +34,7 @@ impl Service {
             if !deadline.wait(pin!(end)).await? {
                 return Ok(false);
             }
-            storage.counters.removals.count();
-            tracing::debug!(target: "bsession", "purged");
+            self.purged(&live.head);
         }
         Ok(true)
     }

@@ -85,7 +85,8 @@ impl Service {
             Standing::Ambiguous if edits && self.end_anonymous_rivals(presented).await? => {
                 self.create(outcome, changes).await
             }
-            Standing::Live(_) if edits || renew => {
+            Standing::Live(live) if edits || renew => {
+                let head = live.head;
                 if self.commit(outcome, changes, renew).await? {
                     return Ok(());
                 }
@@ -94,7 +95,7 @@ impl Service {
                 if login {
                     return self.create(outcome, changes).await;
                 }
-                self.late();
+                self.late(Some(&head));
                 Ok(())
             }
             Standing::Live(live) => {
@@ -104,7 +105,7 @@ impl Service {
                 Ok(())
             }
             Standing::Ended | Standing::Ambiguous if edits => {
-                self.late();
+                self.late(None);
                 Ok(())
             }
             Standing::NoSession | Standing::Ended | Standing::Ambiguous => Ok(()),
@@ -144,14 +145,19 @@ impl Service {
         for key in keys {
             let removal = storage.ledger.remove(key, storage.now());
             if let Some(head) = deadline.wait(pin!(removal)).await? {
-                self.watches.end(head.handle);
-                storage.counters.removals.count();
-                tracing::debug!(target: "bsession", "purged");
+                self.purged(&head);
             }
         }
         outcome.standing = Standing::NoSession;
         outcome.cookie = shown.then_some(CookieChange::Remove);
         Ok(())
+    }
+
+    /// Counts and logs a session that a request has ended, and ends its watches.
+    pub(super) fn purged(&self, head: &Head) {
+        self.watches.end(head.handle);
+        self.storage.counters.removals.count();
+        tracing::debug!(target: "bsession", handle = %head.handle, user = head.user.map(tracing::field::display), "purged");
     }
 
     /// Creates a session under an id that was never used before.
@@ -176,7 +182,7 @@ impl Service {
             seen: now,
             created: contents.created,
             handle,
-            user: self.codec.user_key(&contents),
+            user: self.codec.user_of(&contents),
         };
         let summary = self.codec.summary(&head, &contents)?;
         for _ in 0..TRIES {
@@ -198,7 +204,7 @@ impl Service {
             let created = storage.ledger.create(live.key, record, now);
             if deadline.wait(pin!(created)).await? {
                 storage.counters.creates.count();
-                tracing::debug!(target: "bsession", %handle, "created");
+                tracing::debug!(target: "bsession", %handle, user = head.user.map(tracing::field::display), "created");
                 if let Some(login) = &login
                     && let Some(refusal) = Box::pin(self.enforce_limit(login, &mut deadline)).await
                     && Box::pin(self.take_back_new(&live, &mut deadline)).await
@@ -319,12 +325,14 @@ impl Service {
         contents.check_size(self.config.max_size)
     }
 
-    /// Counts and logs changes that came after the session had ended.
-    pub(crate) fn late(&self) {
+    /// Counts and logs changes that came after the session had ended. Its head is known if it ended during the request.
+    pub(crate) fn late(&self, head: Option<&Head>) {
         self.storage.counters.late.count();
         // Not an error: a page was open, or a request on its way, when the session ended.
         tracing::info!(
             target: "bsession",
+            handle = head.map(|head| tracing::field::display(head.handle)),
+            user = head.and_then(|head| head.user).map(tracing::field::display),
             hint = "the session ended while the request ran: elsewhere, or by `revoke_user(user, None)` in the handler itself; \
                     there, call `session.purge()` after it, and what is set then begins a new session",
             "late_save_dropped"

@@ -45,6 +45,24 @@ impl SessionInfo {
 }
 
 impl Sessions {
+    /// Returns the hash by which the log names a user: the field `user` of an event.
+    ///
+    /// It is keyed by the current secret. An event about a session that was not visited since the secret was changed has the
+    /// hash under the previous secret.
+    ///
+    /// ```
+    /// # use bsession::{Secret, Sessions};
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// # let sessions = Sessions::builder(Secret::random()?).build()?;
+    /// println!("look for user={}", sessions.user_key("joe"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn user_key(&self, user: &str) -> UserKey {
+        self.0.codec.user_key(user)
+    }
+
     /// Lists the sessions in which `user` is logged in, the oldest first.
     ///
     /// A page of devices, with a button to log each of them out:
@@ -159,7 +177,7 @@ impl Service {
             ))
             .await?;
         if !listed.whole {
-            self.incomplete();
+            self.incomplete(&users);
         }
         Ok(listed)
     }

@@ -10,7 +10,7 @@ use super::service::Service;
 use super::standing::Live;
 use crate::contents::Contents;
 use crate::error::Result;
-use crate::record::{Key, Record};
+use crate::record::{Head, Key, Record};
 use crate::store::{Commit, StoreError};
 
 /// The result of [`Service::write`].
@@ -65,7 +65,8 @@ impl Service {
                     counters.commits.count();
                     if renewal.is_some() {
                         counters.renewals.count();
-                        tracing::debug!(target: "bsession", handle = %next.head.handle, "renewed");
+                        let Head { handle, user, .. } = next.head;
+                        tracing::debug!(target: "bsession", %handle, user = user.map(tracing::field::display), "renewed");
                     }
                     *live = next;
                     return Ok(WriteResult::Saved);

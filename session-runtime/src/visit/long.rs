@@ -63,7 +63,7 @@ impl Visit {
             if is_gone { state.pending.len() } else { 0 }
         };
         if dropped > 0 {
-            self.sessions.0.late();
+            self.sessions.0.late(Some(&live.head));
         }
         self.adopt(Outcome::of(standing), written.max(dropped));
         Ok(())

@@ -68,7 +68,7 @@ pub(super) fn remove(files: Files<'_>, user: UserKey, key: Key) {
         .remove_file(FileName::user_session(user, key).as_str())
         && error.kind() != io::ErrorKind::NotFound
     {
-        tracing::debug!(target: "bsession", error = %OneLine(&error), "index_entry_left");
+        tracing::debug!(target: "bsession", user = %user, error = %OneLine(&error), "index_entry_left");
     }
 }
 

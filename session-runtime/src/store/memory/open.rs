@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use super::lists::Lists;
 use crate::clock::Timestamp;
-use crate::record::{Handle, Head, Key, Record, Revision, UserKey};
+use crate::record::{Head, Key, Record, Revision, UserKey};
 use crate::stats::Counters;
 use crate::store::{
     Answer, Cursor, Ending, Entry, Expected, Lease, Listed, Scanned, Store, StoreError, Swap,
@@ -149,15 +149,15 @@ impl OpenMemory {
             && head.user.is_some()
             && head.is_live(now)
         {
-            self.tell(head.handle, now);
+            self.tell(head, now);
         }
         evicted.is_some()
     }
 
     /// Counts and logs the eviction of a logged-in session.
-    fn tell(&self, handle: Handle, now: Timestamp) {
+    fn tell(&self, head: &Head, now: Timestamp) {
         self.counters.evicted.count();
-        tracing::info!(target: "bsession", handle = %handle, "evicted");
+        tracing::info!(target: "bsession", handle = %head.handle, user = head.user.map(tracing::field::display), "evicted");
         if self.warnings.lets_through(now) {
             tracing::warn!(
                 target: "bsession",
