@@ -228,6 +228,31 @@ impl Builder {
         self
     }
 
+    /// Gives the cookie the attribute `Partitioned`, for an application that other sites show in a frame. Default: false.
+    ///
+    /// Browsers that refuse third-party cookies keep such a cookie, once for each site around the frame (CHIPS,
+    /// draft-cutler-httpbis-partitioned-cookies). So a visitor has one session within each of these sites, and another one on
+    /// the application's own pages. A login counts for one of them.
+    ///
+    /// It needs [`same_site(SameSite::None)`](Self::same_site) and a secure cookie. For a site that is in use, give another
+    /// [`cookie_name`](Self::cookie_name) with it: browsers keep the cookie without the attribute beside the one with it, and send
+    /// both. A session in a partitioned cookie cannot be bound to a device.
+    ///
+    /// ```
+    /// # use bsession::{SameSite, Secret, Sessions};
+    /// # fn main() -> Result<(), bsession::InitError> {
+    /// let sessions = Sessions::builder(Secret::random()?)
+    ///     .same_site(SameSite::None)
+    ///     .partitioned(true)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn partitioned(mut self, yes: bool) -> Self {
+        self.cookie.partitioned = yes;
+        self
+    }
+
     /// Sets the domain to which the cookie is sent, with all its subdomains. Default: no domain, so that
     /// only the host that set the cookie gets it.
     ///

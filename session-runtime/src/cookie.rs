@@ -82,6 +82,7 @@ pub(crate) struct Settings {
     pub(crate) same_site: SameSite,
     pub(crate) domain: Option<String>,
     pub(crate) path: String,
+    pub(crate) partitioned: bool,
 }
 
 impl Default for Settings {
@@ -92,6 +93,7 @@ impl Default for Settings {
             same_site: SameSite::Lax,
             domain: None,
             path: "/".to_owned(),
+            partitioned: false,
         }
     }
 }
@@ -123,6 +125,16 @@ impl Settings {
     /// The removal: the same cookie, but empty and expired at once.
     pub(crate) fn removal(&self, secure: bool) -> Cookie<'static> {
         self.cookie(String::new(), Some(Duration::ZERO), secure)
+    }
+
+    /// The value of the `Set-Cookie` header for a cookie.
+    pub(crate) fn header(&self, cookie: &Cookie<'_>) -> String {
+        let mut header = cookie.to_string();
+        if self.partitioned {
+            // The version of `cookie` that actix-web uses does not know it.
+            header.push_str("; Partitioned");
+        }
+        header
     }
 
     /// True if the cookie is `Secure`. The connection may be plain http to a loopback host.
@@ -220,6 +232,12 @@ impl Settings {
     fn check_together(&self) -> Result<(), InitError> {
         let name = &self.name;
         if self.secure == Secure::Never {
+            if self.partitioned {
+                return refuse(
+                    "`partitioned(true)` needs a secure cookie: leave out `secure(Secure::Never)`"
+                        .into(),
+                );
+            }
             if self.same_site == SameSite::None {
                 return refuse("`same_site(SameSite::None)` needs a secure cookie: leave out `secure(Secure::Never)`".into());
             }
@@ -228,6 +246,13 @@ impl Settings {
                     "a cookie called `{name}` must be secure: leave out `secure(Secure::Never)`"
                 ));
             }
+        }
+        if self.partitioned && self.same_site != SameSite::None {
+            return refuse(
+                "`partitioned(true)` is for a page in a frame of another site, which sends no other cookie than that of \
+                 `same_site(SameSite::None)`: set that, too, or leave out `partitioned`"
+                    .into(),
+            );
         }
         if has_prefix(&self.name, "__Host-") && (self.path != "/" || self.domain.is_some()) {
             return refuse(format!(

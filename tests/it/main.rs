@@ -35,6 +35,7 @@ mod locks;
 mod long_requests;
 mod mistakes;
 mod outage;
+mod partitioned;
 mod plain_http;
 mod prefetch;
 mod processes;

@@ -119,6 +119,23 @@ fn contradictions_say_what_to_write() {
             |b| b.cookie_name("__Host-s").secure(Secure::Never),
             "must be secure",
         ),
+        (|b| b.partitioned(true), "`same_site(SameSite::None)`"),
+        (
+            |b| b.partitioned(true).same_site(SameSite::Strict),
+            "or leave out `partitioned`",
+        ),
+        (
+            |b| b.partitioned(true).secure(Secure::Never),
+            "leave out `secure(Secure::Never)`",
+        ),
+        (
+            |b| {
+                b.partitioned(true)
+                    .same_site(SameSite::None)
+                    .secure(Secure::Never)
+            },
+            "`partitioned(true)` needs a secure cookie",
+        ),
         (
             |b| b.cookie_name("__secure-s").secure(Secure::Never),
             "must be secure",

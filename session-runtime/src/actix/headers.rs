@@ -22,11 +22,11 @@ pub(super) fn tell_change(visit: &Visit, told: Told, req: &HttpRequest, headers:
     vary(headers);
     let Some(change) = told else { return };
     let cookies = &visit.sessions.0.cookies;
-    let cookie = cookies.cookie(change, is_plain_loopback(req));
-    if cookie.secure() == Some(true) {
+    let is_plain_loopback = is_plain_loopback(req);
+    if cookies.is_secure(is_plain_loopback) {
         warn_of_plain_http(&visit.sessions, req);
     }
-    set_cookie(headers, cookie.name(), &cookie.to_string());
+    set_cookie(headers, &cookies.header(change, is_plain_loopback));
 }
 
 /// Returns the response to a request whose session failed. It has the error in it, where other middleware can find it.
@@ -44,7 +44,8 @@ pub(super) fn failed_response(error: Error, req: &HttpRequest) -> HttpResponse {
 }
 
 /// Appends a `Set-Cookie`, and removes an earlier one for the same name.
-pub(super) fn set_cookie(headers: &mut HeaderMap, name: &str, cookie: &str) {
+pub(super) fn set_cookie(headers: &mut HeaderMap, cookie: &str) {
+    let name = cookie.split('=').next().unwrap_or_default();
     // Never returns here: the parts of the cookie were checked when the service was built.
     let Ok(cookie) = HeaderValue::from_str(cookie) else {
         return;

@@ -145,7 +145,7 @@ async fn end_after(visits: &Followed, error: actix_web::Error, loopback: bool) -
     let status = error.as_response_error().status_code().as_u16();
     let failed = settle_all(visits, Some(status)).await;
     let error = failed.map_or(error, Into::into);
-    let cookie = |visit: Arc<Visit>| Some(visit.sessions.0.cookies.cookie(visit.told()?, loopback));
+    let cookie = |visit: Arc<Visit>| Some(visit.sessions.0.cookies.header(visit.told()?, loopback));
     let cookies: Vec<_> = visits.all().into_iter().filter_map(cookie).collect();
     if visits.all().is_empty() {
         error
@@ -178,7 +178,7 @@ fn unloadable(visits: &Followed) -> Option<Error> {
 /// An error with its original response, which also has the headers of the sessions.
 pub(super) struct WithHeaders {
     pub(super) error: actix_web::Error,
-    cookies: Vec<cookie::Cookie<'static>>,
+    cookies: Vec<String>,
 }
 
 impl ResponseError for WithHeaders {
@@ -189,7 +189,7 @@ impl ResponseError for WithHeaders {
     fn error_response(&self) -> HttpResponse<BoxBody> {
         let mut response = self.error.error_response();
         for cookie in &self.cookies {
-            set_cookie(response.headers_mut(), cookie.name(), &cookie.to_string());
+            set_cookie(response.headers_mut(), cookie);
         }
         vary(response.headers_mut());
         response

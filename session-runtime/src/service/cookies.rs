@@ -95,6 +95,17 @@ impl Cookies {
         }
     }
 
+    /// The same as the value of the header.
+    pub(crate) fn header(&self, change: CookieChange, is_plain_loopback: bool) -> String {
+        let cookie = self.cookie(change, is_plain_loopback);
+        self.settings.header(&cookie)
+    }
+
+    /// True if a cookie for a connection of this kind is `Secure`.
+    pub(crate) fn is_secure(&self, is_plain_loopback: bool) -> bool {
+        self.settings.is_secure(is_plain_loopback)
+    }
+
     /// The cookie of a session, as it is sent now.
     pub(super) fn of_session(&self, live: &Live, now: Timestamp) -> CookieChange {
         CookieChange::Set {

@@ -22,6 +22,7 @@ struct Settings {
     domain: Option<String>,
     same_site: SameSite,
     secure: Secure,
+    partitioned: bool,
     idle: Duration,
     lifetime: Option<Duration>,
     browser_session: bool,
@@ -37,6 +38,7 @@ impl Settings {
             .path(&*self.path)
             .same_site(self.same_site)
             .secure(self.secure)
+            .partitioned(self.partitioned)
             .idle(self.idle)
             .browser_session(self.browser_session);
         if let Some(domain) = &self.domain {
@@ -58,6 +60,7 @@ struct Kept {
     domain: Option<String>,
     same_site: String,
     secure: bool,
+    partitioned: bool,
     http_only: bool,
     max_age: Option<u64>,
 }
@@ -89,6 +92,7 @@ impl Kept {
                 }
                 "samesite" => kept.same_site = value.to_ascii_lowercase(),
                 "secure" => kept.secure = true,
+                "partitioned" => kept.partitioned = true,
                 "httponly" => kept.http_only = true,
                 "max-age" => kept.max_age = Some(value.parse::<u64>().ok()?.min(LONGEST.as_secs())),
                 _ => {}
@@ -115,6 +119,7 @@ impl Kept {
         !self.name.is_empty()
             && self.name.len() + self.value.len() <= 4096
             && self.domain.as_ref().is_none_or(is_host)
+            && (self.secure || !self.partitioned)
             && (self.secure || self.same_site != "none" && !prefixes.into_iter().any(prefixed))
             && (!prefixed("__Host-") || self.domain.is_none() && self.path.as_deref() == Some("/"))
     }
@@ -131,6 +136,7 @@ impl Kept {
             domain: cookie.domain().map(str::to_ascii_lowercase),
             same_site: same_site.to_ascii_lowercase(),
             secure: cookie.secure() == Some(true),
+            partitioned: header.ends_with("; Partitioned"), // it does not know the attribute
             http_only: cookie.http_only() == Some(true),
             max_age: cookie
                 .max_age()
@@ -207,6 +213,7 @@ async fn check(settings: &Settings) {
             Secure::Auto if settings.loopback => kept.secure,
             other => other != Secure::Never,
         },
+        partitioned: settings.partitioned,
         http_only: true,
         max_age: kept.max_age,
     };
@@ -267,7 +274,8 @@ fn settings() -> impl Strategy<Value = Settings> {
         ]
     };
     (
-        (name, path, option::weighted(0.3, domain), same_site, secure),
+        (name, path, option::weighted(0.3, domain)),
+        (same_site, secure, any::<bool>()),
         (
             span(),
             option::of(span()),
@@ -276,21 +284,24 @@ fn settings() -> impl Strategy<Value = Settings> {
             any::<bool>(),
         ),
     )
-        .prop_map(|((name, path, domain, same_site, secure), times)| {
-            let (idle, lifetime, browser_session, own_idle, loopback) = times;
-            Settings {
-                name,
-                path,
-                domain,
-                same_site,
-                secure,
-                idle,
-                lifetime,
-                browser_session,
-                own_idle,
-                loopback,
-            }
-        })
+        .prop_map(
+            |((name, path, domain), (same_site, secure, partitioned), times)| {
+                let (idle, lifetime, browser_session, own_idle, loopback) = times;
+                Settings {
+                    name,
+                    path,
+                    domain,
+                    same_site,
+                    secure,
+                    partitioned: partitioned && same_site == SameSite::None,
+                    idle,
+                    lifetime,
+                    browser_session,
+                    own_idle,
+                    loopback,
+                }
+            },
+        )
 }
 
 #[test]
