@@ -1,5 +1,6 @@
 //! The settings of a service, checked when it is built.
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 ///
 /// # Errors
 /// The errors of [`Builder::init`].
+#[track_caller]
 pub fn init(secret: impl Into<Secret>, mode: impl Into<Mode>) -> Result<(), InitError> {
     Sessions::builder(secret).mode(mode).init()
 }
@@ -273,7 +275,7 @@ impl Builder {
     /// without a prefix such as `__Host-`.
     ///
     /// A token of one realm is invalid in another. To share sessions between two cookie names on purpose, give two
-    /// services the same realm.
+    /// services the same realm and the same store, such as one directory.
     ///
     /// ```
     /// # use bsession::{Secret, Sessions};
@@ -281,7 +283,7 @@ impl Builder {
     /// # let secret = Secret::random()?;
     /// let visitors = Sessions::builder(secret.clone()).cookie_name("shop").build()?;
     /// let staff = Sessions::builder(secret.clone()).cookie_name("staff").build()?; // not valid for `visitors`
-    /// let visitors_too = Sessions::builder(secret).cookie_name("old_shop").realm("shop").build()?;
+    /// let visitors_too = Sessions::builder(secret).cookie_name("old_shop").realm("shop").build()?; // valid, in one store
     /// # Ok(())
     /// # }
     /// ```
@@ -405,8 +407,10 @@ impl Builder {
     ///
     /// # Errors
     /// The errors of [`build`](Self::build), and [`InitError::Twice`] if there is a global service already.
+    #[track_caller]
     pub fn init(self) -> Result<(), InitError> {
-        Sessions::set_global(|| self.build())
+        let built = Location::caller();
+        Sessions::set_global(|| self.build_at(built))
     }
 
     /// Builds the service as a value: for tests, and for a second service beside the global one.
@@ -417,7 +421,12 @@ impl Builder {
     /// # Errors
     /// An unusable secret, an impossible setting, settings that contradict each other, or a
     /// directory that cannot be used. There is no network access.
-    pub fn build(mut self) -> Result<Sessions, InitError> {
+    #[track_caller]
+    pub fn build(self) -> Result<Sessions, InitError> {
+        self.build_at(Location::caller())
+    }
+
+    fn build_at(mut self, built: &'static Location<'static>) -> Result<Sessions, InitError> {
         self.name_cookie(cfg!(debug_assertions));
         self.check()?;
         for text in &self.trusted_origins {
@@ -441,6 +450,7 @@ impl Builder {
             cookie: self.cookie,
             lifetime: self.lifetime,
             config: self.config,
+            built,
         };
         parts.start()
     }

@@ -34,6 +34,7 @@ mod lists;
 mod locks;
 mod long_requests;
 mod mistakes;
+mod neighbours;
 mod outage;
 mod partitioned;
 mod plain_http;

@@ -91,6 +91,7 @@ impl Service {
             Loaded::Live(record) => record,
             Loaded::Retired => return Standing::Ended,
             Loaded::Nothing => {
+                self.neighbours.look_for(key, now);
                 tracing::debug!(
                     target: "bsession",
                     hint = "it is over; or another process made it, or a service that was built in the closure of \

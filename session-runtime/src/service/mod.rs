@@ -9,6 +9,7 @@ mod keep;
 mod limit;
 mod load;
 mod locks;
+mod neighbours;
 mod revocation;
 mod rivals;
 mod save;

@@ -1,5 +1,6 @@
 //! The service and its parts.
 
+use std::panic::Location;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,6 +10,7 @@ use super::codec::Codec;
 use super::cookies::Cookies;
 use super::limit::Limit;
 use super::locks::{self, Locks};
+use super::neighbours::Neighbours;
 use super::revocation::Repairs;
 use super::sessions::Sessions;
 use super::storage::Storage;
@@ -39,6 +41,7 @@ pub(crate) struct Service {
     pub(super) savers: Arc<Locks>,
     pub(super) repairs: Repairs,
     pub(super) rival_warnings: Throttle,
+    pub(super) neighbours: Neighbours,
     pub(crate) watches: Watches,
     pub(super) warned_of_unanswered_visits: AtomicBool,
     pub(crate) warned_of_plain_http: AtomicBool,
@@ -69,6 +72,8 @@ pub(crate) struct ServiceParts {
     pub(crate) cookie: Settings,
     pub(crate) lifetime: Lifetime,
     pub(crate) config: Config,
+    /// The place in the program that builds the service.
+    pub(crate) built: &'static Location<'static>,
 }
 
 impl ServiceParts {
@@ -78,6 +83,7 @@ impl ServiceParts {
             counters, lifetime, ..
         } = self;
         let ring = Arc::new(self.ring);
+        let neighbours = Neighbours::new(&self.store, self.built);
         let ledger = Ledger::new(self.store);
         let (sweeper, thread) = Sweeper::new();
         let service = Arc::new(Service {
@@ -106,6 +112,7 @@ impl ServiceParts {
             savers: Locks::new(usize::MAX),
             repairs: Repairs::default(),
             rival_warnings: Throttle::default(),
+            neighbours,
             watches: Watches::default(),
             warned_of_unanswered_visits: AtomicBool::new(false),
             warned_of_plain_http: AtomicBool::new(false),
