@@ -194,7 +194,7 @@ fn refused<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerRes
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    env_logger::init_from_env(env_logger::Env::new().default_filter_or("warn"));
+    env_logger::init_from_env(env_logger::Env::new().default_filter_or("info"));
     let address = std::env::args().nth(1);
     let address = address.as_deref().unwrap_or("127.0.0.1:8080");
 

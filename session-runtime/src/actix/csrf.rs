@@ -47,11 +47,12 @@ fn hint(rule: &str, req: &HttpRequest) -> &'static str {
         }
         _ if csrf::is_form(req.content_type()) => {
             "no browser says where it comes from: send the visitor's cookie, and `session.csrf_token()` of a page of \
-             theirs as the field `csrf_token`"
+             theirs as the field `csrf_token`; to try it by hand, send the service's own origin as the header `Origin`"
         }
         _ => {
             "no browser says where it comes from, and only a urlencoded form has a field for the token: send the \
-             visitor's cookie, and `session.csrf_token()` as the header `X-CSRF-Token`"
+             visitor's cookie, and `session.csrf_token()` as the header `X-CSRF-Token`; to try it by hand, send the service's \
+             own origin as the header `Origin`"
         }
     }
 }
