@@ -47,6 +47,7 @@ mod redis;
 mod refusals;
 mod replay;
 mod requests;
+mod responses;
 mod saves;
 mod secrets;
 mod settings;

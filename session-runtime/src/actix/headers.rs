@@ -37,8 +37,7 @@ pub(super) fn failed_response(error: Error, req: &HttpRequest) -> HttpResponse {
     vary(response.headers_mut());
     if is_prefetch {
         // The visitor's click must ask again.
-        let no_store = HeaderValue::from_static("no-store");
-        response.headers_mut().insert(CACHE_CONTROL, no_store);
+        no_store(response.headers_mut());
     }
     response
 }
@@ -69,7 +68,27 @@ pub(super) fn set_cookie(headers: &mut HeaderMap, cookie: &str) {
     }
     headers.append(SET_COOKIE, cookie);
     // RFC 6265bis §7.5: a cookie must not be cached.
+    no_store(headers);
+}
+
+/// Keeps every cache from storing a response, whatever the handler says to caches.
+fn no_store(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let outranking: Vec<_> = headers
+        .keys()
+        .filter(|name| outranks_cache_control(name.as_str()))
+        .cloned()
+        .collect();
+    for name in outranking {
+        headers.remove(name);
+    }
+}
+
+/// True for a header that some caches obey in place of `Cache-Control`: the targeted fields of RFC 9213, such as
+/// `CDN-Cache-Control`, and what Fastly, Akamai and nginx read.
+fn outranks_cache_control(name: &str) -> bool {
+    name.ends_with("-cache-control")
+        || ["surrogate-control", "edge-control", "x-accel-expires"].contains(&name)
 }
 
 /// Merges `Cookie` into `Vary`, because the response depends on the cookie.
