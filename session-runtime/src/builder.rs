@@ -223,6 +223,9 @@ impl Builder {
 
     /// Sets which requests from other sites carry the cookie. Default: `SameSite::Lax`.
     ///
+    /// A request with which the browser withholds the cookie gets no new one, except by a login, because the new one would replace
+    /// the one that the browser has. What else it changes is dropped.
+    ///
     /// # Warning
     /// Under `SameSite::None` any site can send requests with your visitors' sessions.
     pub fn same_site(mut self, same_site: SameSite) -> Self {

@@ -275,10 +275,12 @@ impl Visit {
             && !self.owes_an_id(state)
     }
 
-    /// True if a CSRF token was made for a visitor who has no session and no id to present with the token.
+    /// True if a CSRF token was made for a visitor who has no session and no id to present with the token. A browser that
+    /// withholds the cookie says where requests come from, and needs no token.
     fn owes_an_id(&self, state: &VisitState) -> bool {
         let has_none = self.presented.tokens.is_empty() || state.purges > 0;
-        state.next_id.is_some() && has_none && matches!(state.standing, Standing::NoSession)
+        let is_free = !self.presented.withheld && matches!(state.standing, Standing::NoSession);
+        state.next_id.is_some() && has_none && is_free
     }
 
     /// The id that a CSRF token must fit: the id of the session, else the first presented one. The presented id need

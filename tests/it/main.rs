@@ -61,4 +61,5 @@ mod views;
 mod visitors;
 mod visits;
 mod watches;
+mod withheld;
 mod words;

@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::connection::Connection;
 use super::refused::Refused;
+use super::withheld::is_withheld;
 use crate::error::{Error, Result};
 use crate::few::Few;
 use crate::service::Sessions;
@@ -97,7 +98,8 @@ impl Visits {
             .headers()
             .get_all(COOKIE)
             .map(|header| header.as_bytes());
-        let presented = sessions.0.cookies.presented(headers);
+        let mut presented = sessions.0.cookies.presented(headers);
+        presented.withheld = !presented.any && is_withheld(req, sessions.0.cookies.same_site());
         let visit = Arc::new(Visit::new(sessions, presented));
         if self.is_quiet {
             visit.is_no_visit();

@@ -23,6 +23,7 @@ mod reply;
 mod saved;
 mod unread_body;
 mod visitor;
+mod withheld;
 mod wording;
 
 pub use call::{Call, Request};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::cookie::Cookie;
+use ::cookie::{Cookie, SameSite};
 
 use super::standing::Live;
 use crate::clock::Timestamp;
@@ -33,6 +33,8 @@ pub(crate) struct Presented {
     pub(crate) tokens: Few<Token>,
     /// True if there was any cookie with our name, valid or not.
     pub(crate) any: bool,
+    /// True if the browser withholds the cookie, which the visitor may have, because of its `SameSite`.
+    pub(crate) withheld: bool,
 }
 
 /// The change of the browser's cookie that a response has to send.
@@ -59,6 +61,11 @@ impl Cookies {
     /// The name of the cookie.
     pub(crate) fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// The requests from other sites that carry the cookie.
+    pub(crate) fn same_site(&self) -> SameSite {
+        self.settings.same_site
     }
 
     /// Reads the tokens among the cookies of a request.

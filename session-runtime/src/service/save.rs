@@ -73,6 +73,11 @@ impl Service {
         let edits = changes.iter().any(Changes::edits);
         match &outcome.standing {
             Standing::NoSession if changes.iter().any(Changes::begins) => {
+                // The browser would put the new cookie in the place of the one that it did not send.
+                if presented.withheld && !login {
+                    self.withheld();
+                    return Ok(());
+                }
                 self.create(outcome, changes).await
             }
             Standing::Ended if login => self.create(outcome, changes).await,
@@ -323,6 +328,21 @@ impl Service {
             return Err(Error::TooDeep);
         }
         contents.check_size(self.config.max_size)
+    }
+
+    /// Counts the changes of a request that another site began, and logs them once a minute.
+    fn withheld(&self) {
+        self.storage.counters.withheld.count();
+        if !self.withheld_warnings.lets_through(self.storage.now()) {
+            return;
+        }
+        tracing::warn!(
+            target: "bsession",
+            hint = "a page of another site sent the visitor's browser here, and with `same_site` as it is the browser does \
+                    not send the cookie: redirect to a page of your own that changes the session, or set \
+                    `same_site(SameSite::None)` with `csrf` on all handlers",
+            "cookie_withheld"
+        );
     }
 
     /// Counts and logs changes that came after the session had ended. Its head is known if it ended during the request.
