@@ -269,6 +269,10 @@ impl Builder {
     }
 
     /// Sets the path below which the cookie is sent. Default: `/`.
+    ///
+    /// A request outside it comes without the cookie. If [`base_path`](Self::base_path) says which path the browser sees, such
+    /// a request gets a cookie only by a login, and what else it changes is dropped: a new cookie would replace the one
+    /// that the visitor has below the path. Without `base_path` the log warns (`cookie_of_another_path`).
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.cookie.path = path.into();
         self

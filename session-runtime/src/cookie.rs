@@ -8,9 +8,10 @@ use cookie::{Cookie, SameSite};
 use crate::error::InitError;
 use crate::token;
 
-/// The number of cookies with our name that are looked at. Browsers keep at most 180 for a whole domain
-/// (Chromium's `kDomainMaxCookies`), so a valid one is always among them.
-const MAX_LOOKED_AT: usize = 180;
+/// The number of cookies with our name that are verified: more than fit into the 128 KiB that actix accepts as the head of
+/// an HTTP/1 request, and ten times what Chromium keeps for a domain. It is a limit for HTTP/2, where a few
+/// compressed bytes can stand for 16 MiB of headers.
+const MAX_LOOKED_AT: usize = 2_000;
 
 /// Browsers drop a cookie whose name and value together have more bytes, and ignore an attribute with a longer
 /// value than `MAX_ATTRIBUTE_LEN` (RFC 6265bis §5.6).
@@ -51,6 +52,13 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = end.map(|end| &begun[end + 1..]);
         Some(&begun[..end.unwrap_or(begun.len())])
     })
+}
+
+/// True if a browser sends a cookie with `cookie_path` to `path` (RFC 6265bis §5.1.4): `/a` matches `/a` and `/a/b`, but
+/// not `/ab`.
+pub(crate) fn is_below(path: &str, cookie_path: &str) -> bool {
+    path.strip_prefix(cookie_path)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/'))
 }
 
 /// The rule for sending the cookie over https only.

@@ -105,7 +105,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::secret::Secret;
+    use crate::secret::{Carries, Secret};
     use crate::token;
 
     const ONE: &str = "0123456789abcdef0123456789abcdef";
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_token_is_no_cookie_nor_a_cookie_a_token() {
         let ring = ring(&[ONE], "bsession");
-        let cookie = token::encode(&ring, &id(1));
+        let cookie = token::encode(&ring, &id(1), Carries::Session);
         assert_eq!(token::decode(&ring, made(&ring).as_bytes()), None);
         assert!(!fits(&ring, cookie.as_bytes(), &id(1)));
     }

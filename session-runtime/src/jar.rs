@@ -5,6 +5,7 @@ use std::time::Duration;
 use cookie::Cookie;
 
 use crate::clock::Timestamp;
+use crate::cookie::is_below;
 
 /// The cookies of one site, the oldest first.
 ///
@@ -59,7 +60,10 @@ impl Jar {
 
     /// The `Cookie` header of a request for `path`. Cookies with longer paths come first.
     pub(crate) fn header(&self, path: &str, now: Timestamp) -> Option<String> {
-        let mut sent: Vec<_> = self.live(now).filter(|kept| kept.is_for(path)).collect();
+        let mut sent: Vec<_> = self
+            .live(now)
+            .filter(|kept| is_below(path, &kept.path))
+            .collect();
         sent.sort_by_key(|kept| std::cmp::Reverse(kept.path.len()));
         let pairs: Vec<_> = sent.into_iter().map(Kept::pair).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
@@ -92,14 +96,6 @@ impl Jar {
 impl Kept {
     fn is_over(&self, now: Timestamp) -> bool {
         self.ends.is_some_and(|end| end <= now)
-    }
-
-    /// True if the cookie is sent to `path` (RFC 6265bis §5.1.4): `/a` matches `/a` and `/a/b`, but not `/ab`.
-    fn is_for(&self, path: &str) -> bool {
-        let rest = path.strip_prefix(&*self.path);
-        rest.is_some_and(|rest| {
-            rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/')
-        })
     }
 
     fn pair(&self) -> String {

@@ -226,6 +226,15 @@ pub(crate) struct Keys {
     summary: Hkdf<Sha256>,
 }
 
+/// The use of an id in a cookie. Its token tells it, so that no store has to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carries {
+    /// A session was stored under the id.
+    Session,
+    /// No session was stored under the id. A page with a CSRF token was sent to a visitor who has no session.
+    CsrfAlone,
+}
+
 /// The number of MAC bytes in a token: 184 bits, so that a token is 48 bytes and 64 characters.
 pub(crate) const MAC_LEN: usize = 23;
 
@@ -250,23 +259,31 @@ impl Keys {
         }
     }
 
-    fn mac(&self, id: &Id) -> Hmac<Sha256> {
+    fn mac(&self, id: &Id, carries: Carries) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
         mac.update(&[self.key_id]);
         mac.update(id.as_bytes());
+        match carries {
+            Carries::Session => {}
+            // One byte more than the input above, so neither can be used as the other.
+            Carries::CsrfAlone => mac.update(&[1]),
+        }
         mac
     }
 
     /// The MAC of an id, cut to the length that a token carries.
-    pub(crate) fn sign(&self, id: &Id) -> [u8; MAC_LEN] {
+    pub(crate) fn sign(&self, id: &Id, carries: Carries) -> [u8; MAC_LEN] {
         let mut short = [0; MAC_LEN];
-        short.copy_from_slice(&self.mac(id).finalize().into_bytes()[..MAC_LEN]);
+        short.copy_from_slice(&self.mac(id, carries).finalize().into_bytes()[..MAC_LEN]);
         short
     }
 
-    /// True if this is the MAC of that id. Compares in constant time.
-    pub(crate) fn verify(&self, id: &Id, mac: &[u8; MAC_LEN]) -> bool {
-        self.mac(id).verify_truncated_left(mac).is_ok()
+    /// Returns the use of an id that this MAC was made for, if it is a MAC of that id. Compares in constant time.
+    pub(crate) fn verify(&self, id: &Id, mac: &[u8; MAC_LEN]) -> Option<Carries> {
+        let fits = |carries: &Carries| self.mac(id, *carries).verify_truncated_left(mac).is_ok();
+        [Carries::Session, Carries::CsrfAlone]
+            .into_iter()
+            .find(fits)
     }
 
     /// The key that seals one session. It needs the secret and the visitor's id.

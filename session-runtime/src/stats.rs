@@ -61,7 +61,8 @@ counters! {
     unreadable,
     /// Changes that were dropped because the response was a 5xx or the request did not finish.
     dropped,
-    /// Changes that were dropped because another site began the request and the browser withheld the cookie.
+    /// Changes that were dropped because the browser withheld the cookie: another site began the request, or it was outside
+    /// the cookie's path.
     withheld,
     /// Operations of the store that failed or took too long.
     store_errors,

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::id::Id;
-use crate::secret::{KeyRing, MAC_LEN};
+use crate::secret::{Carries, KeyRing, Keys, MAC_LEN};
 
 /// Key id, id and MAC. 48 bytes are exactly 64 characters of base64url, with no bits left over.
 const BYTES: usize = 1 + Id::LEN + MAC_LEN;
@@ -19,15 +19,16 @@ pub(crate) struct Token {
     pub(crate) id: Id,
     /// True if a previous secret signed it, so that a new cookie is due.
     pub(crate) previous: bool,
+    pub(crate) carries: Carries,
 }
 
 /// Writes the token of an id under the current secret.
-pub(crate) fn encode(ring: &KeyRing, id: &Id) -> String {
+pub(crate) fn encode(ring: &KeyRing, id: &Id, carries: Carries) -> String {
     let keys = ring.current();
     let mut bytes = [0; BYTES];
     bytes[0] = keys.key_id;
     bytes[1..=Id::LEN].copy_from_slice(id.as_bytes());
-    bytes[1 + Id::LEN..].copy_from_slice(&keys.sign(id));
+    bytes[1 + Id::LEN..].copy_from_slice(&keys.sign(id, carries));
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -37,10 +38,13 @@ pub(crate) fn decode(ring: &KeyRing, text: &[u8]) -> Option<Token> {
     let (&key_id, rest) = bytes.split_first()?;
     let (id, mac) = rest.split_first_chunk::<{ Id::LEN }>()?;
     let (id, mac) = (Id::new(*id), mac.first_chunk::<MAC_LEN>()?);
-    let (_, previous) = ring
-        .candidates(key_id)
-        .find(|(keys, _)| keys.verify(&id, mac))?;
-    Some(Token { id, previous })
+    let verified = |(keys, previous): (&Keys, bool)| Some((keys.verify(&id, mac)?, previous));
+    let (carries, previous) = ring.candidates(key_id).find_map(verified)?;
+    Some(Token {
+        id,
+        previous,
+        carries,
+    })
 }
 
 /// The reason why a text is not a valid token. It is for the log, and may be a guess.
@@ -48,7 +52,9 @@ pub(crate) fn fault(ring: &KeyRing, text: &[u8]) -> &'static str {
     match bytes(text) {
         None => "it is no token: cut off, altered, or of something else with this `cookie_name`",
         Some([key_id, ..]) if ring.candidates(key_id).next().is_none() => {
-            "it is of another secret, or of a service with another `realm`: `previous_secret` takes the one before"
+            "it is of another secret or another `realm`. After a change of the secret, pass the old one to `previous_secret`. If \
+             another application on this host uses this `cookie_name`, give each its own name: browsers do not keep ports apart, \
+             so on `localhost` a login to one logs the visitor out of the other"
         }
         Some(_) => "its signature does not fit: forged, or altered",
     }
@@ -83,7 +89,7 @@ mod tests {
     /// Cookies outlive releases: 0.1.0 wrote this token, and every later version must read it.
     #[test]
     fn a_token_is_what_it_always_was() {
-        let text = encode(&ring(&[ONE], "bsession"), &id());
+        let text = encode(&ring(&[ONE], "bsession"), &id(), Carries::Session);
         assert_eq!(
             text,
             "uAABAgMEBQYHCAkKCwwNDg8QERITFBUWF52q5O7bAAMFp1-yEmq1rPfnFwoS9Aqq"
@@ -93,7 +99,8 @@ mod tests {
             token,
             Some(Token {
                 id: id(),
-                previous: false
+                previous: false,
+                carries: Carries::Session
             })
         );
     }
@@ -101,7 +108,7 @@ mod tests {
     #[test]
     fn a_token_has_one_spelling() {
         let ring = ring(&[ONE], "bsession");
-        let good = encode(&ring, &id());
+        let good = encode(&ring, &id(), Carries::Session);
         for place in 0..CHARACTERS {
             for byte in 0..=u8::MAX {
                 let mut text = good.clone().into_bytes();
@@ -116,12 +123,38 @@ mod tests {
         }
     }
 
+    /// The tokens of one id differ in what it carries, and neither is read as the other.
+    #[test]
+    fn a_token_tells_if_a_session_was_stored() {
+        let ring = ring(&[ONE], "bsession");
+        let uses = [Carries::Session, Carries::CsrfAlone];
+        let texts = uses.map(|carries| encode(&ring, &id(), carries));
+        assert_ne!(texts[0], texts[1]);
+        for (text, carries) in texts.iter().zip(uses) {
+            let token = decode(&ring, text.as_bytes()).expect("a token");
+            assert_eq!((token.id, token.carries), (id(), carries));
+        }
+        assert_eq!(
+            texts[1],
+            "uAABAgMEBQYHCAkKCwwNDg8QERITFBUWF3rAbywY7YPK-PPs3gTSBWoqkUxz75Xs"
+        );
+    }
+
     #[test]
     fn what_is_no_token_is_so_for_a_reason() {
         let ours = ring(&[ONE], "bsession");
-        let good = encode(&ours, &id());
+        let good = encode(&ours, &id(), Carries::Session);
         assert!(fault(&ours, &good.as_bytes()[1..]).contains("no token"));
-        assert!(fault(&ring(&[TWO], "bsession"), good.as_bytes()).contains("another secret"));
+        let of_another = fault(&ring(&[TWO], "bsession"), good.as_bytes());
+        for part in [
+            "another secret",
+            "previous_secret",
+            "another application",
+            "ports",
+            "cookie_name",
+        ] {
+            assert!(of_another.contains(part), "{of_another}");
+        }
         assert!(fault(&ring(&[ONE], "admin"), good.as_bytes()).contains("`realm`"));
         let mut altered = good.into_bytes();
         altered[CHARACTERS - 1] ^= 1;
@@ -130,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_token_is_of_one_secret_and_one_realm() {
-        let text = encode(&ring(&[ONE], "bsession"), &id());
+        let text = encode(&ring(&[ONE], "bsession"), &id(), Carries::Session);
         assert_eq!(decode(&ring(&[TWO], "bsession"), text.as_bytes()), None);
         assert_eq!(decode(&ring(&[ONE], "other"), text.as_bytes()), None);
         let rotated = decode(&ring(&[TWO, ONE], "bsession"), text.as_bytes());
@@ -138,7 +171,8 @@ mod tests {
             rotated,
             Some(Token {
                 id: id(),
-                previous: true
+                previous: true,
+                carries: Carries::Session
             })
         );
     }
@@ -154,13 +188,14 @@ mod tests {
         let all = KeyRing::new(&secrets, "bsession");
         assert!((0..=u8::MAX).any(|key_id| all.candidates(key_id).count() > 1));
         for (place, secret) in secrets.iter().enumerate() {
-            let text = encode(&KeyRing::new([secret], "bsession"), &id());
+            let text = encode(&KeyRing::new([secret], "bsession"), &id(), Carries::Session);
             let token = decode(&all, text.as_bytes());
             assert_eq!(
                 token,
                 Some(Token {
                     id: id(),
-                    previous: place > 0
+                    previous: place > 0,
+                    carries: Carries::Session
                 }),
                 "secret {place}"
             );

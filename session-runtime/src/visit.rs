@@ -279,7 +279,8 @@ impl Visit {
     /// withholds the cookie says where requests come from, and needs no token.
     fn owes_an_id(&self, state: &VisitState) -> bool {
         let has_none = self.presented.tokens.is_empty() || state.purges > 0;
-        let is_free = !self.presented.withheld && matches!(state.standing, Standing::NoSession);
+        let is_free =
+            self.presented.withheld.is_none() && matches!(state.standing, Standing::NoSession);
         state.next_id.is_some() && has_none && is_free
     }
 
@@ -321,6 +322,11 @@ impl Visit {
     /// True if the session could not be loaded, so that nobody knows who the visitor is.
     pub(crate) fn is_unloadable(&self) -> bool {
         self.state().is_unloadable
+    }
+
+    /// True if the request shows a cookie with our name.
+    pub(crate) fn shows_cookie(&self) -> bool {
+        self.presented.any
     }
 
     /// True if the request shows an id, for which a CSRF token can have been made.

@@ -1,6 +1,13 @@
 //! What comes in as a cookie: only our own tokens under our own name are anything at all.
 
-use crate::support::{Setup, Site, for_each_store};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bsession::testing::Fault;
+use bsession::{Secure, Sessions};
+
+use crate::support::{Faults, SECRET, Setup, Site, for_each_store};
 
 /// A session with a value in it, and its token.
 fn begin(site: &Site) -> String {
@@ -113,10 +120,25 @@ for_each_store! {
             assert!(reads_joe(&site, &[line.as_bytes()]), "{many} before it");
         }
         let before = site.sessions.stats().bad_cookies;
-        let flood = format!("bsession={forged}; ").repeat(1000);
+        let flood = "bsession=A; ".repeat(2_001);
         is_anonymous(&site, &[flood.as_bytes()]);
         let looked_at = site.sessions.stats().bad_cookies - before;
-        assert_eq!(looked_at, 2 * 180, "of a flood only so many are looked at, in each of two requests");
+        assert_eq!(looked_at, 2 * 2_000, "of a flood only so many are looked at, in each of two requests");
+    }
+
+    fn of_many_sessions_four_are_loaded_and_a_logout_ends_all(setup) {
+        let site = setup.site();
+        let tokens: Vec<_> = (0..180).map(|_| begin(&site)).collect();
+        let pairs: Vec<_> = tokens.iter().map(|token| format!("bsession={token}")).collect();
+        let all = pairs.join("; ");
+        let before = site.sessions.stats();
+        site.with_cookies("GET", "/get/name", &[all.as_bytes()]);
+        let loads = site.sessions.stats().loads - before.loads;
+        assert_eq!(loads, 4);
+        let reply = site.with_cookies("POST", "/logout", &[all.as_bytes()]);
+        assert!(reply.removes_cookie());
+        let ends = site.sessions.stats().removals - before.removals;
+        assert_eq!(ends, 180);
     }
 
     fn every_bit_of_a_token_counts(setup) {
@@ -331,4 +353,25 @@ fn the_removal_cookie_is_of_one_kind_with_the_one_that_was_set() {
         attributes(set.set_cookies()[0]),
         attributes(removed.set_cookies()[0])
     );
+}
+
+/// The store is asked for all of them before it has answered for one.
+#[test]
+fn the_sessions_of_several_cookies_are_loaded_at_once() {
+    let (mode, faults) = Faults::mode();
+    let sessions = Sessions::builder(SECRET).mode(mode).secure(Secure::Never);
+    let sessions = sessions.store_timeout(Duration::from_millis(50));
+    let site = Site::open(sessions.build().expect("a service"));
+    let pairs: Vec<_> = (0..6)
+        .map(|_| format!("bsession={}", begin(&site)))
+        .collect();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    faults.say(move |operation| {
+        assert_eq!(operation, "load");
+        counter.fetch_add(1, Ordering::Relaxed);
+        Fault::Hangs
+    });
+    let reply = site.with_cookies("GET", "/get/name", &[pairs.join("; ").as_bytes()]);
+    assert_eq!((reply.status, asked.load(Ordering::Relaxed)), (503, 4));
 }

@@ -199,6 +199,23 @@ for_each_store! {
         assert_eq!(site.with_token("GET", "/all", &planted).json()["new"], true);
     }
 
+    /// Most visitors of a page with a form have nothing else. No event calls their cookie unknown, and the store is not asked.
+    fn a_cookie_for_tokens_alone_costs_no_access_to_the_store(setup) {
+        let site = Site::open_with(setup.sessions(), routes);
+        let visitor = site.visitor();
+        let page = token(&visitor);
+        let cookie = visitor.token();
+        for _ in 0..2 {
+            assert_eq!(visitor.session()["new"], true);
+            token(&visitor);
+        }
+        assert_eq!(visitor.token(), cookie, "it is kept");
+        assert_eq!(site.sessions.stats().loads, 0);
+        assert_eq!(pay(&visitor, &page).body, "5");
+        assert_eq!(visitor.session()["data"]["sum"], 5);
+        assert_eq!(site.sessions.stats().loads, 1);
+    }
+
     /// Also where the page itself brings a new id, before the token is made or after it.
     fn a_token_fits_what_its_page_leaves(setup) {
         let site = Site::open_with(setup.sessions(), routes);

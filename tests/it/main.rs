@@ -18,6 +18,7 @@ mod csrf;
 mod dictionary;
 #[cfg(target_os = "linux")]
 mod disk;
+mod double_logins;
 mod events;
 mod evictions;
 mod expiry;
@@ -37,6 +38,7 @@ mod mistakes;
 mod neighbours;
 mod outage;
 mod partitioned;
+mod paths;
 mod plain_http;
 mod prefetch;
 mod processes;

@@ -13,7 +13,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::connection::Connection;
 use super::refused::Refused;
-use super::withheld::is_withheld;
+use super::withheld::withheld;
 use crate::error::{Error, Result};
 use crate::few::Few;
 use crate::service::Sessions;
@@ -99,7 +99,9 @@ impl Visits {
             .get_all(COOKIE)
             .map(|header| header.as_bytes());
         let mut presented = sessions.0.cookies.presented(headers);
-        presented.withheld = !presented.any && is_withheld(req, sessions.0.cookies.same_site());
+        if !presented.any {
+            presented.withheld = withheld(req, &sessions);
+        }
         let visit = Arc::new(Visit::new(sessions, presented));
         if self.is_quiet {
             visit.is_no_visit();

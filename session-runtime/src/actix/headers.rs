@@ -4,6 +4,7 @@ use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, SET
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::host::{is_plain_loopback, warn_of_plain_http};
+use super::withheld::warn_of_another_path;
 use super::wording::word;
 use crate::error::Error;
 use crate::visit::{Told, Visit};
@@ -26,6 +27,7 @@ pub(super) fn tell_change(visit: &Visit, told: Told, req: &HttpRequest, headers:
     if cookies.is_secure(is_plain_loopback) {
         warn_of_plain_http(&visit.sessions, req);
     }
+    warn_of_another_path(visit, req);
     set_cookie(headers, &cookies.header(change, is_plain_loopback));
 }
 

@@ -1,11 +1,42 @@
-//! Requests that a page of another site began, and with which the browser does not send the cookie.
+//! Requests with which a browser does not send the cookie that it may have.
 
 use actix_web::HttpRequest;
 use cookie::SameSite;
 
+use crate::cookie::is_below;
+use crate::service::{Sessions, Withheld};
+use crate::visit::Visit;
+
+/// Returns the reason why a browser withholds the cookie of this service from a request, if there is one.
+///
+/// The path of the request counts only with `base_path`: without it, a proxy may have stripped a prefix.
+pub(super) fn withheld(req: &HttpRequest, sessions: &Sessions) -> Option<Withheld> {
+    let cookies = &sessions.0.cookies;
+    if is_of_another_site(req, cookies.same_site()) {
+        return Some(Withheld::AnotherSite);
+    }
+    let base = &sessions.0.config.base_path;
+    let is_outside = !base.is_empty() && cookies.path() != "/" && {
+        let path = format!("{base}{}", req.uri().path());
+        !is_below(&path, cookies.path())
+    };
+    is_outside.then_some(Withheld::AnotherPath)
+}
+
+/// Warns if a response sets a cookie that the browser will not send with such a request, and perhaps overwrites another one
+/// with it.
+pub(super) fn warn_of_another_path(visit: &Visit, req: &HttpRequest) {
+    let service = &visit.sessions.0;
+    let path = service.cookies.path();
+    let is_unknown = path != "/" && service.config.base_path.is_empty() && !visit.shows_cookie();
+    if is_unknown && !is_below(req.uri().path(), path) {
+        service.warn_of_another_path(req.uri().path());
+    }
+}
+
 /// True if the browser withholds a cookie with this `SameSite` from a request, so that nobody knows if it has one
 /// (RFC 6265bis §5.6.7). Without `Sec-Fetch-Site` nothing is known of the request, and it counts as the site's own.
-pub(super) fn is_withheld(req: &HttpRequest, same_site: SameSite) -> bool {
+fn is_of_another_site(req: &HttpRequest, same_site: SameSite) -> bool {
     if header(req, "sec-fetch-site") != Some(b"cross-site") {
         return false;
     }

@@ -12,7 +12,7 @@ const NAME: &str = "bsession";
 /// A token that the current secret signed, for an id that nothing else uses.
 pub(super) const GOOD: &[u8] = b"uAABAgMEBQYHCAkKCwwNDg8QERITFBUWF52q5O7bAAMFp1-yEmq1rPfnFwoS9Aqq";
 /// The number of cookies with our name that are looked at.
-const MOST: usize = 180;
+const MOST: usize = 2_000;
 
 static SESSIONS: Lazy<Sessions> = Lazy::new(|| {
     let builder = Sessions::builder(SECRETS[0]).previous_secret(SECRETS[1]);

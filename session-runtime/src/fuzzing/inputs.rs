@@ -23,7 +23,8 @@ fn ring(secrets: &[&str]) -> KeyRing {
 
 /// The token as the secret that signed it writes it.
 pub(super) fn written(token: &Token) -> String {
-    tokens::encode(&EACH[usize::from(token.previous)], &token.id)
+    let ring = &EACH[usize::from(token.previous)];
+    tokens::encode(ring, &token.id, token.carries)
 }
 
 /// Changes `valid` by `edits` of three bytes each: a little-endian position, and the bits to flip there. If there are

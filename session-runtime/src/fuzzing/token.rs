@@ -2,6 +2,7 @@
 
 use super::inputs::{BOTH, EACH, edited, written};
 use crate::id::Id;
+use crate::secret::Carries;
 use crate::token::{decode, encode};
 
 /// Takes `input` as a token; then as an id, and as edits to the token of that id.
@@ -13,13 +14,16 @@ pub fn token(input: &[u8]) {
     id[..start.len()].copy_from_slice(start);
     let id = Id::new(id);
     for (place, ring) in EACH.iter().enumerate() {
-        let good = encode(ring, &id);
-        let read = decode(&BOTH, good.as_bytes()).expect("what is written is read");
-        assert_eq!((&read.id, read.previous), (&id, place > 0));
+        for carries in [Carries::Session, Carries::CsrfAlone] {
+            let good = encode(ring, &id, carries);
+            let read = decode(&BOTH, good.as_bytes()).expect("what is written is read");
+            let told = (&read.id, read.previous, read.carries);
+            assert_eq!(told, (&id, place > 0, carries));
 
-        let text = edited(good.as_bytes(), edits);
-        let read = decode(&BOTH, &text);
-        assert_eq!(read.is_some(), text == good.as_bytes(), "{text:?}");
+            let text = edited(good.as_bytes(), edits);
+            let read = decode(&BOTH, &text);
+            assert_eq!(read.is_some(), text == good.as_bytes(), "{text:?}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::cookie::{Cookie, SameSite};
 
 use super::standing::Live;
+use super::withheld::Withheld;
 use crate::clock::Timestamp;
 use crate::cookie::{self, Settings};
 use crate::csrf;
@@ -14,7 +15,7 @@ use crate::error::Result;
 use crate::few::Few;
 use crate::id::Id;
 use crate::lifetime::Lifetime;
-use crate::secret::KeyRing;
+use crate::secret::{Carries, KeyRing};
 use crate::stats::Counters;
 use crate::token::{self, Token};
 
@@ -33,8 +34,16 @@ pub(crate) struct Presented {
     pub(crate) tokens: Few<Token>,
     /// True if there was any cookie with our name, valid or not.
     pub(crate) any: bool,
-    /// True if the browser withholds the cookie, which the visitor may have, because of its `SameSite`.
-    pub(crate) withheld: bool,
+    /// The reason why the browser withholds the cookie that the visitor may have.
+    pub(crate) withheld: Option<Withheld>,
+}
+
+impl Presented {
+    /// The tokens that may have a session.
+    pub(super) fn of_sessions(&self) -> impl Iterator<Item = &Token> {
+        let tokens = self.tokens.iter();
+        tokens.filter(|token| token.carries == Carries::Session)
+    }
 }
 
 /// The change of the browser's cookie that a response has to send.
@@ -61,6 +70,11 @@ impl Cookies {
     /// The name of the cookie.
     pub(crate) fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// The path below which browsers send the cookie.
+    pub(crate) fn path(&self) -> &str {
+        &self.settings.path
     }
 
     /// The requests from other sites that carry the cookie.
@@ -116,7 +130,7 @@ impl Cookies {
     /// The cookie of a session, as it is sent now.
     pub(super) fn of_session(&self, live: &Live, now: Timestamp) -> CookieChange {
         CookieChange::Set {
-            token: token::encode(&self.ring, &live.id),
+            token: token::encode(&self.ring, &live.id, Carries::Session),
             max_age: self.lifetime.max_age(&live.contents, now),
         }
     }
@@ -124,7 +138,7 @@ impl Cookies {
     /// The cookie of an id under which nothing is stored. It ends with the browser.
     pub(crate) fn without_session(&self, id: &Id) -> CookieChange {
         CookieChange::Set {
-            token: token::encode(&self.ring, id),
+            token: token::encode(&self.ring, id, Carries::CsrfAlone),
             max_age: None,
         }
     }

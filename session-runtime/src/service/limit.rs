@@ -49,7 +49,8 @@ pub(super) struct Login<'c> {
 }
 
 impl Service {
-    /// Checks the limit for the login among these changes, if there is a login and a limit.
+    /// Checks the limit for the login among these changes, if there is a login and a limit. `own` is the session that is
+    /// logged in; the login ends the sessions in `ending`.
     ///
     /// # Errors
     /// The user has too many sessions, or the store fails.
@@ -57,6 +58,7 @@ impl Service {
         &self,
         changes: &'c [Changes],
         own: Option<Handle>,
+        ending: &[Handle],
         now: Timestamp,
         deadline: &mut Deadline<'_>,
     ) -> Result<Option<Login<'c>>> {
@@ -66,7 +68,8 @@ impl Service {
             return Ok(None);
         };
         // Boxed: otherwise every save would reserve space for it.
-        let logins = Box::pin(self.logins(user, deadline)).await?;
+        let mut logins = Box::pin(self.logins(user, deadline)).await?;
+        logins.retain(|(_, handle)| !ending.contains(handle));
         let is_new = !logins.iter().any(|&(_, handle)| Some(handle) == own);
         if limit.at == AtLimit::RefuseNewest && is_new && logins.len() >= limit.max {
             return Err(Error::TooManySessions { max: limit.max });

@@ -2,24 +2,32 @@
 
 use std::pin::pin;
 
+use futures_util::future::try_join_all;
+
 use super::cookies::Presented;
-use super::deadline::Deadline;
 use super::service::Service;
 use super::standing::{Live, Standing};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::record::Key;
+use crate::secret::Carries;
 use crate::store::Loaded;
 use crate::token::Token;
+
+/// The number of tokens of one request whose sessions are loaded. A browser has two after a change of `domain` or
+/// `path`, and hardly ever three. Everything beyond costs the store more than it helps anybody.
+pub(super) const MAX_LOADED: usize = 4;
 
 impl Service {
     /// Loads the session if that is possible without waiting; `None` if it takes [`load`](Self::load).
     pub(crate) fn load_now(&self, presented: &Presented) -> Option<Result<Standing>> {
-        let token = match &*presented.tokens {
-            [] => return Some(Ok(Standing::NoSession)),
-            [token] => token,
-            _ => return None,
+        let mut tokens = presented.of_sessions();
+        let Some(token) = tokens.next() else {
+            return Some(Ok(Standing::NoSession));
         };
+        if tokens.next().is_some() {
+            return None;
+        }
         let storage = &self.storage;
         if storage.ledger.waits() {
             return None;
@@ -39,10 +47,21 @@ impl Service {
 
     /// Loads the session of a request. If it has several tokens, the one with a live session counts.
     pub(crate) async fn load(&self, presented: &Presented) -> Result<Standing> {
-        let mut deadline = self.storage.deadline();
+        let mut tokens = presented.of_sessions();
+        match (tokens.next(), tokens.next()) {
+            (None, _) => Ok(Standing::NoSession),
+            (Some(token), None) => self.load_one(token).await,
+            // Boxed, because it is rare and large.
+            _ => Box::pin(self.load_first_of(presented)).await,
+        }
+    }
+
+    async fn load_first_of(&self, presented: &Presented) -> Result<Standing> {
+        let tokens = presented.of_sessions().take(MAX_LOADED);
+        let standings = try_join_all(tokens.map(|token| self.load_one(token))).await?;
         let mut found = Standing::NoSession;
-        for token in &presented.tokens {
-            found = match (self.load_one(token, &mut deadline).await?, found) {
+        for standing in standings {
+            found = match (standing, found) {
                 (Standing::Live(_), Standing::Live(_)) => {
                     self.warn_of_rivals();
                     return Ok(Standing::Ambiguous);
@@ -60,8 +79,9 @@ impl Service {
         let token = Token {
             id: live.id.clone(),
             previous: live.previous,
+            carries: Carries::Session,
         };
-        self.load_one(&token, &mut self.storage.deadline()).await
+        self.load_one(&token).await
     }
 
     /// Looks at the session of a request that has been running for a while. A session that is gone has ended: changes
@@ -73,12 +93,9 @@ impl Service {
         })
     }
 
-    pub(super) async fn load_one(
-        &self,
-        token: &Token,
-        deadline: &mut Deadline<'_>,
-    ) -> Result<Standing> {
+    pub(super) async fn load_one(&self, token: &Token) -> Result<Standing> {
         let storage = &self.storage;
+        let mut deadline = storage.deadline();
         let now = storage.now();
         let key = self.codec.key(&token.id);
         storage.counters.loads.count();

@@ -16,7 +16,7 @@ use crate::contents::{self, Contents};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::random;
-use crate::record::{Handle, Head, Key, Revision};
+use crate::record::{Handle, Head, Revision};
 use crate::secret;
 use crate::store::StoreError;
 
@@ -74,15 +74,18 @@ impl Service {
         match &outcome.standing {
             Standing::NoSession if changes.iter().any(Changes::begins) => {
                 // The browser would put the new cookie in the place of the one that it did not send.
-                if presented.withheld && !login {
-                    self.withheld();
+                if let Some(why) = presented.withheld
+                    && !login
+                {
+                    self.withheld(why);
                     return Ok(());
                 }
                 self.create(outcome, changes).await
             }
-            Standing::Ended if login => self.create(outcome, changes).await,
-            // Both sessions are removed: otherwise the next request would show two again.
-            Standing::Ambiguous if login => {
+            // Of two logins at once, as after a double click, the later one counts. It ends the session that the other one
+            // has begun, and takes nothing from it. Of two live sessions both end: otherwise the next request would
+            // show two again.
+            Standing::Ended | Standing::Ambiguous if login => {
                 self.begin_anew(presented, outcome, changes).await?;
                 self.create(outcome, changes).await
             }
@@ -98,6 +101,7 @@ impl Service {
                 // The session has ended. A login begins another one. All other changes come too late.
                 outcome.standing = Standing::Ended;
                 if login {
+                    self.begin_anew(presented, outcome, changes).await?;
                     return self.create(outcome, changes).await;
                 }
                 self.late(Some(&head));
@@ -117,60 +121,12 @@ impl Service {
         }
     }
 
-    /// Removes every session whose cookie was shown, unless these changes have a login that is refused.
-    async fn begin_anew(
-        &self,
-        presented: &Presented,
-        outcome: &mut Outcome,
-        changes: &[Changes],
-    ) -> Result<()> {
-        if changes.iter().any(|changes| changes.login) {
-            let mut deadline = self.storage.deadline();
-            let own = outcome.standing.live().map(|live| live.head.handle);
-            let now = self.storage.now();
-            self.admit(changes, own, now, &mut deadline).await?;
-        }
-        self.purge(presented, outcome).await
-    }
-
-    /// Removes every session whose cookie was shown.
-    async fn purge(&self, presented: &Presented, outcome: &mut Outcome) -> Result<()> {
-        let storage = &self.storage;
-        let mut deadline = storage.deadline();
-        let tokens = presented.tokens.iter();
-        let mut keys: Vec<Key> = tokens.map(|token| self.codec.key(&token.id)).collect();
-        let mut shown = presented.any;
-        if let Standing::Live(live) = &outcome.standing {
-            // A save earlier in the request may have given it another id.
-            shown = true;
-            if !keys.contains(&live.key) {
-                keys.push(live.key);
-            }
-        }
-        for key in keys {
-            let removal = storage.ledger.remove(key, storage.now());
-            if let Some(head) = deadline.wait(pin!(removal)).await? {
-                self.purged(&head);
-            }
-        }
-        outcome.standing = Standing::NoSession;
-        outcome.cookie = shown.then_some(CookieChange::Remove);
-        Ok(())
-    }
-
-    /// Counts and logs a session that a request has ended, and ends its watches.
-    pub(super) fn purged(&self, head: &Head) {
-        self.watches.end(head.handle);
-        self.storage.counters.removals.count();
-        tracing::debug!(target: "bsession", handle = %head.handle, user = head.user.map(tracing::field::display), "purged");
-    }
-
     /// Creates a session under an id that was never used before.
     pub(crate) async fn create(&self, outcome: &mut Outcome, changes: &[Changes]) -> Result<()> {
         let storage = &self.storage;
         let mut deadline = storage.deadline();
         let now = storage.now();
-        let login = self.admit(changes, None, now, &mut deadline).await?;
+        let login = self.admit(changes, None, &[], now, &mut deadline).await?;
         let login_at = login.as_ref().map_or(now, |login| login.at);
         let mut contents = self.apply(changes, contents::empty(), login_at);
         {
@@ -240,7 +196,7 @@ impl Service {
             return Ok(false);
         };
         let own = Some(live.head.handle);
-        let login = self.admit(changes, own, now, &mut deadline).await?;
+        let login = self.admit(changes, own, &[], now, &mut deadline).await?;
         let login_at = login.as_ref().map_or(now, |login| login.at);
         let mut tell = false;
         let mut before = None;
@@ -328,21 +284,6 @@ impl Service {
             return Err(Error::TooDeep);
         }
         contents.check_size(self.config.max_size)
-    }
-
-    /// Counts the changes of a request that another site began, and logs them once a minute.
-    fn withheld(&self) {
-        self.storage.counters.withheld.count();
-        if !self.withheld_warnings.lets_through(self.storage.now()) {
-            return;
-        }
-        tracing::warn!(
-            target: "bsession",
-            hint = "a page of another site sent the visitor's browser here, and with `same_site` as it is the browser does \
-                    not send the cookie: redirect to a page of your own that changes the session, or set \
-                    `same_site(SameSite::None)` with `csrf` on all handlers",
-            "cookie_withheld"
-        );
     }
 
     /// Counts and logs changes that came after the session had ended. Its head is known if it ended during the request.

@@ -484,6 +484,12 @@ impl Ledger {
         Err(StoreError::Endless(RENEWALS))
     }
 
+    /// Returns the handle of the session under a key, or of the session that it was renewed to.
+    pub(crate) async fn handle_under(&self, key: Key) -> Result<Option<Handle>, StoreError> {
+        let found = self.follow(key).await?;
+        Ok(found.map(|(_, record)| record.head.handle))
+    }
+
     /// Takes the lock of a session; `None` while somebody else has it.
     pub(crate) async fn lock(&self, key: Key, now: Timestamp) -> Result<Option<Lease>, StoreError> {
         match self.store.lock(key) {
