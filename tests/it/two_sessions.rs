@@ -172,9 +172,10 @@ fn it_is_told_what_to_do_about_it_once_a_minute() {
         .collect();
     assert_eq!(told.len(), 2, "{lines:#?}");
     assert!(
-        told.iter()
-            .all(|line| line.contains("WARN")
-                && line.contains("give the service another `cookie_name`")),
+        told.iter().all(|line| line.contains("WARN")
+            && line.contains(" handle=")
+            && line.contains(" other_handle=")
+            && line.contains("give the service another `cookie_name`")),
         "{told:#?}"
     );
 }

@@ -62,8 +62,8 @@ impl Service {
         let mut found = Standing::NoSession;
         for standing in standings {
             found = match (standing, found) {
-                (Standing::Live(_), Standing::Live(_)) => {
-                    self.warn_of_rivals();
+                (Standing::Live(rival), Standing::Live(live)) => {
+                    self.warn_of_rivals([&live.head, &rival.head]);
                     return Ok(Standing::Ambiguous);
                 }
                 (Standing::NoSession, before) => before,

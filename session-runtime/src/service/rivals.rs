@@ -10,6 +10,7 @@ use super::load::MAX_LOADED;
 use super::service::Service;
 use super::standing::Standing;
 use crate::error::Result;
+use crate::record::Head;
 
 impl Service {
     /// Ends the sessions that a request shows, if no user is logged in to any of them. The visitor can then begin
@@ -41,13 +42,17 @@ impl Service {
     }
 
     /// Warns, once a minute, that a request shows several live sessions.
-    pub(super) fn warn_of_rivals(&self) {
+    pub(super) fn warn_of_rivals(&self, [one, other]: [&Head; 2]) {
         if !self.rival_warnings.lets_through(self.storage.now()) {
             return;
         }
         tracing::warn!(
             target: "bsession",
             cookie = self.cookies.name(),
+            handle = %one.handle,
+            user = one.user.map(tracing::field::display),
+            other_handle = %other.handle,
+            other_user = other.user.map(tracing::field::display),
             hint = "a browser has several cookies of this name, as after a change of `domain` or `path`, and two of them \
                     have live sessions: its visitor has no session until the next write or login; give the service \
                     another `cookie_name`",
