@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use actix_web::test::TestRequest;
 use serde_json::json;
 
-use crate::support::for_each_store;
+use crate::support::{Reply, Wire, for_each_store};
 
 for_each_store! {
     fn two_hundred_updates_are_two_hundred(setup) {
@@ -219,6 +219,46 @@ for_each_store! {
             assert_eq!(visit.join().expect("an answer").body, format!("\"{number}\""));
         }
         assert_eq!(site.sessions.stats().creates, 50);
+    }
+
+    /// A proxy sends the requests of all visitors over few connections, and need not wait for one answer before the next
+    /// request.
+    fn visitors_who_share_a_connection_stay_apart(setup) {
+        let site = setup.site();
+        let mut wire = Wire::open(site.address);
+        let tokens = ["ann", "bob", "eve"].map(|user| {
+            let token = wire.post(&format!("/login/{user}"), None).token().expect("a session").to_owned();
+            assert_eq!(wire.post(&format!("/set/name/{user}"), Some(&token)).status, 200);
+            (user, token)
+        });
+        let seen = |reply: &Reply| {
+            let session = reply.json();
+            (session["user"].clone(), session["data"]["name"].clone())
+        };
+        for _ in 0..50 {
+            for (_, token) in &tokens {
+                wire.send("GET", "/all", Some(token));
+                wire.send("POST", "/add/visits", Some(token));
+                wire.send("GET", "/all", None);
+            }
+            for (user, _) in &tokens {
+                assert_eq!(seen(&wire.receive()), (json!(user), json!(user)));
+                let added = wire.receive();
+                assert_eq!((added.status, added.set_cookies()), (200, vec![]));
+                let stranger = wire.receive();
+                assert_eq!(seen(&stranger), (json!(null), json!(null)));
+                assert_eq!(stranger.set_cookies(), Vec::<&str>::new());
+            }
+        }
+        // One logs out, and the next request on the same connection is somebody else's.
+        wire.send("POST", "/logout", Some(&tokens[0].1));
+        wire.send("GET", "/all", Some(&tokens[1].1));
+        assert!(wire.receive().removes_cookie());
+        let next = wire.receive();
+        assert_eq!((seen(&next), next.set_cookies()), ((json!("bob"), json!("bob")), vec![]));
+        for (user, token) in &tokens[1..] {
+            assert_eq!(wire.get("/get/visits", Some(token)).body, "50", "{user}");
+        }
     }
 
     fn a_client_that_leaves_does_not_stop_its_save(setup) {

@@ -125,6 +125,35 @@ for_each_store! {
         assert_eq!(visitor.session()["user"], json!(null));
     }
 
+    /// What is left of its time may be a millisecond, or be over between the load and the save.
+    fn the_last_moments_of_a_session_are_no_error(setup) {
+        let site = Site::open(setup.builder().lifetime(10 * DAY).build().expect("a service"));
+        let tokens: Vec<_> = (0..60).map(|_| begin(&site)).collect();
+        setup.clock.advance(10 * DAY - Duration::from_millis(200));
+        for token in &tokens {
+            for (method, path) in [("POST", "/add/visits"), ("POST", "/renew"), ("GET", "/all")] {
+                let reply = site.with_token(method, path, token);
+                assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+            }
+            setup.clock.advance(Duration::from_millis(5));
+        }
+        setup.clock.advance(Duration::from_millis(200));
+        assert!(!tokens.iter().any(|token| is_alive(&site, token)));
+
+        let token = begin(&site);
+        setup.clock.advance(10 * DAY - MINUTE);
+        let held = std::thread::scope(|scope| {
+            let held = scope.spawn(|| site.with_token("POST", "/held/set/late", &token));
+            site.gate.await_arrivals(1);
+            setup.clock.advance(MINUTE);
+            site.gate.open(1);
+            held.join().expect("an answer")
+        });
+        assert_eq!((held.status, held.set_cookies()), (200, vec![]), "it came too late");
+        assert!(!is_alive(&site, &token));
+        assert_eq!((site.sessions.stats().late, site.sessions.stats().store_errors), (1, 0));
+    }
+
     fn a_lifetime_that_is_set_later_binds_sessions_that_are_there(setup) {
         if setup.kind == crate::support::Kind::Memory {
             return; // its sessions end with the service that has the old setting

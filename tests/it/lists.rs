@@ -11,7 +11,7 @@ use actix_web::{Responder, post};
 use bsession::{AtLimit, Sessions, session};
 use serde_json::json;
 
-use crate::support::{Kind, Setup, Site, Visitor};
+use crate::support::{Kind, Setup, Site, Visitor, eventually};
 
 /// The button "log out everywhere else".
 #[post("/elsewhere/{user}")]
@@ -289,4 +289,79 @@ fn one_process_at_a_time_makes_lists_whole() {
     one_list(&setup);
     site.sessions.sweep().expect("a sweep");
     assert_eq!(listed(&site.sessions, "joe"), 2);
+}
+
+/// The entries of all lists in a store that can be looked into.
+fn entries(setup: &Setup) -> usize {
+    fn files(directory: &Path) -> usize {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let count = |path: PathBuf| if path.is_dir() { files(&path) } else { 1 };
+        // But for the mark that the lists are whole.
+        let entries = entries.filter(|entry| entry.file_name() != ".whole");
+        entries.map(|entry| count(entry.path())).sum()
+    }
+    if setup.kind == Kind::File {
+        return files(&sessions_dir(setup).join("users"));
+    }
+    let redis = setup.server();
+    let keys = ::redis::from_redis_value::<Vec<String>>(redis.command(&["KEYS", "*user:*"]));
+    let count = |key: String| {
+        let members = redis.command(&["ZCARD", &key]);
+        ::redis::from_redis_value::<usize>(members).expect("a number")
+    };
+    keys.expect("names").into_iter().map(count).sum()
+}
+
+/// A list that grew with every renewal and logout would be read to its end at each look.
+#[test]
+fn a_list_is_as_long_as_there_are_sessions() {
+    let kinds = [Some(Setup::new(Kind::File)), Setup::redis()];
+    for setup in kinds.into_iter().flatten() {
+        let site = setup.site();
+        let kept = site.visitor();
+        kept.post("/login/joe");
+        for _ in 0..20 {
+            let device = site.visitor();
+            device.post("/login/joe");
+            device.post("/renew");
+            device.post("/login/eve");
+            device.post("/login/joe");
+            device.post("/renew");
+            device.post("/logout");
+            kept.post("/renew");
+            site.visitor().post("/login/ann");
+        }
+        assert_eq!(
+            [listed(&site.sessions, "joe"), listed(&site.sessions, "eve")],
+            [1, 0]
+        );
+        setup.clock.advance(Duration::from_secs(11 * 60));
+        site.sessions.sweep().expect("the store works");
+        // In Redis nobody waits until an ended session is off its list.
+        eventually("one of joe's, and ann's", || entries(&setup) <= 1 + 20);
+        assert_eq!(
+            entries(&setup),
+            1 + 20,
+            "{:?}: one of joe's, and ann's",
+            setup.kind
+        );
+        if setup.kind == Kind::Redis {
+            continue; // What has expired the server forgets, by a clock that no test turns.
+        }
+        setup.clock.advance(Duration::from_secs(25 * 86_400));
+        assert_eq!(user(&kept), "joe");
+        setup.clock.advance(Duration::from_secs(6 * 86_400));
+        assert_eq!(listed(&site.sessions, "ann"), 0);
+        site.sessions.sweep().expect("the store works");
+        assert_eq!(
+            entries(&setup),
+            1,
+            "{:?}: what has expired is on no list",
+            setup.kind
+        );
+        assert_eq!(
+            (user(&kept), listed(&site.sessions, "joe")),
+            (json!("joe"), 1)
+        );
+    }
 }

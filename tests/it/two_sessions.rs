@@ -11,7 +11,7 @@ use bsession::{Builder, Mode, Sessions, store::Store};
 use serde_json::{Value, json};
 
 use crate::events::events_of;
-use crate::support::{Kind, Setup, Site, configure, for_each_store};
+use crate::support::{Kind, Reply, Setup, Site, configure, for_each_store};
 
 /// The service before and after the change, over one store.
 fn services(setup: &Setup) -> [Sessions; 2] {
@@ -146,6 +146,74 @@ for_each_store! {
             assert_eq!((&session["user"], &session["data"]["name"]), (&json!("joe"), &json!("two")));
             assert_eq!(value(&site, &tokens[0]), "\"one\"", "untouched");
         });
+    }
+}
+
+/// A cookie as a browser keeps it: apart from one of the same name with another domain.
+#[derive(Default)]
+struct Kept([Option<String>; 2]);
+
+impl Kept {
+    /// Keeps what a response sets, and lets go of what it removes.
+    fn take(&mut self, reply: &Reply) {
+        for cookie in reply.set_cookies() {
+            let place = usize::from(cookie.contains("Domain=shop.example"));
+            self.0[place] = reply.token().map(str::to_owned);
+        }
+    }
+
+    /// Asks a site with both cookies, in either order, since browsers differ in it.
+    fn ask(&mut self, site: &Site, method: &str, path: &str, newest_first: bool) -> Reply {
+        let mut cookies: Vec<_> = self
+            .0
+            .iter()
+            .flatten()
+            .map(|it| format!("bsession={it}"))
+            .collect();
+        if newest_first {
+            cookies.reverse();
+        }
+        let reply = site.with_cookies(method, path, &[cookies.join("; ").as_bytes()]);
+        self.take(&reply);
+        reply
+    }
+}
+
+for_each_store! {
+    /// Browsers keep the cookie from before beside the new one, and no response removes it.
+    fn a_domain_that_is_set_later_logs_nobody_out_and_a_logout_is_one(setup) {
+        let shared: Option<Arc<dyn Store>> = (setup.kind == Kind::Memory).then(|| testing::store(Mode::Memory));
+        let over_store = |builder: Builder| match &shared {
+            Some(store) => builder.mode(Arc::clone(store)),
+            None => builder,
+        };
+        let before = Site::open(over_store(setup.builder()).build().expect("a service"));
+        let after = over_store(setup.builder().domain("shop.example"));
+        let after = Site::open(after.build().expect("a service"));
+        for newest_first in [false, true] {
+            let mut browser = Kept::default();
+            browser.ask(&before, "POST", "/login/joe", newest_first);
+            assert!(matches!(browser.0, [Some(_), None]));
+            let user = |browser: &mut Kept| browser.ask(&after, "GET", "/all", newest_first).json()["user"].clone();
+            assert_eq!(user(&mut browser), "joe", "the change logs nobody out");
+            setup.clock.advance(Duration::from_secs(4 * 86_400));
+            assert_eq!(user(&mut browser), "joe");
+            assert!(matches!(&browser.0, [Some(one), Some(other)] if one == other), "moved with the visit, to the same session");
+            browser.ask(&after, "POST", "/add/visits", newest_first);
+            browser.ask(&after, "POST", "/renew", newest_first);
+            assert_eq!(user(&mut browser), "joe", "beside the id from before the renewal");
+            assert!(browser.ask(&after, "POST", "/logout", newest_first).removes_cookie());
+            assert!(matches!(browser.0, [Some(_), None]), "nobody removes the first one");
+            assert_eq!(user(&mut browser), json!(null), "and it is worth nothing");
+            for span in [0, 120] {
+                setup.clock.advance(Duration::from_secs(span));
+                browser.ask(&after, "POST", "/login/eve", newest_first);
+                assert_eq!(user(&mut browser), "eve");
+                browser.ask(&after, "POST", "/add/visits", newest_first);
+                assert_eq!(browser.ask(&after, "GET", "/get/visits", newest_first).body, "1");
+                browser.ask(&after, "POST", "/logout", newest_first);
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use actix_web::rt::System;
-use bsession::testing::Fault;
+use bsession::testing::{Client, Fault};
 use bsession::{SessionInfo, Sessions};
 use serde_json::json;
 
@@ -31,6 +31,43 @@ fn notes(sessions: &Sessions, user: &str) -> Vec<Option<String>> {
 }
 
 for_each_store! {
+    /// Names that look like paths, patterns or one another, to whatever keeps lists of them.
+    fn any_text_is_the_name_of_one_user(setup) {
+        use actix_web::test::init_service;
+        let sessions = setup.sessions();
+        System::new().block_on(async {
+            let app = actix_web::App::new().app_data(sessions.clone()).configure(crate::support::configure);
+            let app = init_service(app).await;
+            let long = "n".repeat(10_000);
+            let names = [
+                "joe", "Joe", "joe ", "joe\0", "joe\n", "joe:1", "joe/1", "../joe", ".", "*", "j?e", "[j]oe", "{joe}",
+                "\u{e9}", "e\u{301}", "\u{1F600}", "\u{feff}joe", "\u{202e}eoj", "user:joe", "%6Aoe", "joe\\", "\"joe\"",
+                "null", "0", &long,
+            ];
+            let mut clients = Vec::new();
+            for name in names {
+                let client = Client::new(&app, &sessions);
+                client.login(name).await;
+                assert_eq!(client.session().await.user(), Some(name));
+                clients.push((name, client));
+            }
+            for (name, client) in &clients {
+                let page = client.get("/all").await.json::<serde_json::Value>();
+                assert_eq!(page["user"], **name);
+                let list = sessions.of_user(name).await.expect("the list");
+                assert_eq!(list.len(), 1, "{name:?}");
+                assert_eq!(page["handle"], list[0].handle.to_string());
+            }
+            for (at, (name, _)) in clients.iter().enumerate() {
+                assert_eq!(sessions.revoke_user(name, None).await.expect("done"), 1, "{name:?}");
+                for (other, (name, client)) in clients.iter().enumerate() {
+                    let user = client.session().await.user().map(str::to_owned);
+                    assert_eq!(user.as_deref(), (other > at).then_some(*name));
+                }
+            }
+        });
+    }
+
     fn a_users_sessions_are_listed_the_oldest_first(setup) {
         let site = setup.site();
         let devices: Vec<_> = (0..3).map(|_| {

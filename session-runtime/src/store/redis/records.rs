@@ -11,7 +11,7 @@ use super::layout::{self, Parts};
 use super::lists::listed_until;
 use super::scripts::LuaScript;
 use crate::clock::Timestamp;
-use crate::record::{Head, Key, Record, Revision, TOMBSTONE};
+use crate::record::{Head, Key, Record, Revision, TOMBSTONE, UserKey};
 use crate::store::{Ending, Entry, Expected, StoreError, Swap, Which, Whose};
 
 /// The number of records that are read or listed at once.
@@ -27,6 +27,8 @@ enum Written {
         /// True if the session must now be put on the list of its user, which the script could not reach.
         is_due: bool,
     },
+    /// Written, and the old key must now be taken off the list of this user, whose session it was before.
+    Left(UserKey),
     /// Not written: the session must first be put on the list of its user.
     Unlisted,
     /// Not written: something else is under the new key.
@@ -167,7 +169,9 @@ impl Backend {
                 (Written::Found { entry, resent }, ..) => {
                     return proven(expected, head, entry, resent);
                 }
-                (Written::Unlisted | Written::Taken, ..) => return Err(unexpected()),
+                (Written::Unlisted | Written::Taken | Written::Left(_), ..) => {
+                    return Err(unexpected());
+                }
             }
         }
     }
@@ -207,7 +211,7 @@ impl Backend {
 
     /// Moves a session to a new key in one step, which one server can do because it has both keys.
     pub(super) async fn renew(
-        &self,
+        self: &Arc<Self>,
         old: Key,
         over: Revision,
         new: Key,
@@ -225,6 +229,10 @@ impl Backend {
             .arg(TOMBSTONE.as_millis() as u64);
         match self.written(script, cmd).await? {
             Written::Saved { .. } => Ok(Swap::Done),
+            Written::Left(user) => {
+                self.unlist(user, old);
+                Ok(Swap::Done)
+            }
             Written::Taken => Err(StoreError::Taken),
             Written::Found { entry, resent } => proven(expected, Some(head), entry, resent),
             Written::Unlisted => Err(unexpected()),
@@ -328,6 +336,13 @@ impl Backend {
                 entry: None,
                 resent,
             }),
+            Value::Array(left) => match &left[..] {
+                [Value::BulkString(user)] => {
+                    let user = user[..].try_into().map_err(|_| unexpected())?;
+                    Ok(Written::Left(UserKey(user)))
+                }
+                _ => Err(unexpected()),
+            },
             Value::BulkString(found) => match layout::read(&found) {
                 Some(entry) => Ok(Written::Found {
                     entry: Some(entry),

@@ -14,4 +14,9 @@ if KEYS[3] and user_of(old) == ARGV[6] then
 end
 redis.call('SET', KEYS[2], ARGV[3] .. till .. ARGV[4], 'PX', ARGV[2])
 redis.call('SET', KEYS[1], ARGV[11], 'PX', ARGV[12])
+-- The list of another user is not among the keys: whoever sent this takes the old key off it.
+local user = user_of(old)
+if user ~= '' and user ~= ARGV[6] then
+    return {user}
+end
 return SAVED
