@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
-use crate::data::Data;
 use crate::error::Result;
 use crate::few::Few;
 use crate::lifetime::Lifetime;
@@ -50,19 +49,11 @@ impl Changes {
         }
     }
 
-    /// Drops changes that do not count: a new key that was left Null, and an update whose result was overwritten.
+    /// Drops changes that do not count: those that were undone, and an update whose result was overwritten.
     pub(crate) fn tidied(mut self) -> Self {
         let before = &self.before;
         if Arc::ptr_eq(before, &self.after) {
             return self;
-        }
-        // Using `session["key"]` mutably creates a Null. That alone is not a change.
-        let left_null =
-            |key: &str, value: &Value| value.is_null() && !before.data.contains_key(key);
-        let has_left = |data: &Data| data.iter().any(|(key, value)| left_null(key, value));
-        if has_left(&self.after.data) {
-            let data = &mut Arc::make_mut(&mut self.after).data;
-            data.retain(|key, value| !left_null(key, value));
         }
         if self.after == *before {
             self.after = Arc::clone(before);
@@ -74,7 +65,7 @@ impl Changes {
         }
         let after = &self.after;
         self.updates
-            .retain(|update| after.data.get(&update.key) == Some(&update.result));
+            .retain(|update| after.data[&*update.key] == update.result);
         self
     }
 
@@ -158,32 +149,25 @@ impl Changes {
     }
 
     fn edit(&self, contents: &mut Contents) {
+        let is_replayed = |key: &str| self.updates.iter().any(|update| &*update.key == key);
         for (key, value) in self.after.data.iter() {
-            let replayed = self.updates.iter().any(|update| &*update.key == key);
-            if !replayed && self.before.data.get(key) != Some(value) {
-                set(contents, key, value.clone());
+            if self.before.data.get(key) != Some(value) && !is_replayed(key) {
+                contents.data.insert(key, value.clone());
             }
         }
         for (key, _) in self.before.data.iter() {
-            if !self.after.data.contains_key(key) {
+            if !self.after.data.contains_key(key) && !is_replayed(key) {
                 contents.data.remove(key);
             }
         }
         for update in &self.updates {
             match update.replay(contents.data.get(&update.key)) {
-                Ok(value) => set(contents, &update.key, value),
+                Ok(value) => drop(contents.data.insert(&update.key, value)),
                 Err(error) => {
                     tracing::warn!(target: "bsession", key = &*update.key, error = %OneLine(&error), "update_not_replayed");
                 }
             }
         }
-    }
-}
-
-/// Sets a key. A Null for a missing key is not a change.
-fn set(contents: &mut Contents, key: &str, value: Value) {
-    if !value.is_null() || contents.data.contains_key(key) {
-        contents.data.insert(key, value);
     }
 }
 
@@ -196,7 +180,8 @@ pub(crate) struct Update {
     pub(crate) key: Arc<str>,
     pub(crate) start: Start,
     pub(crate) steps: Few<Step>,
-    /// Their result in this request. If the key has another value at the end, it was set afterwards.
+    /// Their result in this request, Null if they removed the key. If the key has another value at the end, it was set
+    /// afterwards.
     pub(crate) result: Value,
 }
 

@@ -74,6 +74,9 @@ impl Contents {
             return Ok(());
         }
         let old = self.data.get(key).map_or(0, |old| counted(key, old));
+        if value.is_null() {
+            return Ok(()); // it removes the key
+        }
         let new = counted(key, value);
         // The first entry has no comma before it.
         let comma = usize::from(self.data.is_empty());

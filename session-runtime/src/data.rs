@@ -17,10 +17,14 @@ pub(crate) const MAX_DEPTH: usize = 126;
 /// It is a sorted vector, because sessions are small: two keys take about 150 bytes, and a lookup takes a few
 /// comparisons. A B-tree takes 632 bytes for its first key.
 ///
-/// Reading a missing key with `data["key"]` gives [`Value::Null`]. Writing to a missing key creates it.
+/// Null is no value: reading a missing key with `data["key"]` gives [`Value::Null`], and setting a key to Null removes
+/// it. Writing any other value to a missing key creates it.
 #[derive(Clone, Default)]
 pub struct Data {
     /// Keys are shared, so that a copy of the dictionary does not allocate each key again.
+    ///
+    /// A value that was lent for changes may be Null. Its key then counts as missing, and [`measure`](Self::measure)
+    /// drops it.
     entries: Vec<(Arc<str>, Value)>,
     /// The size of all entries as JSON, each with a comma, or [`UNKNOWN`].
     size: usize,
@@ -33,7 +37,7 @@ static NULL: Value = Value::Null;
 
 impl PartialEq for Data {
     fn eq(&self, other: &Self) -> bool {
-        self.entries == other.entries
+        self.iter().eq(other.iter())
     }
 }
 
@@ -42,17 +46,17 @@ impl Data {
         self.entries.binary_search_by(|(name, _)| (**name).cmp(key))
     }
 
-    /// The value of `key`.
+    /// The value of `key`, which is never Null.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.find(key).ok().map(|place| &self.entries[place].1)
+        Some(self.get_key_value(key)?.1)
     }
 
-    /// The value of `key`, for changes.
+    /// The value of `key`, for changes. Setting it to Null removes the key.
     #[must_use]
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
         let place = self.find(key).ok()?;
-        Some(self.lend(place))
+        Some(self.lend(place)).filter(|value| !value.is_null())
     }
 
     fn lend(&mut self, place: usize) -> &mut Value {
@@ -60,9 +64,12 @@ impl Data {
         &mut self.entries[place].1
     }
 
-    /// Sets `key`, and returns its old value.
+    /// Sets `key`, and returns its old value. Null removes it.
     pub fn insert(&mut self, key: impl AsRef<str>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.as_ref(), value.into());
+        if value.is_null() {
+            return self.remove(key);
+        }
         match self.find(key) {
             Ok(place) => {
                 let old = std::mem::replace(&mut self.entries[place].1, value);
@@ -70,7 +77,7 @@ impl Data {
                 if self.is_measured() {
                     self.size = self.size.saturating_sub(value_size(&old)) + value_size(new);
                 }
-                Some(old)
+                Some(old).filter(|old| !old.is_null())
             }
             Err(place) => {
                 self.add(place, key.into(), value);
@@ -92,30 +99,34 @@ impl Data {
         if self.is_measured() {
             self.size = self.size.saturating_sub(entry_size(&key, &value));
         }
-        Some(value)
+        Some(value).filter(|value| !value.is_null())
     }
 
     /// True if there is a value under `key`.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
-        self.find(key).is_ok()
+        self.get(key).is_some()
     }
 
     /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        if self.is_measured() {
+            return self.entries.len();
+        }
+        self.iter().count()
     }
 
     /// True if there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.iter().next().is_none()
     }
 
     /// Returns the keys and their values, in the order of the keys.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.entries.iter().map(|(key, value)| (&**key, value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let entries = self.entries.iter().filter(|(_, value)| !value.is_null());
+        entries.map(|(key, value)| (&**key, value))
     }
 
     /// Removes every key.
@@ -127,9 +138,12 @@ impl Data {
         self.entries.shrink_to_fit();
     }
 
-    /// Measures the size if it is not known. Later changes keep it.
+    /// Drops the keys that were left Null, and measures the size if it is not known. Later changes keep it.
     pub(crate) fn measure(&mut self) {
-        self.size = self.entries_size();
+        if !self.is_measured() {
+            self.entries.retain(|(_, value)| !value.is_null());
+            self.size = self.entries_size();
+        }
     }
 
     /// True if [`size`](Self::size) need not look at the values.
@@ -137,16 +151,10 @@ impl Data {
         self.size != UNKNOWN
     }
 
-    /// Keeps only the entries for which `keep` returns true.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
-        self.size = UNKNOWN;
-        self.entries.retain(|(key, value)| keep(key, value));
-    }
-
     /// The value of `key`, and the shared key itself, so that it can be stored elsewhere without a new allocation.
     pub(crate) fn get_key_value(&self, key: &str) -> Option<(&Arc<str>, &Value)> {
         let (key, value) = &self.entries[self.find(key).ok()?];
-        Some((key, value))
+        (!value.is_null()).then_some((key, value))
     }
 
     /// The size of the dictionary as JSON, in bytes.
@@ -163,7 +171,9 @@ impl Data {
 
     /// Takes over the size of the JSON that the dictionary was read from: [`size`](Self::size) then need not measure it.
     pub(crate) fn was_read_from(&mut self, json: &[u8]) {
-        self.size = json.len() - 2 + usize::from(!self.is_empty());
+        if !self.is_measured() {
+            self.size = json.len() - 2 + usize::from(!self.is_empty());
+        }
     }
 
     /// True if no value is nested deeper than can be read back.
@@ -314,13 +324,18 @@ impl<'de> Deserialize<'de> for Data {
                     entries: Vec::new(),
                     size: UNKNOWN, // measured only if somebody asks
                 };
-                while let Some((Name(key), value)) = map.next_entry()? {
+                let mut has_null = false;
+                while let Some((Name(key), value)) = map.next_entry::<_, Value>()? {
+                    has_null |= value.is_null();
                     // Stored keys are already in order. Appending needs no search and moves no other entry.
                     if data.entries.last().is_none_or(|(last, _)| *last < key) {
                         data.entries.push((key, value));
                     } else {
                         data.insert(key, value);
                     }
+                }
+                if has_null {
+                    data.measure(); // the JSON is longer than that of the dictionary
                 }
                 Ok(data)
             }
@@ -416,7 +431,7 @@ mod tests {
             |data| data.get_mut("b").expect("b")["c"] = json!("by reference"),
             Data::measure,
             |data| data.extend([("y", json!(1)), ("x", json!(2)), ("y", json!(33))]),
-            |data| data.retain(|key, _| key != "x"),
+            |data| data["x"] = Value::Null,
             |data| drop(data.remove("y")),
         ];
         for act in acts {
@@ -436,5 +451,55 @@ mod tests {
         let mut empty: Data = serde_json::from_str("{}").expect("a dictionary");
         empty.was_read_from(b"{}");
         is_exact(&empty);
+    }
+
+    /// Null is no value, however a key came to it.
+    #[test]
+    fn a_key_that_is_null_is_no_key() {
+        let nulled: [fn(&mut Data); 6] = [
+            |data| drop(data.remove("b")),
+            |data| drop(data.insert("b", Value::Null)),
+            |data| data["b"] = Value::Null,
+            |data| drop(data.get_mut("b").expect("b").take()),
+            |data| data.extend([("b", Value::Null), ("never", Value::Null)]),
+            |data| {
+                data.remove("b");
+                let _ = &mut data["b"];
+            },
+        ];
+        let whole: Data = [("a", json!(1)), ("b", json!(2))].into_iter().collect();
+        let rest: Data = [("a", json!(1))].into_iter().collect();
+        for null in nulled {
+            let mut data = whole.clone();
+            null(&mut data);
+            for measured in [false, true] {
+                if measured {
+                    data.measure();
+                }
+                assert!(data == rest && data != whole, "{data:?}");
+                assert_eq!(
+                    (data.len(), data.contains_key("b"), data.get("b")),
+                    (1, false, None)
+                );
+                assert_eq!(data["b"], Value::Null);
+                assert_eq!(serde_json::to_string(&data).expect("JSON"), r#"{"a":1}"#);
+                is_exact(&data);
+            }
+            assert!(data.get_mut("b").is_none() && data.remove("b").is_none());
+        }
+        let mut alone: Data = [("b", json!(2))].into_iter().collect();
+        alone["b"].take();
+        assert!(alone.is_empty());
+        assert_eq!(alone.insert("b", 3), None, "there was none");
+        for json in [
+            r#"{"a":1,"b":null}"#,
+            r#"{"b":null,"a":1}"#,
+            r#"{"a":1,"b":2,"b":null}"#,
+        ] {
+            let mut read: Data = serde_json::from_str(json).expect("a dictionary");
+            read.was_read_from(json.as_bytes());
+            assert!(read == rest, "{json}");
+            is_exact(&read);
+        }
     }
 }

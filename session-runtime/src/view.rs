@@ -165,8 +165,7 @@ fn overlaid<T: View>(default: &Map<String, Value>, data: &Data) -> Result<T> {
             return suffers_others;
         }
         let read = with(&|other| other == key);
-        // A Null counts as a missing value, so it needs no warning.
-        if read.is_err() && !data[key].is_null() {
+        if read.is_err() {
             // Do not log serde's error: it contains the value.
             tracing::warn!(target: "bsession", view = type_name::<T>(), key, "field_does_not_fit");
         }

@@ -98,6 +98,51 @@ fn update_starts_from_the_default_and_refuses_another_type() {
     );
 }
 
+/// Null is no value: a key is in the dictionary if, and only if, `get` finds something.
+#[test]
+fn a_key_set_to_null_is_removed_however_it_is_set() {
+    let nulled: [fn(&mut Session); 8] = [
+        |session| session["k"] = Value::Null,
+        |session| session["k"] = f64::NAN.into(),
+        |session| session.insert("k", None::<u8>).expect("JSON"),
+        |session| drop(session["k"].take()),
+        |session| {
+            drop(
+                session
+                    .update("k", |_: Option<Value>| None::<Value>)
+                    .expect("any"),
+            )
+        },
+        |session| drop(session.data_mut().insert("k", Value::Null)),
+        |session| session.data_mut()["k"] = Value::Null,
+        |session| session.data_mut().extend([("k", Value::Null)]),
+    ];
+    for null in nulled {
+        for begins in [None, Some(1)] {
+            let mut session = Session::default();
+            session.insert("k", begins).expect("JSON");
+            session["other"] = 1.into();
+            null(&mut session);
+            assert!(!session.contains_key("k") && !session.data().contains_key("k"));
+            assert_eq!(
+                (session.len(), session.get::<Value>("k").expect("any")),
+                (1, None)
+            );
+            assert_eq!(session.remove("k"), None);
+            assert_eq!(session.iter().collect::<Vec<_>>(), [("other", &1.into())]);
+        }
+    }
+    let mut session = Session::default();
+    session["list"] = vec![None, Some(1)].into();
+    assert_eq!(
+        session["list"][0],
+        Value::Null,
+        "a Null inside a value is part of it"
+    );
+    assert_eq!(session["missing"].as_array_mut(), None);
+    assert_eq!(session.len(), 1, "nothing is made by a look");
+}
+
 #[test]
 fn a_number_that_json_does_not_have_is_refused_and_changes_nothing() {
     #[derive(Serialize, Deserialize, Default)]
@@ -183,6 +228,35 @@ fn a_default_session_is_purged_by_either_name() {
     }
 }
 
+/// Sets a key to Null.
+mod null {
+    use actix_web::web::ServiceConfig;
+    use actix_web::{Responder, post};
+    use bsession::session;
+
+    #[post("/null/{what}")]
+    #[session]
+    async fn null() -> bsession::Result<impl Responder> {
+        session["k"] = serde_json::Value::Null;
+        let got: Option<String> = session.get("k")?;
+        Ok(format!(
+            "{} {} {got:?}",
+            session.contains_key("k"),
+            session.len()
+        ))
+    }
+
+    #[post("/staff")]
+    #[session(require = "k")]
+    async fn staff() -> impl Responder {
+        "let in"
+    }
+
+    pub fn routes(config: &mut ServiceConfig) {
+        config.service(null).service(staff);
+    }
+}
+
 /// One handler for each mutator, to see that each alone is enough to be saved.
 mod alone {
     use actix_web::web::{Data, Path, ServiceConfig};
@@ -260,6 +334,18 @@ mod alone {
 }
 
 for_each_store! {
+    fn a_key_set_to_null_is_gone_in_this_request_and_the_next(setup) {
+        let site = crate::support::Site::open_with(setup.sessions(), null::routes);
+        let visitor = site.visitor();
+        assert_eq!(visitor.post("/null/new").body, "false 0 None");
+        assert_eq!(visitor.token(), None, "there is nothing to keep");
+        visitor.post("/set/k/value");
+        assert_eq!((visitor.post("/staff").status, visitor.session()["data"]["k"].as_str()), (200, Some("value")));
+        assert_eq!(visitor.post("/null/old").body, "false 0 None");
+        assert_eq!(visitor.session()["data"], serde_json::json!({}));
+        assert_eq!((visitor.post("/claim/k").body, visitor.post("/staff").status), ("null".into(), 401));
+    }
+
     fn every_mutator_alone_is_saved_and_nothing_else_is(setup) {
         let site = crate::support::Site::open_with(setup.sessions(), alone::routes);
         let writes = |stats: bsession::Stats| stats.creates + stats.commits + stats.removals;

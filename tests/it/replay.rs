@@ -180,9 +180,26 @@ for_each_store! {
             session["a"] = 2.into();
             session["d"] = "theirs".into();
         };
-        assert_eq!(meet(setup, begin, mine, theirs), (200, json!({"b": null, "c": "mine", "d": "theirs"})));
-        let removed = |session: &mut Session| drop(session.remove("b"));
-        assert_eq!(meet(setup, begin, mine, removed), (200, json!({"c": "mine"})), "a Null in the place of nothing is nothing");
+        assert_eq!(meet(setup, begin, mine, theirs), (200, json!({"c": "mine", "d": "theirs"})));
+    }
+
+    fn an_update_to_null_removes_and_one_of_a_removed_key_is_replayed(setup) {
+        let below_three = |n: Option<u64>| n.map(|n| n + 1).filter(|n| *n < 3);
+        let mine = |session: &mut Session| {
+            session["k"] = true.into();
+            session.update("n", below_three).expect("a number or none");
+        };
+        for (theirs, left) in [(0, json!(1)), (1, json!(2)), (2, json!(null))] {
+            // Here the update removes the key. It is replayed on what the other request has stored.
+            let begin = |session: &mut Session| session["n"] = 2.into();
+            let theirs = move |session: &mut Session| session["n"] = theirs.into();
+            let (status, data) = meet(setup, begin, mine, theirs);
+            assert_eq!((status, &data["n"], &data["k"]), (200, &left, &json!(true)));
+            assert_eq!(data.get("n").is_some(), !left.is_null());
+        }
+        // And here it left none.
+        let (_, data) = meet(setup, |session| session["a"] = 1.into(), mine, |session| session["n"] = 1.into());
+        assert_eq!(data, json!({"a": 1, "n": 2, "k": true}));
     }
 
     fn a_replay_that_is_too_large_fails_whole(setup) {

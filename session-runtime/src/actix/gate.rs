@@ -280,7 +280,7 @@ impl Gate {
         if (self.require || self.fresh.is_some()) && !is_logged_in {
             return Err(Error::LoginRequired);
         }
-        let has = |key| contents.data.get(key).is_some_and(|value| !value.is_null());
+        let has = |key| contents.data.contains_key(key);
         if let Some(key) = self.require_key.filter(|key| !has(key)) {
             let key = key.to_owned();
             return Err(if is_logged_in {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::finite;
 
 impl Session {
-    /// The value of `key` as a `T`; `None` if it is missing or Null.
+    /// The value of `key` as a `T`; `None` if there is none.
     ///
     /// `T` may borrow from the session, as `&str` does.
     ///
@@ -34,20 +34,13 @@ impl Session {
     /// # Errors
     /// [`Error::Type`] if there is a value and it is not a `T`.
     pub fn get<'s, T: Deserialize<'s>>(&'s self, key: &str) -> Result<Option<T>> {
-        self.present(key)
+        self.data()
+            .get(key)
             .map(|value| T::deserialize(value).map_err(|error| wrong_type::<T>(key, error)))
             .transpose()
     }
 
-    fn present(&self, key: &str) -> Option<&Value> {
-        self.changes
-            .after
-            .data
-            .get(key)
-            .filter(|value| !value.is_null())
-    }
-
-    /// Sets `key` to any value that can be serialised.
+    /// Sets `key` to any value that can be serialised. `None` is serialised as Null, which removes the key.
     ///
     /// If two requests set the same key, the last write wins. If the new value depends on the old one, use
     /// [`update`](Session::update).
@@ -71,7 +64,7 @@ impl Session {
     pub fn insert(&mut self, key: impl AsRef<str>, value: impl Serialize) -> Result<()> {
         let key = key.as_ref();
         let value = finite::to_value(value).map_err(|error| no_json(key, error))?;
-        let is_other = self.changes.after.data.get(key) != Some(&value);
+        let is_other = self[key] != value;
         if is_other {
             self.check_size(key, &value)?;
         }
@@ -84,9 +77,9 @@ impl Session {
 
     /// Replaces the value of `key` by the result of `f`, and returns the new value.
     ///
-    /// A missing or Null value is read as `T::default()`. If another request saves the session meanwhile, `f` runs
-    /// again on the latest value, so no update is lost. The *stored* value is exact; the returned value is what this
-    /// request saw. Because `f` may run again, it should only compute.
+    /// A missing value is read as `T::default()`, and a result that is serialised as Null removes the key. If another
+    /// request saves the session meanwhile, `f` runs again on the latest value, so no update is lost. The *stored* value
+    /// is exact; the returned value is what this request saw. Because `f` may run again, it should only compute.
     ///
     /// If this request has set the key before, `f` starts from that value, whatever other requests have saved. If this
     /// request sets the key afterwards, that value is stored. A key that was set back to its loaded value counts as not
@@ -126,7 +119,7 @@ impl Session {
         let current = self.changes.after.data.get(key);
         let new = updated(key, current, f.clone())?;
         let result = finite::to_value(&new).map_err(|error| no_json(key, error))?;
-        let is_other = current != Some(&result);
+        let is_other = self[key] != result;
         if is_other {
             self.check_size(key, &result)?;
         }
@@ -155,9 +148,9 @@ impl Session {
             finite::to_value(new).map_err(|error| no_json(&name, error))
         });
         // An update whose result is not the current value no longer counts: the key was set after it.
-        self.changes
-            .updates
-            .retain(|update| update.key != key || current == Some(&update.result));
+        self.changes.updates.retain(|update| {
+            update.key != key || *current.unwrap_or(&Value::Null) == update.result
+        });
         if let Some(update) = self
             .changes
             .updates
@@ -191,7 +184,7 @@ impl Session {
         self.contents_mut().data.remove(key)
     }
 
-    /// Removes `key`, and returns its old value as a `T`; `None` if it is missing or Null.
+    /// Removes `key`, and returns its old value as a `T`; `None` if there is none.
     ///
     /// Two requests at the same time may both take the value. To prevent that, see [`claim`](Session::claim).
     ///
@@ -208,7 +201,7 @@ impl Session {
     /// # Errors
     /// [`Error::Type`] if there is a value and it is not a `T`. The value stays.
     pub fn take<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>> {
-        let value = self.present(key).map(T::deserialize).transpose();
+        let value = self.data().get(key).map(T::deserialize).transpose();
         let value = value.map_err(|error| wrong_type::<T>(key, error))?;
         self.remove(key);
         Ok(value)
@@ -252,7 +245,7 @@ impl Session {
             self.changes.before.data.get(key),
             self.changes.after.data.get(key),
         );
-        let replayed = |update: &&Update| update.is_of(key) && current == Some(&update.result);
+        let replayed = |update: &&Update| update.is_of(key) && self[key] == update.result;
         let update = self.changes.updates.iter().find(replayed).cloned();
         let is_own = before.is_none() || update.is_none() && current != before;
         if self.get::<T>(key)?.is_none() {
@@ -292,7 +285,7 @@ impl Session {
     }
 
     /// Returns the keys and their values, in the order of the keys.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.changes.after.data.iter()
     }
 
@@ -329,7 +322,7 @@ fn updated<T: DeserializeOwned + Default>(
     value: Option<&Value>,
     f: impl FnOnce(T) -> T,
 ) -> Result<T> {
-    let old = match value.filter(|value| !value.is_null()) {
+    let old = match value {
         Some(value) => T::deserialize(value).map_err(|error| wrong_type::<T>(key, error))?,
         None => T::default(),
     };
@@ -345,15 +338,16 @@ impl Index<&str> for Session {
     }
 }
 
-/// The value of a key, for setting it. A new key that is left Null is not stored.
+/// The value of a key, for setting it. Setting it to Null removes the key.
 ///
-/// `session["a"]["b"] = …` is a change, too.
+/// `session["a"]["b"] = …` is a change, too. Looking at a missing key is none, even if it is for changes, as in
+/// `session["list"].as_array_mut()`.
 ///
-/// A [`Value`] cannot hold NaN or an infinity: `session["a"] = f64::NAN.into()` sets Null.
+/// A [`Value`] cannot hold NaN or an infinity: `session["a"] = f64::NAN.into()` is Null and removes the key.
 /// [`insert`](Session::insert) returns an error instead.
 ///
 /// # Panics
-/// Setting `session["a"]["b"]` panics, as [`Value`] does, if `session["a"]` is neither an object nor Null. If the shape
+/// Setting `session["a"]["b"]` panics, as [`Value`] does, if `session["a"]` is neither an object nor missing. If the shape
 /// of the value may have changed since it was stored, use [`get`](Session::get) and [`insert`](Session::insert).
 impl IndexMut<&str> for Session {
     fn index_mut(&mut self, key: &str) -> &mut Value {

@@ -19,6 +19,12 @@ use crate::record::{Handle, UserKey};
 /// Reading never changes anything. Changes are saved after the handler. Setting an equal value, removing a missing
 /// key, and a failed [`insert`](Session::insert) are not changes.
 ///
+/// **Null is no value.** A missing key reads as Null, and setting a key to Null removes it, whichever way it is set: by
+/// index, by [`insert`](Session::insert) or [`update`](Session::update) with `None`, through
+/// [`data_mut`](Session::data_mut), or by a [`View`](crate::View). So a key is in the dictionary if, and only if,
+/// [`get`](Session::get) finds a value and `require = "key"` lets the visitor in. A Null inside a value, as in
+/// `[1, null]`, is part of that value.
+///
 /// ```
 /// # use bsession::Session;
 /// # fn main() -> bsession::Result<()> {

@@ -30,14 +30,17 @@ pub enum Fun {
     Add(i64),
     Double,
     Put(i64),
+    /// Leaves no number.
+    Drop,
 }
 
 impl Fun {
-    pub fn of(self, number: i64) -> i64 {
+    pub fn of(self, number: Option<i64>) -> Option<i64> {
         match self {
-            Self::Add(more) => number.wrapping_add(more),
-            Self::Double => number.wrapping_mul(2),
-            Self::Put(number) => number,
+            Self::Add(more) => Some(number.unwrap_or(0).wrapping_add(more)),
+            Self::Double => number.map(|number| number.wrapping_mul(2)),
+            Self::Put(number) => Some(number),
+            Self::Drop => None,
         }
     }
 }
@@ -64,8 +67,8 @@ impl Act {
                 session.insert(key, pairs).expect_err("no key of JSON");
             }
             Self::Update(key, fun) => {
-                let new = session.update(key, move |number| fun.of(number));
-                return new.map(|new| Some(new.into())).map_err(drop);
+                let new = session.update(key, move |held| fun.of(held));
+                return new.map(number).map_err(drop);
             }
             Self::Remove(key) => return Ok(session.remove(key)),
             Self::Take(key) => return session.take(key).map(number).map_err(drop),
@@ -80,21 +83,18 @@ impl Act {
     pub fn on_map(&self, map: &mut Dictionary) -> Seen {
         match self.clone() {
             Self::Index(key, value) | Self::Insert(key, value) | Self::DataIndex(key, value) => {
-                map.insert(key.to_owned(), value);
+                drop(set(map, key, value));
             }
             Self::Nested(key, inner, value) => match map.get_mut(key) {
                 Some(Value::Object(fields)) => drop(fields.insert(inner.to_owned(), value)),
-                None | Some(Value::Null) => {
-                    map.insert(key.to_owned(), json!({ inner: value }));
-                }
+                None => drop(set(map, key, json!({ inner: value }))),
                 Some(_) => {}
             },
-            Self::Look(key) => drop(map.entry(key).or_insert(Value::Null)),
-            Self::InsertNoJson(_) => {}
+            Self::Look(_) | Self::InsertNoJson(_) => {}
             Self::Update(key, fun) => {
-                let new = fun.of(number(map.get(key))?.unwrap_or(0));
-                map.insert(key.to_owned(), new.into());
-                return Ok(Some(new.into()));
+                let new = fun.of(number(map.get(key))?).map(Value::from);
+                set(map, key, json!(new));
+                return Ok(new);
             }
             Self::Take(key) => {
                 let taken = number(map.get(key))?;
@@ -102,19 +102,24 @@ impl Act {
                 return Ok(taken.map(Value::from));
             }
             Self::Remove(key) | Self::DataRemove(key) => return Ok(map.remove(key)),
-            Self::DataInsert(key, value) => return Ok(map.insert(key.to_owned(), value)),
+            Self::DataInsert(key, value) => return Ok(set(map, key, value)),
             Self::DataClear => map.clear(),
         }
         Ok(None)
     }
 }
 
-/// Missing and Null are none; what is no number is an error.
-pub fn number(value: Option<&Value>) -> Result<Option<i64>, ()> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => value.as_i64().map(Some).ok_or(()),
+/// Sets a key. Null is no value, so it removes the key.
+pub fn set(map: &mut Dictionary, key: &str, value: Value) -> Option<Value> {
+    if value.is_null() {
+        return map.remove(key);
     }
+    map.insert(key.to_owned(), value)
+}
+
+/// A missing one is none; what is no number is an error.
+pub fn number(value: Option<&Value>) -> Result<Option<i64>, ()> {
+    value.map(|value| value.as_i64().ok_or(())).transpose()
 }
 
 pub fn key() -> impl Strategy<Value = Key> {
@@ -137,6 +142,7 @@ pub fn fun() -> impl Strategy<Value = Fun> {
         3 => (-1..3_i64).prop_map(Fun::Add),
         1 => Just(Fun::Double),
         1 => (-2..4_i64).prop_map(Fun::Put),
+        1 => Just(Fun::Drop),
     ]
 }
 
@@ -157,7 +163,7 @@ pub fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// What may be stored: a Null in the place of nothing is nothing.
+/// What may be stored.
 pub fn dictionary() -> impl Strategy<Value = Dictionary> {
     prop::collection::btree_map(key(), value(), 0..4).prop_map(|pairs| {
         let pairs = pairs.into_iter().filter(|(_, value)| !value.is_null());

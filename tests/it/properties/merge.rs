@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::act::{Act, Dictionary, Fun, act, dictionary, number};
+use super::act::{Act, Dictionary, Fun, act, dictionary, number, set};
 use super::{connected, for_all};
 use crate::support::for_each_store;
 
@@ -69,7 +69,7 @@ struct Updates {
     own: Option<Option<Value>>,
     funs: Vec<Fun>,
     /// What they came to here. What is something else in the end was set after them.
-    result: Value,
+    result: Option<Value>,
 }
 
 impl Wish {
@@ -82,11 +82,6 @@ impl Wish {
         for step in steps {
             wish.add(step);
         }
-        // A Null in the place of nothing is nothing.
-        let base = &wish.base.data;
-        wish.now
-            .data
-            .retain(|key, value| !value.is_null() || base.contains_key(key));
         wish
     }
 
@@ -117,7 +112,7 @@ impl Wish {
         let seen = act.on_map(&mut self.now.data);
         match act {
             Act::Update(key, fun) => {
-                if let Ok(Some(result)) = seen {
+                if let Ok(result) = seen {
                     self.update(key, before.get(*key), *fun, result);
                 }
             }
@@ -125,7 +120,7 @@ impl Wish {
             Act::Index(key, _) | Act::Insert(key, _) | Act::Look(key) | Act::Remove(key) => {
                 self.updates.remove(*key);
             }
-            Act::Nested(key, ..) if is_map_or_null(before.get(*key)) => {
+            Act::Nested(key, ..) if is_map_or_none(before.get(*key)) => {
                 self.updates.remove(*key);
             }
             Act::Take(key) if seen.is_ok() => drop(self.updates.remove(*key)),
@@ -133,14 +128,14 @@ impl Wish {
         }
     }
 
-    fn update(&mut self, key: &str, before: Option<&Value>, fun: Fun, result: Value) {
-        let goes_on = |updates: &Updates| before == Some(&updates.result);
+    fn update(&mut self, key: &str, before: Option<&Value>, fun: Fun, result: Option<Value>) {
+        let goes_on = |updates: &Updates| before == updates.result.as_ref();
         let earlier = self.updates.remove(key).filter(goes_on);
         let mut updates = earlier.unwrap_or_else(|| Updates {
             // What was set back to what was loaded counts as not set.
             own: (before != self.base.data.get(key)).then(|| before.cloned()),
             funs: Vec::new(),
-            result: Value::Null,
+            result: None,
         });
         updates.funs.push(fun);
         updates.result = result;
@@ -163,29 +158,24 @@ impl Wish {
         for key in ["", "a", "aa", "b", "ä"] {
             let (was, is) = (self.base.data.get(key), self.now.data.get(key));
             let updates = self.updates.get(key);
-            if let Some(updates) = updates.filter(|updates| is == Some(&updates.result)) {
+            if let Some(updates) = updates.filter(|updates| is == updates.result.as_ref()) {
                 let stored = held.data.get(key).cloned();
                 let start = updates.own.clone().unwrap_or(stored);
                 // What is no number by now stays.
                 if let Ok(start) = number(start.as_ref()) {
-                    let start = start.unwrap_or(0);
                     let result = updates.funs.iter().fold(start, |n, fun| fun.of(n));
-                    held.data.insert(key.to_owned(), result.into());
+                    set(&mut held.data, key, json!(result));
                 }
             } else if was != is {
-                match is {
-                    None => drop(held.data.remove(key)),
-                    Some(Value::Null) if !held.data.contains_key(key) => {}
-                    Some(value) => drop(held.data.insert(key.to_owned(), value.clone())),
-                }
+                set(&mut held.data, key, json!(is));
             }
         }
         held
     }
 }
 
-fn is_map_or_null(value: Option<&Value>) -> bool {
-    matches!(value, None | Some(Value::Null | Value::Object(_)))
+fn is_map_or_none(value: Option<&Value>) -> bool {
+    matches!(value, None | Some(Value::Object(_)))
 }
 
 /// All sessions there were: the one that was loaded first.
