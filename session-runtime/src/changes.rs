@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::Result;
 use crate::few::Few;
+use crate::flash::Flash;
 use crate::lifetime::Lifetime;
 use crate::one_line::OneLine;
 
@@ -17,6 +18,8 @@ pub(crate) struct Changes {
     pub(crate) before: Arc<Contents>,
     pub(crate) after: Arc<Contents>,
     pub(crate) updates: Vec<Update>,
+    /// The number of flashes that were left: the last ones in `after`.
+    pub(crate) flashed: usize,
     /// True if the old session is removed. The other changes start from empty contents.
     pub(crate) purge: bool,
     /// True if the session gets a new id.
@@ -42,6 +45,7 @@ impl Changes {
             before,
             after,
             updates: Vec::new(),
+            flashed: 0,
             purge: false,
             renew: false,
             login: false,
@@ -55,7 +59,7 @@ impl Changes {
         if Arc::ptr_eq(before, &self.after) {
             return self;
         }
-        if self.after == *before {
+        if self.flashed == 0 && self.after == *before {
             self.after = Arc::clone(before);
         }
         // A store in this process keeps these contents for as long as the session lasts.
@@ -76,7 +80,12 @@ impl Changes {
 
     /// True if a visitor who has no session gets one by these changes. A note or an idle timeout alone is about nothing.
     pub(crate) fn begins(&self) -> bool {
-        self.login || !self.after.data.is_empty()
+        self.login || !self.after.data.is_empty() || !self.after.flashes.is_empty()
+    }
+
+    /// True if what was stored before is gone with these changes, as far as a connection knows.
+    pub(crate) fn empties(&self) -> bool {
+        self.purge || self.emptied
     }
 
     /// True if there is nothing to save.
@@ -90,6 +99,7 @@ impl Changes {
         self.login = false;
         self.after = Arc::clone(&self.before);
         self.updates.clear();
+        self.flashed = 0;
         self
     }
 
@@ -109,6 +119,25 @@ impl Changes {
             self.after = Arc::clone(&self.before);
         }
         Some(update)
+    }
+
+    /// Takes out the flashes that were left. The remaining changes are then the same as without them.
+    pub(crate) fn take_flashes(&mut self) -> Vec<Flash> {
+        let left = self.left_flashes().to_vec();
+        if !left.is_empty() {
+            self.flashed = 0;
+            let waiting = &mut Arc::make_mut(&mut self.after).flashes;
+            waiting.clone_from(&self.before.flashes);
+            if self.after == self.before {
+                self.after = Arc::clone(&self.before);
+            }
+        }
+        left
+    }
+
+    fn left_flashes(&self) -> &[Flash] {
+        let waiting = self.after.flashes.as_slice();
+        &waiting[waiting.len() - self.flashed..]
     }
 
     /// Applies the changes to the latest state of the session.
@@ -159,6 +188,9 @@ impl Changes {
             if !self.after.data.contains_key(key) && !is_replayed(key) {
                 contents.data.remove(key);
             }
+        }
+        if self.flashed > 0 {
+            contents.flashes.add(self.left_flashes().iter().cloned());
         }
         for update in &self.updates {
             match update.replay(contents.data.get(&update.key)) {

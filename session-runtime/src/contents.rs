@@ -8,11 +8,14 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::data::{self, Data};
 use crate::error::{Error, Result};
+use crate::flash::{Flash, Waiting};
 
-/// The contents of a session: the dictionary, the user, and the times from which its expiry is computed.
+/// The contents of a session: the dictionary, the waiting flashes, the user, and the times from which its expiry is computed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Contents {
     pub(crate) data: Data,
+    /// The messages that wait to be shown.
+    pub(crate) flashes: Waiting,
     pub(crate) user: Option<Box<str>>,
     /// The application's note for lists of sessions. It is never an empty text.
     pub(crate) note: Option<Box<str>>,
@@ -27,11 +30,8 @@ pub(crate) struct Contents {
     pub(crate) cookie_sent: Timestamp,
 }
 
-/// The room for waiting flashes, and for the user's name, in bytes.
-pub(crate) const ROOM: usize = 64 * 1024;
-
-/// The reserved key of the flash messages.
-pub(crate) const FLASHES: &str = "_flash";
+/// The room for the user's name, in bytes.
+const USER_ROOM: usize = 64 * 1024;
 
 thread_local! {
     static EMPTY: Arc<Contents> = Arc::default();
@@ -45,16 +45,6 @@ pub(crate) fn empty() -> Arc<Contents> {
 
 /// An absent time or idle timeout is written as zero: nothing happened in 1970, and no idle timeout is zero.
 const NEVER: u64 = 0;
-
-/// The bytes of an entry that count towards the size of a session.
-fn counted(key: &str, value: &Value) -> usize {
-    let size = data::entry_size(key, value);
-    if key == FLASHES {
-        size.saturating_sub(ROOM)
-    } else {
-        size
-    }
-}
 
 impl Contents {
     /// Refuses contents of which more than `max` bytes count: see [`max_size`](crate::Builder::max_size).
@@ -73,11 +63,12 @@ impl Contents {
         if self.whole_size() + data::entry_bound(key, value) <= max {
             return Ok(());
         }
-        let old = self.data.get(key).map_or(0, |old| counted(key, old));
         if value.is_null() {
             return Ok(()); // it removes the key
         }
-        let new = counted(key, value);
+        let old = self.data.get(key);
+        let old = old.map_or(0, |old| data::entry_size(key, old));
+        let new = data::entry_size(key, value);
         // The first entry has no comma before it.
         let comma = usize::from(self.data.is_empty());
         let size = (self.counted_size() + new).saturating_sub(old + comma);
@@ -93,20 +84,17 @@ impl Contents {
         self.data.size() + self.user.as_deref().map_or(0, str::len)
     }
 
-    /// The size in bytes that counts: the dictionary as JSON, and what the flashes and the user's name take beyond
-    /// [`ROOM`] each.
+    /// The size in bytes that counts: the dictionary as JSON, and what the user's name takes beyond its room.
     fn counted_size(&self) -> usize {
-        let room = self.data.get(FLASHES).map_or(0, |flashes| {
-            data::entry_size(FLASHES, flashes) - counted(FLASHES, flashes)
-        });
         let user = self.user.as_deref().map_or(0, str::len);
-        self.data.size().saturating_sub(room) + user.saturating_sub(ROOM)
+        self.data.size() + user.saturating_sub(USER_ROOM)
     }
 
-    /// Writes five little-endian words, then the user's name, the note, and the dictionary as JSON.
+    /// Writes five little-endian words, then the user's name, the note, the waiting flashes as JSON, and the dictionary
+    /// as JSON.
     ///
-    /// The name and the note are each written as the length plus one, followed by the text. An absent one is written
-    /// as a zero.
+    /// The name, the note and the flashes are each written as the length plus one, followed by the text. An absent one
+    /// is written as a zero.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         let moment = |at: Option<Timestamp>| at.map_or(NEVER, Timestamp::as_millis);
         let idle = self.idle.map_or(NEVER, |span| {
@@ -121,12 +109,19 @@ impl Contents {
         ] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
-        for text in [self.user.as_deref(), self.note.as_deref()] {
+        // Neither this nor the dictionary below can fail: all of it can be serialised, and a `Vec` takes all bytes.
+        let written = |flashes: &[Flash]| serde_json::to_string(flashes).unwrap_or_default();
+        let flashes = Some(self.flashes.as_slice()).filter(|flashes| !flashes.is_empty());
+        let flashes = flashes.map(written);
+        for text in [
+            self.user.as_deref(),
+            self.note.as_deref(),
+            flashes.as_deref(),
+        ] {
             let length = text.map_or(0, |text| text.len() + 1);
             bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend_from_slice(text.unwrap_or_default().as_bytes());
         }
-        // This cannot fail: a `Vec` takes all bytes, and a `Value` can always be serialised.
         let _ = serde_json::to_writer(bytes, &self.data);
     }
 
@@ -138,11 +133,14 @@ impl Contents {
         let moment =
             |place: usize| (word(place) != NEVER).then(|| Timestamp::from_millis(word(place)));
         let (user, rest) = text(rest)?;
-        let (note, json) = text(rest)?;
+        let (note, rest) = text(rest)?;
+        let (flashes, json) = text(rest)?;
         let mut data: Data = serde_json::from_slice(json).ok()?;
         data.was_read_from(json);
         Some(Self {
             data,
+            flashes: flashes
+                .map_or_else(|| Some(Waiting::default()), |json| Waiting::read(&json))?,
             user,
             note,
             created: Timestamp::from_millis(word(0)),

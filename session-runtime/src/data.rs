@@ -249,7 +249,7 @@ fn written_size(number: &Number) -> usize {
 
 /// The size of a text as JSON. Quotes, backslashes and the usual control characters are written as two bytes, as in
 /// `\n`, all other control characters as six, as in `\u0000`.
-fn text_size(text: &str) -> usize {
+pub(crate) fn text_size(text: &str) -> usize {
     // Sums without branches, so that the compiler can add up many bytes at once.
     let added = |byte: u8| {
         let is_short = (0x08..=0x0d).contains(&byte) & (byte != 0x0b);

@@ -3,17 +3,16 @@
 use std::fmt;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::contents::{FLASHES, ROOM};
 use crate::data;
-use crate::error::Result;
-use crate::session::{Session, cut};
 
 /// The largest number of waiting messages. Without a limit, a visitor who never sees them would collect them forever.
 const MOST: usize = 32;
+/// The room for waiting messages, in bytes of JSON.
+const ROOM: usize = 64 * 1024;
 /// The longest text, in bytes.
-const LONGEST: usize = 1024;
+pub(crate) const LONGEST: usize = 1024;
 
 /// The kind of a [`Flash`]. As text and in JSON it is in lower case, so that it can name the class of an element.
 ///
@@ -34,7 +33,7 @@ pub enum Level {
     Error,
 }
 
-/// A message to be shown once; see [`Session::flash`].
+/// A message to be shown once; see [`Session::flash`](crate::Session::flash).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Flash {
@@ -44,77 +43,57 @@ pub struct Flash {
     pub text: String,
 }
 
-impl Session {
-    /// Leaves a message for the next page that shows [`flashes`](Session::flashes), usually after a redirect.
-    ///
-    /// Messages from parallel requests all arrive. At most 32 messages and 64 KiB of JSON wait; beyond that, the oldest
-    /// is dropped. A text longer than 1024 bytes is cut. The messages are stored under the reserved key `_flash`, and do
-    /// not count towards [`max_size`](crate::Builder::max_size). They end with the session. A flash after a
-    /// [`purge`](Session::purge) begins a new, anonymous session that carries it.
-    ///
-    /// ```
-    /// use actix_web::{HttpResponse, Responder, get, post, web::Redirect};
-    /// use bsession::{Level, session};
-    ///
-    /// #[post("/logout")]
-    /// #[session]                 // not `session(purge)`, which would remove this message, too
-    /// async fn logout() -> impl Responder {
-    ///     session.purge();
-    ///     session.flash(Level::Success, "You are logged out.");
-    ///     Redirect::to("/").see_other()
-    /// }
-    ///
-    /// #[get("/")]
-    /// #[session]
-    /// async fn index() -> bsession::Result<impl Responder> {
-    ///     let mut page = String::new();
-    ///     for flash in session.flashes().await? {
-    ///         page += &format!("{}: {}\n", flash.level, flash.text); // escape it in HTML
-    ///     }
-    ///     Ok(page)
-    /// }
-    /// ```
-    pub fn flash(&mut self, level: Level, text: impl Into<String>) {
-        let text = text.into();
-        let flash = json!({ "level": level.as_str(), "text": cut(&text, LONGEST) });
-        // This cannot fail: any stored JSON can be read as a `Value`, and any `Value` can be serialised.
-        let _ = self.update(FLASHES, move |waiting: Value| with(waiting, flash));
+/// The messages of a session that wait to be shown, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waiting(Box<[Flash]>);
+
+impl Waiting {
+    /// Adds messages. Beyond the limits the oldest are dropped.
+    pub(crate) fn add(&mut self, flashes: impl IntoIterator<Item = Flash>) {
+        let mut waiting = std::mem::take(&mut self.0).into_vec();
+        waiting.extend(flashes);
+        let mut size = 2;
+        let fits = |flash: &&Flash| {
+            size += flash.size();
+            size <= ROOM
+        };
+        // The last message always fits: a text of 1024 bytes takes six times as many at most.
+        let fitting = waiting.iter().rev().take(MOST).take_while(fits).count();
+        waiting.drain(..waiting.len() - fitting);
+        self.0 = waiting.into();
     }
 
-    /// Takes the waiting messages: the oldest first, the messages of this request last.
-    ///
-    /// If several requests ask at once, one of them gets the messages. As with [`claim`](Session::claim), they are not
-    /// put back if that request fails later, so call this where the messages are shown. If no message waits, nothing is
-    /// written.
-    ///
-    /// # Errors
-    /// [`Error::Store`](crate::Error::Store) if the store fails.
-    pub async fn flashes(&mut self) -> Result<Vec<Flash>> {
-        let waiting = self.claim::<Value>(FLASHES).await?.unwrap_or_default();
-        let waiting = waiting.as_array().map_or(&[][..], Vec::as_slice);
-        Ok(waiting.iter().filter_map(Flash::read).collect())
+    /// The messages.
+    pub(crate) fn as_slice(&self) -> &[Flash] {
+        &self.0
+    }
+
+    /// True if no message waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads the JSON of a list of messages; `None` if it is no list. A message of a level that this version does not
+    /// know is left out.
+    pub(crate) fn read(json: &str) -> Option<Self> {
+        let waiting: Vec<Value> = serde_json::from_str(json).ok()?;
+        Some(Self(waiting.iter().filter_map(Flash::read).collect()))
     }
 }
 
-fn with(waiting: Value, flash: Value) -> Value {
-    let mut waiting = match waiting {
-        Value::Array(waiting) => waiting,
-        _ => Vec::new(),
-    };
-    waiting.push(flash);
-    waiting.drain(..waiting.len().saturating_sub(MOST));
-    let mut size = data::entry_size(FLASHES, &Value::Array(Vec::new()));
-    let fits = |flash: &&Value| {
-        size += data::entry_size("", flash);
-        size <= ROOM
-    };
-    // The last message always fits: a text of 1024 bytes takes six times as many at most.
-    let fitting = waiting.iter().rev().take_while(fits).count();
-    waiting.drain(..waiting.len() - fitting);
-    waiting.into()
+impl From<Waiting> for Vec<Flash> {
+    fn from(Waiting(waiting): Waiting) -> Self {
+        waiting.into()
+    }
 }
 
 impl Flash {
+    /// The size as JSON, with a comma.
+    fn size(&self) -> usize {
+        let level = self.level.as_str().len();
+        r#"{"level":"","text":},"#.len() + level + data::text_size(&self.text)
+    }
+
     fn read(value: &Value) -> Option<Self> {
         Some(Self {
             level: Level::read(value["level"].as_str()?)?,
@@ -159,5 +138,73 @@ impl Serialize for Flash {
         flash.serialize_field("level", &self.level)?;
         flash.serialize_field("text", &self.text)?;
         flash.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flash(text: &str) -> Flash {
+        let text = text.to_owned();
+        Flash {
+            level: Level::Info,
+            text,
+        }
+    }
+
+    #[test]
+    fn a_size_is_that_of_the_json() {
+        for text in ["", "plain", "\"quoted\"\n\u{1}", "é"] {
+            let waiting = [flash(text), flash("other")];
+            let json = serde_json::to_string(&waiting).unwrap();
+            let sizes = waiting.iter().map(Flash::size).sum::<usize>();
+            assert_eq!(
+                sizes + 1,
+                json.len(),
+                "{json}: one comma less, two brackets more"
+            );
+        }
+    }
+
+    #[test]
+    fn what_waits_is_read_as_it_was_written() {
+        let mut waiting = Waiting::default();
+        let text = String::from("\"text\"");
+        waiting.add(Level::ALL.map(|level| Flash {
+            level,
+            text: text.clone(),
+        }));
+        let json = serde_json::to_string(waiting.as_slice()).unwrap();
+        assert_eq!(Waiting::read(&json), Some(waiting));
+        let others = r#"[{"level":"unheard of","text":"x"},{"level":"info"},7,{"level":"info","text":"good"}]"#;
+        let read = Waiting::read(others).unwrap();
+        assert_eq!(read.as_slice(), [flash("good")]);
+        assert!(
+            [r#"{"level":"info"}"#, "", "[", "7"]
+                .iter()
+                .all(|json| Waiting::read(json).is_none())
+        );
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many_or_too_large_ones() {
+        let mut waiting = Waiting::default();
+        waiting.add((0..40).map(|number| flash(&number.to_string())));
+        let texts: Vec<_> = waiting
+            .as_slice()
+            .iter()
+            .map(|flash| &*flash.text)
+            .collect();
+        assert_eq!((texts.len(), texts[0], texts[31]), (32, "8", "39"));
+        waiting.add((0..40).map(|_| flash(&"\u{1}".repeat(LONGEST))));
+        waiting.add([flash("last")]);
+        let json = serde_json::to_string(waiting.as_slice()).unwrap();
+        assert!(
+            (ROOM - 6 * LONGEST - 100..=ROOM).contains(&json.len()),
+            "{}",
+            json.len()
+        );
+        assert_eq!(waiting.as_slice().last(), Some(&flash("last")));
     }
 }

@@ -189,6 +189,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::flash::Waiting;
     use crate::record::Revision;
     use crate::secret::Secret;
 
@@ -225,6 +226,7 @@ mod tests {
             ]
             .into_iter()
             .collect(),
+            flashes: Waiting::read(r#"[{"level":"success","text":"Saved."}]"#).unwrap(),
             user: Some("joe".into()),
             note: Some("on the train".into()),
             created: Timestamp::from_millis(4),

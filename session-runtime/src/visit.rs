@@ -1,12 +1,12 @@
 //! The visit: the part of one request that all its connections share. They load the session once. Each keeps its
 //! own changes, and one save commits them all.
 
+mod claim;
 mod long;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{self, Arc, MutexGuard, PoisonError, Weak};
 
-use serde_json::Value;
 use tokio::sync::Mutex;
 
 use self::long::Doubt;
@@ -472,16 +472,6 @@ impl VisitState {
         self.view
             .as_ref()
             .map_or_else(|| self.standing.contents(), Arc::clone)
-    }
-
-    fn take_pending(&mut self, key: &str) -> Option<Value> {
-        let before = self.view();
-        let mut after = Arc::clone(&before);
-        let value = Arc::make_mut(&mut after).data.remove(key)?;
-        self.pending
-            .push(Changes::between(before, Arc::clone(&after)));
-        self.view = Some(after);
-        Some(value)
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::{Arc, Barrier};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Redirect, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Responder, post};
-use bsession::{Connection, Flash, Level, session};
+use bsession::{Connection, Flash, Level, connect, session};
 use serde_json::json;
 
-use crate::support::{Kind, Server, Setup, Site, Visitor, for_each_store};
+use crate::support::{Gate, Kind, Server, Setup, Site, Visitor, for_each_store};
 
 #[post("/levels")]
 #[session]
@@ -16,9 +16,9 @@ async fn every_level() -> bsession::Result<impl Responder> {
     for level in [Level::Info, Level::Success, Level::Warning, Level::Error] {
         session.flash(level, format!("{level}!"));
     }
-    let kept = session["_flash"].clone();
+    let waiting = session.waiting_flashes().to_vec();
     let flashes: Vec<Flash> = session.flashes().await?;
-    assert_eq!(json!(flashes), kept, "a template sees what is kept");
+    assert_eq!((&flashes, session.waiting_flashes()), (&waiting, &[][..]));
     assert_eq!(session.flashes().await?, [], "taken");
     Ok(web::Json(flashes))
 }
@@ -52,6 +52,15 @@ async fn failing(own: web::Path<String>) -> bsession::Result<impl Responder> {
     Ok(HttpResponse::InternalServerError().body(shown.to_string()))
 }
 
+#[post("/slowly")]
+#[session]
+async fn slowly(gate: web::Data<Gate>) -> impl Responder {
+    session.flash(Level::Info, "slow");
+    session["slow"] = true.into();
+    gate.pass().await;
+    "said"
+}
+
 #[post("/many/{count}")]
 #[session]
 async fn many(count: web::Path<usize>) -> impl Responder {
@@ -59,18 +68,33 @@ async fn many(count: web::Path<usize>) -> impl Responder {
     "flashed"
 }
 
-#[post("/something-else")]
+/// Sees and clears the dictionary.
+#[post("/dictionary")]
 #[session]
-async fn something_else() -> impl Responder {
-    session["_flash"] = json!([{"level": "unheard of", "text": "x"}, {"level": "info"}, 7, {"level": "info", "text": "good"}]);
-    "set"
+async fn dictionary() -> impl Responder {
+    let keys = session.iter().map(|(key, _)| key);
+    let keys = Vec::from_iter(keys).join(",");
+    let seen = format!("{keys} {} {}", session.len(), session.is_empty());
+    session.data_mut().clear();
+    seen
 }
 
-#[post("/no-list")]
-#[session]
-async fn no_list() -> impl Responder {
-    session["_flash"] = "no list".into();
-    "set"
+/// Another part of the request flashes and counts, and a later one ends the session and does it, too.
+async fn ended_between(request: HttpRequest) -> bsession::Result<impl Responder> {
+    for end in [|_: &mut bsession::Session| (), bsession::Session::purge] {
+        let mut connection = connect(&request).await?;
+        let session = connection.session();
+        end(session);
+        session.flash(Level::Info, "said");
+        session.update("count", |n: u64| n + 1)?;
+    }
+    let mut connection = connect(&request).await?;
+    let session = connection.session();
+    let flashes = session.flashes().await?.len();
+    let count: Option<u64> = session.claim("count").await?;
+    Ok(connection
+        .respond(&request, web::Json((flashes, count)))
+        .await)
 }
 
 /// Asks for flashes that another part of the request has just purged.
@@ -103,8 +127,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(logout)
         .service(failing)
         .service(many)
-        .service(something_else)
-        .service(no_list)
+        .service(slowly)
+        .service(dictionary)
+        .route("/ended-between", web::post().to(ended_between))
         .route("/purge-beside", web::post().to(purge_beside))
         .service(
             web::scope("/by-the-way")
@@ -167,7 +192,7 @@ for_each_store! {
         let old = visitor.token().expect("a cookie");
         assert_eq!(visitor.post("/logout-with-a-word").set_cookies().len(), 1);
         let session = visitor.session();
-        assert_eq!((&session["user"], &session["data"]["_flash"][0]["text"]), (&json!(null), &json!("out")));
+        assert_eq!((&session["user"], &session["data"]), (&json!(null), &json!({})));
         assert_eq!(shown(&visitor), ["out"]);
         assert_eq!(site.with_token("POST", "/flashes/none", &old).body, "[]");
     }
@@ -198,15 +223,58 @@ for_each_store! {
         assert_eq!((shown.len(), &*shown[0], &*shown[31]), (32, "1", "2"));
     }
 
-    fn what_is_no_flash_is_left_out_or_replaced(setup) {
+    fn a_waiting_flash_is_no_key_and_stays_when_the_dictionary_is_cleared(setup) {
+        let (site, visitor) = site(setup);
+        visitor.post("/flash/waits");
+        assert_eq!(visitor.post("/dictionary").body, " 0 true");
+        assert_eq!(site.sessions.stats().commits, 0, "there was nothing to clear");
+        visitor.post("/set/name/joe");
+        assert_eq!(visitor.post("/dictionary").body, "name 1 false");
+        assert_eq!(visitor.session()["data"], json!({}));
+        assert_eq!(shown(&visitor), ["waits"]);
+    }
+
+    fn a_key_of_any_name_is_just_a_key(setup) {
         let (_site, visitor) = site(setup);
-        visitor.post("/something-else");
-        assert_eq!(texts(&visitor.post("/flashes/own").body), ["good", "own"]);
-        visitor.post("/no-list");
-        visitor.post("/flash/new");
-        assert_eq!(shown(&visitor), ["new"]);
-        visitor.post("/no-list");
+        for key in ["_flash", "_csrf", "_user"] {
+            visitor.post(&format!("/set/{key}/mine"));
+        }
+        visitor.post("/flash/waits");
+        assert_eq!(texts(&visitor.post("/flashes/own").body), ["waits", "own"]);
+        assert_eq!(visitor.session()["data"], json!({"_flash": "mine", "_csrf": "mine", "_user": "mine"}));
+        assert_eq!(visitor.post("/dictionary").body, "_csrf,_flash,_user 3 false");
+    }
+
+    fn what_was_said_before_a_purge_in_the_request_is_not_shown(setup) {
+        let (_site, visitor) = site(setup);
+        assert_eq!(visitor.post("/ended-between").json(), json!([1, 1]));
+        visitor.post("/set/name/joe");
+        assert_eq!(visitor.post("/ended-between").json(), json!([1, 1]));
         assert_eq!(shown(&visitor), [""; 0]);
+    }
+
+    fn flashes_of_requests_that_meet_all_arrive_beside_what_each_set(setup) {
+        let (site, visitor) = site(setup);
+        visitor.post("/flash/first");
+        let other = visitor.meanwhile(|visitor| visitor.post("/slowly"));
+        site.gate.await_arrivals(1);
+        visitor.post("/flash/quick");
+        visitor.post("/set/name/joe");
+        site.gate.open(1);
+        assert_eq!(other.join().expect("an answer").status, 200);
+        assert_eq!(visitor.session()["data"], json!({"name": "joe", "slow": true}));
+        assert_eq!(shown(&visitor), ["first", "quick", "slow"]);
+    }
+
+    fn what_was_shown_meanwhile_is_not_brought_back_by_a_slow_request(setup) {
+        let (site, visitor) = site(setup);
+        visitor.post("/flash/first");
+        let other = visitor.meanwhile(|visitor| visitor.post("/slowly"));
+        site.gate.await_arrivals(1);
+        assert_eq!(shown(&visitor), ["first"]);
+        site.gate.open(1);
+        assert_eq!(other.join().expect("an answer").status, 200);
+        assert_eq!(shown(&visitor), ["slow"]);
     }
 
     fn a_middlewares_flash_is_shown_by_the_handler_behind_those_that_waited(setup) {

@@ -3,8 +3,6 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::codec::Rewrite;
 use super::cookies::{CookieChange, Presented};
 use super::service::Service;
@@ -240,8 +238,12 @@ impl Service {
         refusal.map_or(Ok(true), Err)
     }
 
-    /// Removes a key at once. Returns its value to one request only: the one whose removal is committed.
-    pub(crate) async fn claim(&self, outcome: &mut Outcome, key: &str) -> Result<Option<Value>> {
+    /// Takes something out of the contents at once. Returns it to one request only: the one whose removal is committed.
+    pub(crate) async fn claim<T>(
+        &self,
+        outcome: &mut Outcome,
+        take: impl Fn(&mut Contents) -> Option<T>,
+    ) -> Result<Option<T>> {
         let mut deadline = self.storage.deadline();
         let rewrite = Rewrite {
             renewal: None,
@@ -254,7 +256,7 @@ impl Service {
         let mut value = None;
         let change = |live: &Live| {
             let mut contents = Contents::clone(&live.contents);
-            value = contents.data.remove(key);
+            value = take(&mut contents);
             Ok(value.is_some().then(|| Arc::new(contents)))
         };
         match self.write(live, rewrite, &mut deadline, change).await? {

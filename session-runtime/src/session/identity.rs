@@ -69,6 +69,7 @@ impl Session {
             self.changes.before = contents::empty();
             self.changes.after = contents::empty();
             self.changes.updates.clear();
+            self.changes.flashed = 0;
             self.changes.emptied = true;
         }
         self.contents_mut().user = Some(user);

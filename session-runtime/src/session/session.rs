@@ -12,6 +12,7 @@ use crate::changes::Changes;
 use crate::clock::Timestamp;
 use crate::contents::{self, Contents};
 use crate::error::Result;
+use crate::flash::Waiting;
 use crate::record::{Handle, UserKey};
 
 /// A visitor's session, for the length of one request: a dictionary of JSON values.
@@ -108,6 +109,9 @@ pub(crate) trait Backing: Send + Sync {
         &'a self,
         key: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>>;
+
+    /// Removes the waiting flashes from the stored session, and returns them to this caller alone.
+    fn claim_flashes(&self) -> Pin<Box<dyn Future<Output = Result<Waiting>> + Send + '_>>;
 }
 
 impl Session {
@@ -208,7 +212,7 @@ impl Session {
 
     /// True if the loaded contents are gone: the session was purged, or another user logged in.
     pub(crate) fn was_emptied(&self) -> bool {
-        self.changes.purge || self.changes.emptied || self.has_emptied
+        self.changes.empties() || self.has_emptied
     }
 
     pub(super) fn contents_mut(&mut self) -> &mut Contents {

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::{Visit, VisitState};
 use crate::background::Lasting;
-use crate::changes::{Changes, Update};
+use crate::changes::Changes;
 use crate::contents::Contents;
 use crate::error::{Error, Result};
+use crate::flash::Waiting;
 use crate::record::Revision;
 use crate::secret;
 use crate::service::{Live, Outcome, Standing, Watcher};
@@ -157,7 +158,7 @@ impl Visit {
     }
 
     /// Finds out if a save that failed was done all the same, if there was one.
-    async fn end_doubts(&self) -> Result<()> {
+    pub(super) async fn end_doubts(&self) -> Result<()> {
         let live = {
             let state = self.state();
             match &state.standing {
@@ -296,36 +297,10 @@ impl Backing for Visit {
         &'a self,
         key: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Value>>> + Send + 'a>> {
-        Box::pin(async move {
-            let _turn = self.turn.lock().await;
-            self.end_doubts().await?;
-            let mut outcome = {
-                let mut state = self.state();
-                let stored = state.standing.contents();
-                let mut pending = state.pending.clone();
-                take_updates(&mut pending, key);
-                let rest = self.apply(&pending, Arc::clone(&stored));
-                let is_set =
-                    |changes: &Changes| changes.before.data.get(key) != changes.after.data.get(key);
-                if pending.iter().any(is_set) || rest.data.get(key) != stored.data.get(key) {
-                    // Another connection of this request has set or removed the key, perhaps back to the stored
-                    // value. No other request can claim this value, so no commit is needed.
-                    return Ok(state.take_pending(key));
-                }
-                state.start()
-            };
-            let value = self.sessions.0.claim(&mut outcome, key).await?;
-            // Pending `update`s of other connections are applied to the claimed value.
-            let updates = take_updates(&mut self.state().pending, key);
-            self.adopt(outcome, 0);
-            let replay =
-                |value: Option<Value>, update: &Update| update.replay(value.as_ref()).map(Some);
-            updates.iter().try_fold(value, replay)
-        })
+        Box::pin(self.claim_key(key))
     }
-}
 
-fn take_updates(pending: &mut [Changes], key: &str) -> Vec<Update> {
-    let take = |changes: &mut Changes| changes.take_update(key);
-    pending.iter_mut().filter_map(take).collect()
+    fn claim_flashes(&self) -> Pin<Box<dyn Future<Output = Result<Waiting>> + Send + '_>> {
+        Box::pin(self.claim_waiting())
+    }
 }

@@ -25,7 +25,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[get("/read")]
 #[session]
 async fn read() -> impl Responder {
-    Json(json!({ "user": session.user(), "data": session.data() }))
+    let mut data = json!(session.data());
+    if !session.waiting_flashes().is_empty() {
+        data["flashes"] = json!(session.waiting_flashes());
+    }
+    Json(json!({ "user": session.user(), "data": data }))
 }
 
 /// A session whose cookie ends with the browser, so that visits are touches; or a lasting one, whose

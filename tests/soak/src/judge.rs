@@ -578,7 +578,7 @@ mod tests {
         let takers = taken.iter();
         all.extend(takers.map(|&(from, to, body)| done(round, Op::Flashes, from, to, body)));
         let flashes: Vec<_> = there.iter().map(|text| json!({ "text": text })).collect();
-        all.push(done(round, READ, 50, 60, &holding("_flash", flashes)));
+        all.push(done(round, READ, 50, 60, &holding("flashes", flashes)));
         faults(None, &all)
     }
 
@@ -625,7 +625,7 @@ mod tests {
             (silent.answered, silent.excused) = (None, true);
             let flashes = json!([{ "text": there }]);
             let left = done(round, Op::Flash(1), 0, 10, "");
-            let read = done(round, READ, 20, 30, &holding("_flash", flashes));
+            let read = done(round, READ, 20, 30, &holding("flashes", flashes));
             faults(None, &[silent, left, read])
         };
         assert_eq!([read(Op::Flashes, "1"), read(Op::Flashes, "")], [0, 0]);

@@ -16,8 +16,8 @@ pub(crate) fn own_key(tab: usize) -> String {
 /// The keys that are counted up: with `update`, and plainly under the lock.
 pub(crate) const COUNTERS: [&str; 2] = ["count", "locked"];
 
-/// The keys of what is for one only: a value, and the flashes.
-pub(crate) const PILES: [&str; 2] = ["gift", "_flash"];
+/// The keys of what is for one only: a value, and the flashes, which a reading request shows as if they were one.
+pub(crate) const PILES: [&str; 2] = ["gift", "flashes"];
 
 /// What a reading request shows for a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
