@@ -52,7 +52,7 @@ pub enum Error {
         /// The error that serde returned.
         source: serde_json::Error,
     },
-    /// A [`View`](crate::View) is not serialized and deserialized as a map of its fields.
+    /// A [`View`](crate::View) is not read and written by the names of its fields.
     #[error(
         "`{view}` is no view of the session, which is a struct with named fields: it {problem}"
     )]

@@ -16,6 +16,7 @@ mod csrf;
 mod data;
 mod error;
 mod few;
+mod fields;
 mod finite;
 mod flash;
 #[cfg(any(test, fuzzing))]

@@ -5,11 +5,10 @@ use std::any::type_name;
 use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
 use serde::ser::Serialize;
-use serde_json::{Map, Value};
 
 use crate::data::Data;
 use crate::error::{Error, Result};
-use crate::finite;
+use crate::fields::{Fields, names_read};
 use crate::session::Session;
 
 /// A type whose fields are keys of the session.
@@ -50,13 +49,24 @@ use crate::session::Session;
 /// # }
 /// ```
 ///
-/// A view is a struct with named fields that can read what it writes. For any other type the handler's answer is a 500,
-/// and the log says why. It is the same if a field holds NaN or an infinity, which are not in JSON.
-///
 /// The names of the fields are keys of the session's one dictionary: here `items` and `coupon`, not `cart`.
-/// `#[serde(rename = "cart_items")]` keeps two views apart, or lets them share a key. A map cannot be a view, and
-/// neither can a struct with `#[serde(flatten)]`, because it would take every key as its field. Put the map into a
-/// field.
+/// `#[serde(rename = "cart_items")]` keeps two views apart, or lets them share a key. [Null is no value](Session), so a
+/// field that is `None` has no key, and its default must be `None`, too.
+///
+/// A view is a struct with named fields, each of which is read and written under one name. Everything else could lose
+/// changes, and is refused whenever the view is used: the handler's answer is a 500, and the log says why and what to
+/// write instead. It is the same if a field holds NaN or an infinity, which are not in JSON.
+///
+/// | | |
+/// |---|---|
+/// | a map, `#[serde(flatten)]` | would take every key as its field; put the map or the inner struct into a field |
+/// | an enum, a tuple, `#[serde(tag)]`, `#[serde(untagged)]` | has no names, or not always the same; put it into a field |
+/// | `alias`, `skip_serializing`, `rename(deserialize = …)` | is read and never written; give the field one name, and move an old value with [`take`](Session::take) and [`insert`](Session::insert) |
+/// | `skip_deserializing`, `rename(serialize = …)` | is written and never read; give the field one name, or `#[serde(skip)]` |
+/// | a struct around one struct | is a view with `#[serde(transparent)]` |
+///
+/// `rename`, `rename_all`, `default`, `skip`, `skip_serializing_if`, `with`, `deny_unknown_fields`, `from` and `into` work
+/// as they do elsewhere.
 ///
 /// A stored value may not fit its field, for example after a change of the type. Such a value is logged, and it stays
 /// as it is unless the body changes the field. If the body purged the session or logged in another user, nothing is
@@ -73,21 +83,21 @@ pub trait View: Serialize + DeserializeOwned + Default {}
 /// A view in the hands of a handler.
 pub struct Viewed<T> {
     value: T,
-    before: Map<String, Value>,
+    before: Fields,
     /// A function pointer instead of a bound `T: View` on each method: a type that is not a view then causes one
     /// compiler error, and not one for each use.
-    fields: fn(&T) -> Result<Map<String, Value>>,
+    fields: fn(&T) -> Result<Fields>,
+    /// The fields that a session without any key has.
+    initial: fn() -> Result<Fields>,
 }
 
 impl<T: View> Viewed<T> {
     pub(crate) fn load(session: &Session) -> Result<Self> {
-        let default = fields(&T::default())?;
-        let value = overlaid(&default, session.data())?;
-        let before = fields(&value)?;
+        let value = overlaid(session.data())?;
         Ok(Self {
+            before: fields(&value)?,
             value,
-            before,
-            fields: fields::<T>,
+            ..Self::unloaded()
         })
     }
 
@@ -95,8 +105,9 @@ impl<T: View> Viewed<T> {
     pub(crate) fn unloaded() -> Self {
         Self {
             value: T::default(),
-            before: Map::new(),
+            before: Fields::default(),
             fields: fields::<T>,
+            initial: || fields(&overlaid::<T>(&Data::default())?),
         }
     }
 }
@@ -113,15 +124,16 @@ impl<T> Viewed<T> {
             return Ok(());
         }
         let after = (self.fields)(&self.value)?;
-        for (name, value) in &after {
-            if self.before.get(name) != Some(value) {
-                session.insert(name, value)?;
+        let is_changed = |name: &&str| self.before.value(name) != after.value(name);
+        for name in after.names().filter(is_changed) {
+            let value = after.value(name);
+            if value.is_null() && !(self.initial)()?.value(name).is_null() {
+                return Err(no_view::<T>(format!(
+                    "sets `{name}` to `None`, or leaves it out, and that removes the key: the next request would find \
+                     the default again, which is another value; let the default be `None`, too"
+                )));
             }
-        }
-        for (name, _) in &self.before {
-            if !after.contains_key(name) {
-                session.remove(name);
-            }
+            session.insert(name, value)?;
         }
         Ok(())
     }
@@ -134,69 +146,62 @@ impl<T> std::fmt::Debug for Viewed<T> {
     }
 }
 
-fn no_view<T>(problem: impl Into<String>) -> Error {
+fn no_view<T>(problem: impl ToString) -> Error {
     Error::View {
         view: type_name::<T>(),
-        problem: problem.into(),
+        problem: problem.to_string(),
     }
 }
 
-fn fields<T: View>(view: &T) -> Result<Map<String, Value>> {
-    match finite::to_value(view) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(no_view::<T>("is not written as a map of its fields")),
-        Err(error) => Err(no_view::<T>(format!("cannot be written: {error}"))),
-    }
+fn fields<T: View>(view: &T) -> Result<Fields> {
+    Fields::of(view).map_err(no_view::<T>)
 }
 
 /// Reads a view: its default, overlaid with the session's values.
-fn overlaid<T: View>(default: &Map<String, Value>, data: &Data) -> Result<T> {
-    let with = |chosen: &dyn Fn(&str) -> bool| read::<T>(default, data, chosen);
+fn overlaid<T: View>(data: &Data) -> Result<T> {
+    let default = fields(&T::default())?;
+    let names = names_read::<T>().map_err(no_view::<T>)?;
+    default.check(names).map_err(no_view::<T>)?;
+    let with = |chosen: &dyn Fn(&str) -> bool| read::<T>(names, &default, data, chosen);
     if let Ok(value) = with(&|_| true) {
         return Ok(value);
     }
     with(&|_| false)
         .map_err(|error| no_view::<T>(format!("does not read its own default: {error}")))?;
-    // Some value has the wrong type, or the view's type rejects unknown keys. Find out which keys can be read.
-    let is_field = |key: &str| default.contains_key(key);
-    let suffers_others = with(&|key| !is_field(key)).is_ok();
-    let fits = |key: &str| {
-        if !is_field(key) {
-            return suffers_others;
-        }
-        let read = with(&|other| other == key);
+    // Some value has the wrong type. Find out which values can be read.
+    let fits = |key: &&str| {
+        let read = with(&|other| other == *key);
         if read.is_err() {
             // Do not log serde's error: it contains the value.
             tracing::warn!(target: "bsession", view = type_name::<T>(), key, "field_does_not_fit");
         }
         read.is_ok()
     };
-    let fitting: Vec<&str> = data
-        .iter()
-        .map(|(key, _)| key)
-        .filter(|key| fits(key))
-        .collect();
+    let stored = names.iter().copied().filter(|name| data.contains_key(name));
+    let fitting: Vec<&str> = stored.filter(fits).collect();
     with(&|key| fitting.contains(&key))
         .or_else(|_| with(&|_| false))
-        .map_err(|error| no_view::<T>(error.to_string()))
+        .map_err(no_view::<T>)
 }
 
 /// Reads a view from its default and the chosen keys of the session.
 fn read<T: View>(
-    default: &Map<String, Value>,
+    names: &[&'static str],
+    default: &Fields,
     data: &Data,
     chosen: impl Fn(&str) -> bool,
 ) -> Result<T, serde_json::Error> {
-    let stored = data.iter().filter(|(key, _)| chosen(key));
-    let left = default.iter().map(|(key, value)| (key.as_str(), value));
-    let left = left.filter(|(key, _)| !(data.contains_key(key) && chosen(key)));
-    T::deserialize(MapDeserializer::new(stored.chain(left)))
+    let values = names.iter().filter_map(|name| {
+        let stored = data.get(name).filter(|_| chosen(name));
+        Some((*name, stored.or_else(|| default.written(name))?))
+    });
+    T::deserialize(MapDeserializer::new(values))
 }
 
 #[cfg(test)]
 mod tests {
     use serde::{Deserialize, Serialize};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -316,24 +321,240 @@ mod tests {
         assert!(session.is_empty());
     }
 
+    fn refusal<T: View>() -> String {
+        let error = Viewed::<T>::load(&Session::default()).err();
+        let Some(Error::View { view, problem }) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(view, type_name::<T>());
+        problem
+    }
+
+    macro_rules! views {
+        ($($(#[$serde:meta])* $kind:ident $name:ident $body:tt)+) => {$(
+            #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+            $(#[$serde])*
+            $kind $name $body
+            impl View for $name {}
+        )+};
+    }
+
+    /// What could lose a change is refused at the first use, with what to write instead.
     #[test]
-    fn a_view_that_is_no_map_is_an_error() {
+    fn what_cannot_work_as_a_view_is_refused_with_what_to_write() {
+        #[derive(Default, Serialize, Deserialize)]
+        struct Newtype(Inner);
+        impl View for Newtype {}
         #[derive(Default, Serialize, Deserialize)]
         struct Pair(u32, u32);
         impl View for Pair {}
-
-        #[derive(Default, Serialize, Deserialize)]
-        #[serde(rename_all(serialize = "UPPERCASE"))]
-        struct Deaf {
-            _ear: u32,
+        views! {
+            struct Inner { n: u32 }
+            struct Aliased { #[serde(alias = "old")] new: u32 }
+            struct ReadOnly { #[serde(default, skip_serializing)] x: u32 }
+            struct Misnamed { #[serde(rename(deserialize = "in"), default)] x: u32 }
+            struct WriteOnly { #[serde(skip_deserializing)] x: u32 }
+            #[serde(rename_all(serialize = "UPPERCASE"))]
+            struct Loud { #[serde(default)] ear: u32 }
+            #[serde(tag = "kind")]
+            struct Tagged { n: u32 }
+            struct Flat { #[serde(flatten)] inner: Inner }
+            struct Rest { n: u32, #[serde(flatten)] rest: std::collections::HashMap<String, Value> }
+            struct Unit {}
+            #[serde(tag = "kind")]
+            enum InnerTag { #[default] One, Two { n: u32 } }
+            #[serde(untagged)]
+            enum Untagged { #[default] One, Two { n: u32 } }
+            enum Plain { #[default] One, Two { n: u32 } }
         }
-        impl View for Deaf {}
-
-        for error in [
-            Viewed::<Pair>::load(&Session::default()).err(),
-            Viewed::<Deaf>::load(&Session::default()).err(),
+        assert!(
+            Viewed::<Unit>::load(&Session::default()).is_ok(),
+            "no fields, but names"
+        );
+        for (problem, name) in [
+            (refusal::<Aliased>(), "old"),
+            (refusal::<ReadOnly>(), "x"),
+            (refusal::<Misnamed>(), "in"),
+            (refusal::<Loud>(), "ear"),
         ] {
-            assert!(matches!(error, Some(Error::View { .. })), "{error:?}");
+            assert!(
+                problem.starts_with(&format!("reads `{name}`, but never writes it")),
+                "{problem}"
+            );
+            assert!(
+                problem.contains("`session.take` and `session.insert`"),
+                "{problem}"
+            );
         }
+        for (problem, name) in [(refusal::<WriteOnly>(), "x"), (refusal::<Tagged>(), "kind")] {
+            assert!(
+                problem.starts_with(&format!("writes `{name}`, but never reads it")),
+                "{problem}"
+            );
+            assert!(problem.contains("`#[serde(skip)]`"), "{problem}");
+        }
+        for problem in [refusal::<Flat>(), refusal::<Rest>()] {
+            assert!(
+                problem.contains("`#[serde(flatten)]`") && problem.contains("into a field"),
+                "{problem}"
+            );
+        }
+        assert!(refusal::<Newtype>().contains("`#[serde(transparent)]`"));
+        for problem in [
+            refusal::<Pair>(),
+            refusal::<InnerTag>(),
+            refusal::<Untagged>(),
+            refusal::<Plain>(),
+        ] {
+            assert!(
+                problem.ends_with("put it into a field of a struct")
+                    || problem.contains("never reads it"),
+                "{problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_map_is_no_view() {
+        #[derive(Default, Serialize, Deserialize)]
+        #[serde(transparent)]
+        struct All(std::collections::HashMap<String, Value>);
+        impl View for All {}
+
+        assert!(refusal::<All>().contains("put the map"));
+    }
+
+    #[test]
+    fn what_serde_does_to_one_name_works_in_a_view() {
+        fn hex<S: serde::Serializer>(n: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(&format_args!("{n:x}"))
+        }
+        fn from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            u32::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
+        }
+        #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Many<T> {
+            two_words: T,
+            #[serde(rename = "called")]
+            named: T,
+            #[serde(skip)]
+            mine: u32,
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            list: Vec<T>,
+            #[serde(default)]
+            map: std::collections::BTreeMap<String, T>,
+            #[serde(serialize_with = "hex", deserialize_with = "from_hex")]
+            hex: u32,
+        }
+        impl<T: Default + PartialEq + Serialize + serde::de::DeserializeOwned> View for Many<T> {}
+        #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        struct Around(Many<u8>);
+        impl View for Around {}
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(from = "Inner", into = "Inner")]
+        struct Made(u32);
+        #[derive(Serialize, Deserialize)]
+        struct Inner {
+            n: u32,
+        }
+        impl From<Inner> for Made {
+            fn from(Inner { n }: Inner) -> Self {
+                Self(n)
+            }
+        }
+        impl From<Made> for Inner {
+            fn from(Made(n): Made) -> Self {
+                Self { n }
+            }
+        }
+        impl View for Made {}
+
+        let mut session = session(json!({ "other": 1 }));
+        let mut view = load::<Around>(&session);
+        view.value.0 = Many {
+            two_words: 1,
+            named: 2,
+            mine: 3,
+            list: vec![4],
+            map: [("five".to_owned(), 5)].into(),
+            hex: 255,
+        };
+        view.write(&mut session).expect("written");
+        let mut view = load::<Made>(&session);
+        view.value.0 = 6;
+        view.write(&mut session).expect("written");
+        let stored = json!({ "other": 1, "twoWords": 1, "called": 2, "list": [4], "map": { "five": 5 }, "hex": "ff", "n": 6 });
+        assert_eq!(json!(session.data()), stored);
+        assert_eq!(load::<Made>(&session).value, Made(6));
+        let mut view = load::<Many<u8>>(&session);
+        assert_eq!(
+            (view.value.named, view.value.mine, view.value.hex),
+            (2, 0, 255)
+        );
+        view.value.list.clear();
+        view.write(&mut session).expect("written");
+        assert!(!session.contains_key("list"));
+        assert!(load::<Many<u8>>(&session).value.list.is_empty());
+    }
+
+    /// `None` removes the key, so it must not be lost in favour of another default.
+    #[test]
+    fn a_none_whose_default_is_another_value_is_refused() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Prefs {
+            theme: Option<String>,
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            tags: Vec<u32>,
+        }
+        impl Default for Prefs {
+            fn default() -> Self {
+                Self {
+                    theme: Some("dark".into()),
+                    tags: vec![1],
+                }
+            }
+        }
+        impl View for Prefs {}
+
+        let acts: [fn(&mut Prefs); 2] = [|prefs| prefs.theme = None, |prefs| prefs.tags.clear()];
+        for (name, act) in ["theme", "tags"].into_iter().zip(acts) {
+            for begins in [json!({}), json!({ "theme": "light", "tags": [2] })] {
+                let mut session = session(begins.clone());
+                let mut view = load::<Prefs>(&session);
+                act(&mut view.value);
+                let error = view
+                    .write(&mut session)
+                    .expect_err("it would be lost")
+                    .to_string();
+                assert!(
+                    error.contains(&format!("sets `{name}` to `None`, or leaves it out")),
+                    "{error}"
+                );
+                assert_eq!(json!(session.data()), begins);
+            }
+        }
+        let mut session = session(json!({ "coupon": "ten" }));
+        let mut view = load::<Cart>(&session);
+        view.value.coupon = None;
+        view.write(&mut session).expect("its default is `None`");
+        assert!(!session.contains_key("coupon"));
+    }
+
+    #[test]
+    fn a_view_that_does_not_read_its_default_is_an_error() {
+        #[derive(Default, Serialize, Deserialize)]
+        struct Picky {
+            #[serde(deserialize_with = "never")]
+            _x: u32,
+        }
+        fn never<'de, D: serde::Deserializer<'de>>(_: D) -> Result<u32, D::Error> {
+            Err(serde::de::Error::custom("never"))
+        }
+        impl View for Picky {}
+
+        assert!(refusal::<Picky>().contains("does not read its own default: never"));
     }
 }

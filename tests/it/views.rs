@@ -1,5 +1,7 @@
 //! Typed views: what a handler is lent of its session, and what becomes of it.
 
+use std::collections::HashMap;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, ServiceConfig};
 use actix_web::{HttpResponse, Responder, get, post};
@@ -93,6 +95,60 @@ async fn scale(factor: Path<f64>, scale: &mut Scale) -> impl Responder {
     "scaled"
 }
 
+/// A view whose field had another name once.
+#[derive(Default, Serialize, Deserialize)]
+struct Renamed {
+    #[serde(alias = "name")]
+    called: String,
+}
+
+impl View for Renamed {}
+
+#[post("/renamed")]
+#[session]
+async fn renamed(view: &mut Renamed) -> impl Responder {
+    view.called += "!";
+    view.called.clone()
+}
+
+/// A view of whatever there is.
+#[derive(Default, Serialize, Deserialize)]
+struct Flat {
+    #[serde(flatten)]
+    all: HashMap<String, serde_json::Value>,
+}
+
+impl View for Flat {}
+
+#[post("/flat")]
+#[session]
+async fn flat(view: &mut Flat) -> impl Responder {
+    view.all.insert("more".into(), 1.into());
+    view.all.len().to_string()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Theme {
+    theme: Option<String>,
+}
+
+impl Default for Theme {
+    fn default() -> Self {
+        Self {
+            theme: Some("dark".into()),
+        }
+    }
+}
+
+impl View for Theme {}
+
+#[post("/theme/{theme}")]
+#[session]
+async fn theme(path: Path<String>, view: &mut Theme) -> impl Responder {
+    view.theme = Some(path.into_inner()).filter(|theme| theme != "none");
+    "set"
+}
+
 #[get("/pair")]
 #[session]
 async fn pair(pair: &Pair) -> impl Responder {
@@ -107,6 +163,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(answer)
         .service(both)
         .service(scale)
+        .service(renamed)
+        .service(flat)
+        .service(theme)
         .service(pair);
 }
 
@@ -201,4 +260,33 @@ fn a_view_that_is_no_map_is_the_applications_fault() {
     let site = site(&setup);
     let reply = site.visitor().get("/pair");
     assert_eq!((reply.status, &*reply.body), (500, FAULTY));
+}
+
+/// Reported: the value that is stored under the alias was ignored without a word, and so were changes of a flattened map.
+#[test]
+fn a_view_that_would_lose_a_change_is_the_applications_fault_at_the_first_use() {
+    let setup = Setup::new(crate::support::Kind::Memory);
+    let site = site(&setup);
+    for path in ["/renamed", "/flat"] {
+        for visitor in [site.visitor(), site.visitor()] {
+            let before = visitor.session();
+            let reply = visitor.post(path);
+            assert_eq!((reply.status, &*reply.body), (500, FAULTY), "{path}");
+            assert_eq!(visitor.session(), before);
+            visitor.post("/set/name/joe");
+            assert_eq!(visitor.post(path).status, 500);
+            assert_eq!(visitor.session()["data"], json!({ "name": "joe" }));
+        }
+    }
+}
+
+#[test]
+fn a_none_that_would_be_the_default_again_is_the_applications_fault() {
+    let setup = Setup::new(crate::support::Kind::Memory);
+    let site = site(&setup);
+    let visitor = site.visitor();
+    assert_eq!(visitor.post("/theme/none").status, 500);
+    assert_eq!(visitor.post("/theme/light").status, 200);
+    assert_eq!(visitor.post("/theme/none").status, 500);
+    assert_eq!(visitor.session()["data"], json!({ "theme": "light" }));
 }
