@@ -177,17 +177,34 @@ impl Changes {
         Arc::new(contents)
     }
 
+    /// Returns the keys that are set or removed, whatever another request has stored there meanwhile.
+    fn set_keys(&self) -> impl Iterator<Item = &str> {
+        let (before, after) = (&self.before.data, &self.after.data);
+        let set = after
+            .iter()
+            .filter(|(key, value)| before.get(key) != Some(*value));
+        let removed = before.iter().filter(|(key, _)| !after.contains_key(key));
+        let keys = set.chain(removed).map(|(key, _)| key);
+        keys.filter(|key| !self.updates.iter().any(|update| update.is_of(key)))
+    }
+
+    /// Returns the keys that another request changed from `seen` to `latest`, and that these changes then set to
+    /// something else: the last write wins.
+    pub(crate) fn overwritten<'c>(
+        &'c self,
+        seen: &'c Contents,
+        latest: &'c Contents,
+    ) -> impl Iterator<Item = &'c str> {
+        let own = &self.after.data;
+        self.set_keys().filter(move |key| {
+            let theirs = latest.data.get(key);
+            theirs != seen.data.get(key) && theirs != own.get(key)
+        })
+    }
+
     fn edit(&self, contents: &mut Contents) {
-        let is_replayed = |key: &str| self.updates.iter().any(|update| &*update.key == key);
-        for (key, value) in self.after.data.iter() {
-            if self.before.data.get(key) != Some(value) && !is_replayed(key) {
-                contents.data.insert(key, value.clone());
-            }
-        }
-        for (key, _) in self.before.data.iter() {
-            if !self.after.data.contains_key(key) && !is_replayed(key) {
-                contents.data.remove(key);
-            }
+        for key in self.set_keys() {
+            contents.data.insert(key, self.after.data[key].clone());
         }
         if self.flashed > 0 {
             contents.flashes.add(self.left_flashes().iter().cloned());

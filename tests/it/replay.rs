@@ -5,6 +5,7 @@ use actix_web::{FromRequest, HttpRequest};
 use bsession::{Connection, Session, Sessions};
 use serde_json::{Value, json};
 
+use crate::events::events_of;
 use crate::support::{Setup, for_each_store};
 
 async fn connected(
@@ -200,6 +201,44 @@ for_each_store! {
         // And here it left none.
         let (_, data) = meet(setup, |session| session["a"] = 1.into(), mine, |session| session["n"] = 1.into());
         assert_eq!(data, json!({"a": 1, "n": 2, "k": true}));
+    }
+
+    fn one_key_set_by_two_requests_is_told_at_debug_with_its_key_escaped(setup) {
+        let told = |mine: fn(&mut Session), theirs: fn(&mut Session)| {
+            let begin = |session: &mut Session| session["old"] = 1.into();
+            let lines = events_of(|| drop(meet(setup, begin, mine, theirs)));
+            lines.into_iter().filter(|line| line.contains("key_overwritten")).collect::<Vec<_>>()
+        };
+        let lines = told(
+            |session| {
+                session["evil\nkey"] = "mine".into();
+                session["a"] = "mine".into();
+                session["same"] = 7.into();
+                session.remove("old");
+                session.update("n", |n: u64| n + 1).expect("a number");
+            },
+            |session| {
+                session["evil\nkey"] = "theirs".into();
+                session["b"] = "theirs".into();
+                session["same"] = 7.into();
+                session["old"] = 2.into();
+                session.update("n", |n: u64| n + 1).expect("a number");
+            },
+        );
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        for (line, key) in lines.iter().zip([r#"key="evil\nkey""#, r#"key="old""#]) {
+            assert!(line.starts_with("DEBUG message=key_overwritten handle="), "{line}");
+            assert!(line.contains(key) && !line.contains('\n'), "{line}");
+            assert!(!line.contains("theirs") && !line.contains("mine"), "no value: {line}");
+        }
+        let others: [fn(&mut Session); 3] = [
+            |session| session["b"] = 2.into(),
+            |session| session.set_days(3),
+            |_| {},
+        ];
+        for other in others {
+            assert!(told(|session| session["a"] = 1.into(), other).is_empty());
+        }
     }
 
     fn a_replay_that_is_too_large_fails_whole(setup) {

@@ -198,7 +198,12 @@ impl Service {
         let login_at = login.as_ref().map_or(now, |login| login.at);
         let mut tell = false;
         let mut before = None;
+        let mut seen = Arc::clone(&live.contents);
         let change = |live: &Live| {
+            if !Arc::ptr_eq(&seen, &live.contents) {
+                tell_overwritten(changes, &seen, live);
+                seen = Arc::clone(&live.contents);
+            }
             before = login.is_some().then(|| Arc::clone(&live.contents));
             let mut contents = self.apply(changes, Arc::clone(&live.contents), login_at);
             let is_due = live.previous || self.lifetime.is_cookie_due(&contents, now);
@@ -300,5 +305,15 @@ impl Service {
                     there, call `session.purge()` after it, and what is set then begins a new session",
             "late_save_dropped"
         );
+    }
+}
+
+/// Logs the keys that another request has set since `seen`, and that these changes set once more. The visitor may have
+/// chosen a key, so it is escaped.
+#[cold]
+fn tell_overwritten(changes: &[Changes], seen: &Contents, live: &Live) {
+    let changes = changes.iter().filter(|changes| !changes.empties());
+    for key in changes.flat_map(|changes| changes.overwritten(seen, &live.contents)) {
+        tracing::debug!(target: "bsession", handle = %live.head.handle, ?key, "key_overwritten");
     }
 }
