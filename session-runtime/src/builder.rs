@@ -198,7 +198,8 @@ impl Builder {
     /// the current secret at the next visit.
     ///
     /// A rotation with several processes takes two roll-outs: first add the new secret everywhere as a
-    /// previous one, then make it the first.
+    /// previous one, then make it the first. If sessions were restored from a backup, leave the old secret out: see
+    /// [Operations](https://docs.rs/bsession/latest/bsession/operations/index.html#backups).
     ///
     /// ```
     /// # use bsession::{Secret, Sessions};

@@ -50,6 +50,8 @@ mod refusals;
 mod replay;
 mod requests;
 mod responses;
+#[cfg(unix)]
+mod restores;
 mod saves;
 mod secrets;
 mod settings;

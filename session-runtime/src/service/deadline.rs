@@ -63,7 +63,7 @@ impl<'s> Deadline<'s> {
             timer
                 .as_mut()
                 .poll(context)
-                .map(|()| Err(StoreError::TimedOut))
+                .map(|()| Err(self.storage.ledger.timed_out()))
         });
         let result = result.await;
         result.inspect_err(|error| self.storage.failed(error))
@@ -74,13 +74,19 @@ impl<'s> Deadline<'s> {
         self.wait(pin!(async { Ok(locks.turn(key).await) })).await?
     }
 
+    /// True if no time is left.
+    pub(super) fn is_over(&mut self) -> bool {
+        Instant::now() >= self.at()
+    }
+
     /// Refuses another attempt after the deadline.
     pub(super) fn check(&mut self) -> Result<()> {
-        if Instant::now() < self.at() {
+        if !self.is_over() {
             return Ok(());
         }
-        self.storage.failed(&StoreError::TimedOut);
-        Err(Error::Store(StoreError::TimedOut))
+        let error = self.storage.ledger.timed_out();
+        self.storage.failed(&error);
+        Err(Error::Store(error))
     }
 }
 
@@ -91,8 +97,10 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
+    use crate::clock::Timestamp;
+    use crate::record::UserKey;
     use crate::service::Sessions;
-    use crate::store::Answer;
+    use crate::store::{Answer, Cursor, Entry, Expected, Listed, Scanned, Store, Swap};
 
     type Waiting<'w> = Pin<Box<dyn Future<Output = Result<()>> + 'w>>;
 
@@ -139,5 +147,53 @@ mod tests {
             let stopped = Error::Store(StoreError::Stopped).to_string();
             assert!(matches!(poll(it), Poll::Ready(Err(error)) if error.to_string() == stopped));
         }
+    }
+
+    /// A store that never answers, and knows why.
+    struct Dark;
+
+    impl Store for Dark {
+        fn load(&self, _: Key) -> Answer<'_, Option<Entry>> {
+            Answer::later(pending())
+        }
+
+        fn swap(&self, _: Key, _: Expected, _: Option<Entry>, _: Timestamp) -> Answer<'_, Swap> {
+            Answer::later(pending())
+        }
+
+        fn list<'a>(&'a self, _: &'a [UserKey]) -> Answer<'a, Listed> {
+            Answer::later(pending())
+        }
+
+        fn scan(&self, _: Cursor, _: usize) -> Answer<'_, Scanned> {
+            Answer::later(pending())
+        }
+
+        fn outage(&self) -> Option<StoreError> {
+            Some(StoreError::Other("the lights are off".into()))
+        }
+    }
+
+    /// Also if other operations took a part of the time, and if it is over between two of them.
+    #[test]
+    fn a_time_out_is_told_with_the_reason_that_the_store_knows() {
+        let builder = Sessions::builder("0123456789abcdef0123456789abcdef").mode(Arc::new(Dark));
+        let Sessions(service) = builder.build().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut deadline = service.storage.deadline();
+            let first = async {
+                tokio::time::sleep(service.storage.timeout / 2).await;
+                Ok(())
+            };
+            deadline.wait(pin!(first)).await.unwrap();
+            let now = service.storage.now();
+            let load = service.storage.ledger.load(Key([1; 16]), now);
+            let error = deadline.wait(pin!(load)).await.map(drop).unwrap_err();
+            assert_eq!(error.to_string(), "the lights are off");
+            let error = deadline.check().unwrap_err();
+            assert!(error.to_string().ends_with("the lights are off"), "{error}");
+        });
     }
 }

@@ -111,7 +111,11 @@ impl Service {
                 let user = whose.users.first().map(tracing::field::display);
                 tracing::debug!(target: "bsession", %handle, user, "revoked");
             }
-            let is_over = matches!(&ends, Err(StoreError::TimedOut | StoreError::Stopped));
+            let is_over = match &ends {
+                Ok(_) => false,
+                Err(StoreError::Stopped) => true,
+                Err(_) => deadline.is_over(),
+            };
             result = result.and(ends.map_err(Error::from));
             if is_over {
                 // The store is down: every slice that is left would wait as long.
@@ -180,7 +184,7 @@ mod tests {
     use crate::record::{Body, Head, Record, Revision};
     use crate::store::file::FileStore;
     use crate::store::memory::OpenMemory;
-    use crate::store::{Answer, Entry, Expected, Listed, Scanned, Store, Swap};
+    use crate::store::{Answer, Ending, Entry, Expected, Listed, Scanned, Store, Swap};
 
     const MANY: u32 = 100_000;
 
@@ -306,6 +310,63 @@ mod tests {
                 assert_eq!(result.unwrap_err().to_string(), expected);
             }
             assert_eq!(sessions.revoke_user("joe", None).await.unwrap(), 1);
+        });
+    }
+
+    /// A store that ends nothing any more, and knows why.
+    struct Dark(OpenMemory);
+
+    impl Store for Dark {
+        fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+            self.0.load(key)
+        }
+
+        fn swap(
+            &self,
+            key: Key,
+            expected: Expected,
+            entry: Option<Entry>,
+            now: Timestamp,
+        ) -> Answer<'_, Swap> {
+            self.0.swap(key, expected, entry, now)
+        }
+
+        fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+            self.0.list(users)
+        }
+
+        fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned> {
+            self.0.scan(cursor, budget)
+        }
+
+        fn end<'a>(&'a self, _: Key, _: Option<Whose<'a>>, _: Timestamp) -> Answer<'a, Ending> {
+            Answer::later(std::future::pending())
+        }
+
+        fn outage(&self) -> Option<StoreError> {
+            Some(StoreError::Other("the lights are off".into()))
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_down_is_waited_for_once_and_not_for_each_slice() {
+        let builder = Sessions::builder("0123456789abcdef0123456789abcdef");
+        let builder = builder.mode(Arc::new(Dark(OpenMemory::default())));
+        let sessions = builder.build().unwrap();
+        let service = &sessions.0;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let (now, user) = (service.storage.now(), service.codec.user_keys("joe")[0]);
+            for number in 0..3 * AT_ONCE as u32 {
+                let record = record(number, user, now);
+                let made = service.storage.ledger.create(key(number), record, now);
+                assert!(made.await.unwrap());
+            }
+            let begin = tokio::time::Instant::now();
+            let error = sessions.revoke_user("joe", None).await.unwrap_err();
+            assert!(error.to_string().ends_with("the lights are off"), "{error}");
+            assert!(begin.elapsed() < service.storage.timeout * 2);
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::answer::Answer;
+use super::answer::{Answer, StoreError};
 use super::contract::Store;
 use super::entry::{Cursor, Ending, Entry, Expected, Listed, Scanned, Swap, Swept, Whose};
 use super::lease::Lease;
@@ -68,6 +68,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn lock(&self, key: Key) -> Option<Answer<'_, Option<Lease>>> {
         (**self).lock(key)
+    }
+
+    fn outage(&self) -> Option<StoreError> {
+        (**self).outage()
     }
 
     fn in_process(&self) -> bool {

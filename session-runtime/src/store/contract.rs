@@ -269,6 +269,17 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
+    /// Returns the reason why the store cannot answer at present, if it knows one. An example is a server that refuses
+    /// the password.
+    ///
+    /// The library asks this when [`store_timeout`](crate::Builder::store_timeout) is over and an operation still waits.
+    /// The log and the error then have this reason in place of [`TimedOut`](StoreError::TimedOut). It must not wait.
+    ///
+    /// Provided: no reason.
+    fn outage(&self) -> Option<StoreError> {
+        None
+    }
+
     /// True if entries stay in the memory of this process. Their bodies need no sealing then.
     fn in_process(&self) -> bool {
         false

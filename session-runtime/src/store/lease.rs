@@ -65,6 +65,8 @@ pub(super) trait Expiring: Send + Sync + 'static {
     fn extend(&self) -> impl Future<Output = Result<bool, StoreError>> + Send;
     /// Gives the lock back, if this holder still has it.
     fn release(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// The reason why the store cannot answer at present: see [`Store::outage`].
+    fn outage(&self) -> Option<StoreError>;
 }
 
 /// Takes a lock and keeps it until the lease is dropped; `None` if somebody else has it.
@@ -74,7 +76,10 @@ pub(super) async fn keep(lock: impl Expiring) -> Result<Option<Lease>, StoreErro
     let (held, mut given_back) = oneshot::channel::<()>();
     let (tell, told) = oneshot::channel();
     let keeper = async move {
-        let taken = in_time(lock.take()).await;
+        let taken = in_time(lock.take()).await.map_err(|error| match error {
+            StoreError::TimedOut => lock.outage().unwrap_or(error),
+            error => error,
+        });
         let (is_taken, is_in_doubt) = (matches!(taken, Ok(true)), taken.is_err());
         drop(tell.send(taken));
         if is_taken {
@@ -197,6 +202,10 @@ impl Expiring for OfSwaps {
         drop(self.store.swap(self.key, at, None, self.now()).await?);
         Ok(())
     }
+
+    fn outage(&self) -> Option<StoreError> {
+        self.store.outage()
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +215,35 @@ mod tests {
 
     use super::*;
     use crate::store::memory::OpenMemory;
+
+    /// A lock in a store that never answers, and knows why.
+    struct Dark;
+
+    impl Expiring for Dark {
+        async fn take(&self) -> Result<bool, StoreError> {
+            std::future::pending().await
+        }
+
+        async fn extend(&self) -> Result<bool, StoreError> {
+            std::future::pending().await
+        }
+
+        async fn release(&self) -> Result<(), StoreError> {
+            std::future::pending().await
+        }
+
+        fn outage(&self) -> Option<StoreError> {
+            Some(StoreError::Other("the lights are off".into()))
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_not_answered_in_time_tells_the_reason() {
+        let mut runtime = runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        let error = runtime.block_on(keep(Dark)).unwrap_err();
+        assert_eq!(error.to_string(), "the lights are off");
+    }
 
     #[test]
     fn an_expired_lock_of_swaps_cannot_be_extended() {

@@ -130,6 +130,11 @@ impl Ledger {
         self.store.in_process()
     }
 
+    /// The reason why an operation waits in vain: the store's, if it knows one, and else the time-out.
+    pub(crate) fn timed_out(&self) -> StoreError {
+        self.store.outage().unwrap_or(StoreError::TimedOut)
+    }
+
     /// True if the last load had to wait for the store. The next one is then not tried with
     /// [`load_now`](Self::load_now).
     pub(crate) fn waits(&self) -> bool {

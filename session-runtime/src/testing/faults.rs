@@ -194,6 +194,10 @@ impl Store for FaultyStore {
         })
     }
 
+    fn outage(&self) -> Option<StoreError> {
+        self.inner.outage()
+    }
+
     fn in_process(&self) -> bool {
         self.inner.in_process()
     }

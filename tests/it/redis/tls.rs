@@ -3,20 +3,28 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use bsession::RedisStore;
 use bsession_redis_servers::{TlsCluster, TlsServer};
 use redis::Value;
 
-use super::reach::{read, site};
-use crate::support::redis_is_there;
+use super::reach::{TIMEOUT, on, read};
+use crate::support::{Site, redis_is_there};
 
 /// What the process below is told: the address.
 const ADDRESS: &str = "BSESSION_TEST_TLS";
+/// And, if they are to be spoken to in another way, if the sentinels speak TLS.
+const SENTINELS: &str = "BSESSION_TEST_TLS_OF_SENTINELS";
 
 /// How many visitors it plays: enough for each of three masters to have some.
 const VISITORS: usize = 30;
 
 /// What a visitor is answered, in a process that trusts this authority; of several the worst.
 fn status(address: &str, trusted: PathBuf) -> String {
+    status_with(address, None, trusted)
+}
+
+/// The same, and what to speak with sentinels.
+pub(super) fn status_with(address: &str, sentinels: Option<bool>, trusted: PathBuf) -> String {
     // Whom a process trusts is asked once; so each has one of its own.
     let program = std::env::current_exe().expect("this program");
     let output = Command::new(program)
@@ -26,6 +34,7 @@ fn status(address: &str, trusted: PathBuf) -> String {
             "--nocapture",
         ])
         .env(ADDRESS, address)
+        .envs(sentinels.map(|tls| (SENTINELS, tls.to_string())))
         .env("SSL_CERT_FILE", trusted)
         .output()
         .expect("it runs");
@@ -42,7 +51,12 @@ fn in_a_process_of_its_own() {
     let Ok(address) = std::env::var(ADDRESS) else {
         return; // the tests below begin it
     };
-    let site = site(&address);
+    let mut settings = RedisStore::at(address);
+    if let Ok(tls) = std::env::var(SENTINELS) {
+        settings = settings.sentinel_tls(tls == "true");
+    }
+    let service = on(settings).store_timeout(TIMEOUT).build();
+    let site = Site::open(service.expect("a service"));
     let visit = || {
         let begun = site.with_cookies("POST", "/set/name/joe", &[]);
         let Some(token) = begun.token() else {

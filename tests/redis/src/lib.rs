@@ -23,7 +23,7 @@ pub use cluster::Cluster;
 pub use proxy::Proxy;
 pub use sentinels::Sentinels;
 pub use server::Server;
-pub use tls::{TlsCluster, TlsServer};
+pub use tls::{Over, TlsCluster, TlsSentinels, TlsServer};
 
 /// How long anything may take that takes a moment.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,7 +2,8 @@
 
 use redis::from_redis_value;
 
-use crate::{Server, wait_until};
+use crate::tls::{Authority, Over};
+use crate::{Server, ports, wait_until};
 
 /// What they call the master.
 const NAME: &str = "mymaster";
@@ -11,6 +12,8 @@ const NAME: &str = "mymaster";
 pub struct Sentinels {
     nodes: Vec<Server>,
     sentinels: Vec<Server>,
+    /// The ports of the sentinels by which [`url`](Self::url) names them.
+    ports: Vec<u16>,
 }
 
 impl Sentinels {
@@ -20,9 +23,23 @@ impl Sentinels {
     /// They do not start.
     #[must_use]
     pub fn start(replicas: usize) -> Self {
-        let master = Server::start();
-        let port = master.port().to_string();
-        let replica = |_| Server::start_with(&["--replicaof", "127.0.0.1", &port]);
+        Self::start_in(replicas, None)
+    }
+
+    /// The same, with TLS where `tls` says so. Whoever speaks TLS understands plain text, too.
+    pub(crate) fn start_in(replicas: usize, tls: Option<(&Authority, Over)>) -> Self {
+        let of_servers = tls.filter(|(_, over)| *over != Over::Sentinels);
+        let node = |args: &[&str]| {
+            let tls_port = ports::free();
+            let tls = tls_args(of_servers, tls_port);
+            let tls: Vec<_> = tls.iter().map(String::as_str).collect();
+            let node = Server::start_with(&[&tls, args].concat());
+            let port = of_servers.map_or(node.port(), |_| tls_port);
+            (node, port)
+        };
+        let (master, port) = node(&[]);
+        let port = port.to_string();
+        let replica = |_| node(&["--replicaof", "127.0.0.1", &port]).0;
         let nodes: Vec<_> = [master]
             .into_iter()
             .chain((0..replicas).map(replica))
@@ -33,7 +50,16 @@ impl Sentinels {
              sentinel failover-timeout {NAME} 3000\n\
              sentinel parallel-syncs {NAME} 1\n"
         );
-        let sentinels: Vec<_> = (0..3).map(|_| Server::start_sentinel(&conf)).collect();
+        let is_asked_by_tls = tls.is_some_and(|(_, over)| over != Over::Servers);
+        let sentinel = |_| {
+            let tls_port = ports::free();
+            let args = tls_args(tls, tls_port);
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            let sentinel = Server::start_sentinel(&args, &conf);
+            let plain = sentinel.port();
+            (sentinel, if is_asked_by_tls { tls_port } else { plain })
+        };
+        let (sentinels, ports): (Vec<_>, Vec<_>) = (0..3).map(sentinel).unzip();
         for sentinel in &sentinels {
             // They look around every few seconds, unless a newer one is told to hurry.
             let hurry = [
@@ -46,7 +72,11 @@ impl Sentinels {
             ];
             drop(sentinel.try_command(&[&["SENTINEL", "DEBUG"], &hurry[..]].concat()));
         }
-        let all = Self { nodes, sentinels };
+        let all = Self {
+            nodes,
+            sentinels,
+            ports,
+        };
         all.wait_until_ok();
         all
     }
@@ -77,12 +107,51 @@ impl Sentinels {
     /// The address of the master, by the sentinels.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<_> = self
-            .sentinels
-            .iter()
-            .map(|sentinel| format!("127.0.0.1:{}", sentinel.port()))
-            .collect();
-        format!("redis-sentinel://{}/{NAME}", hosts.join(","))
+        self.url_with("redis", "")
+    }
+
+    /// The same with this in place of `redis`, and with a login, as in `":password@"`.
+    #[must_use]
+    pub fn url_with(&self, scheme: &str, login: &str) -> String {
+        let hosts = self.ports.iter().map(|port| format!("127.0.0.1:{port}"));
+        let hosts: Vec<_> = hosts.collect();
+        format!("{scheme}-sentinel://{login}{}/{NAME}", hosts.join(","))
+    }
+
+    /// Has the servers ask for this password, and tells it to whom they know.
+    ///
+    /// # Panics
+    /// They refuse.
+    pub fn require_password(&mut self, password: &str) {
+        for sentinel in &self.sentinels {
+            sentinel.command(&["SENTINEL", "SET", NAME, "auth-pass", password]);
+        }
+        for node in &mut self.nodes {
+            node.command(&["CONFIG", "SET", "masterauth", password]);
+            node.restarts_with(["--masterauth", password]);
+        }
+        for node in &mut self.nodes {
+            node.require_password(password);
+        }
+        self.wait_until_ok();
+    }
+
+    /// Has the sentinels ask for this password, and tells it to each of them.
+    ///
+    /// # Panics
+    /// They refuse.
+    pub fn require_password_of_sentinels(&mut self, password: &str) {
+        for sentinel in &mut self.sentinels {
+            sentinel.command(&["SENTINEL", "CONFIG", "SET", "sentinel-pass", password]);
+            sentinel.require_password(password);
+        }
+        self.wait_until_ok();
+    }
+
+    /// The sentinels.
+    #[must_use]
+    pub fn sentinels(&self) -> &[Server] {
+        &self.sentinels
     }
 
     /// The number of the server that all sentinels name as the master; nothing while they do not agree.
@@ -129,4 +198,14 @@ impl Sentinels {
     pub fn node(&mut self, number: usize) -> &mut Server {
         &mut self.nodes[number]
     }
+}
+
+/// What a server or a sentinel with TLS is started with. If the servers speak TLS, all connect to them by it.
+fn tls_args(tls: Option<(&Authority, Over)>, port: u16) -> Vec<String> {
+    let Some((authority, over)) = tls else {
+        return Vec::new();
+    };
+    let connects = if over == Over::Sentinels { "no" } else { "yes" };
+    let connects = ["--tls-replication", connects].map(str::to_owned);
+    [authority.args(port), connects.into()].concat()
 }

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use redis::{Cmd, Connection, RedisResult, Value};
+use redis::{Cmd, Connection, IntoConnectionInfo, RedisResult, Value};
 use tempfile::TempDir;
 
 use crate::{ports, wait_until};
@@ -20,6 +20,8 @@ pub struct Server {
     port: u16,
     args: Vec<String>,
     dir: TempDir,
+    /// The password that it asks for.
+    password: Option<String>,
 }
 
 impl Server {
@@ -54,6 +56,7 @@ impl Server {
                 port,
                 args: args.clone(),
                 dir,
+                password: None,
             };
             if server.comes_up() {
                 return server;
@@ -62,10 +65,10 @@ impl Server {
         panic!("redis-server does not start with {args:?}");
     }
 
-    /// Starts a sentinel with these lines of configuration.
-    pub(crate) fn start_sentinel(conf: &str) -> Self {
+    /// Starts a sentinel with these arguments, and these lines of configuration.
+    pub(crate) fn start_sentinel(args: &[&str], conf: &str) -> Self {
         // It is a file that the sentinel itself writes to, and comes with the directory.
-        Self::start_in(&["--sentinel"], Some(conf))
+        Self::start_in(&[&["--sentinel"], args].concat(), Some(conf))
     }
 
     /// Whether it answers before it ends.
@@ -115,6 +118,55 @@ impl Server {
         assert!(self.comes_up(), "the server does not start again");
     }
 
+    /// Asks everybody for this password from now on, also after a restart. A sentinel can do that, too.
+    ///
+    /// # Panics
+    /// It refuses.
+    pub fn require_password(&mut self, password: &str) {
+        let rule = format!(">{password}");
+        self.command(&["ACL", "SETUSER", "default", "resetpass", &rule]);
+        self.restarts_with(["--requirepass", password]);
+        self.password = Some(password.to_owned());
+    }
+
+    /// Gives it more arguments from its next start on.
+    pub(crate) fn restarts_with(&mut self, args: [&str; 2]) {
+        self.args.extend(args.map(str::to_owned));
+    }
+
+    /// Kills it, and starts it again with so much on disk that it is still loading after this, and for half a minute.
+    ///
+    /// # Panics
+    /// It does not come to that.
+    pub fn kill_and_load_slowly(&mut self) {
+        const FILL: &str = "for i = 1, 30000 do redis.call('SET', 'key' .. i, 'value') end";
+        self.command(&["EVAL", FILL, "0"]);
+        self.command(&["SAVE"]);
+        self.kill();
+        // The first one is in microseconds for each key; the second one is how often it looks up from loading.
+        let slowly = [
+            "--key-load-delay",
+            "1000",
+            "--loading-process-events-interval-bytes",
+            "1024",
+        ];
+        let args = [&self.args[..], &slowly.map(str::to_owned)].concat();
+        self.process = spawn(self.port, &args, &self.dir);
+        wait_until("it is loading", || {
+            let error = self.try_command(&["PING"]).err();
+            error.is_some_and(|error| error.code() == Some("LOADING"))
+        });
+    }
+
+    /// Lets one that loads slowly come to an end, and waits until it has.
+    ///
+    /// # Panics
+    /// It does not come to that.
+    pub fn load_quickly(&self) {
+        self.command(&["CONFIG", "SET", "key-load-delay", "0"]);
+        wait_until("it has loaded", || self.try_command(&["PING"]).is_ok());
+    }
+
     /// Stops its time: it takes connections and answers nothing.
     #[cfg(unix)]
     pub fn pause(&self) {
@@ -139,7 +191,12 @@ impl Server {
     /// # Errors
     /// It is down.
     pub fn connect(&self) -> RedisResult<Connection> {
-        let client = redis::Client::open(self.url())?;
+        let info = self.url().into_connection_info()?;
+        let mut settings = info.redis_settings().clone();
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password);
+        }
+        let client = redis::Client::open(info.set_redis_settings(settings))?;
         client.get_connection_with_timeout(Duration::from_secs(5))
     }
 

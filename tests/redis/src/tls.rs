@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::{Cluster, Server, ports};
+use crate::{Cluster, Sentinels, Server, ports};
 
 /// A server with a certificate of an authority that nobody trusts who is not told to.
 pub struct TlsServer {
@@ -37,6 +37,12 @@ impl TlsServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("rediss://localhost:{}", self.tls_port)
+    }
+
+    /// Where it speaks TLS, and nothing else.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
     }
 
     /// The certificate of the authority, for `SSL_CERT_FILE`.
@@ -71,6 +77,45 @@ impl TlsCluster {
     #[must_use]
     pub fn url(&self) -> String {
         format!("rediss-cluster://localhost:{}", self.cluster.port())
+    }
+
+    /// The certificate of the authority, for `SSL_CERT_FILE`.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.authority.path()
+    }
+}
+
+/// Who speaks TLS of a master and its sentinels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The sentinels, to who asks them.
+    Sentinels,
+    /// The servers, to all.
+    Servers,
+    /// All of them.
+    Both,
+}
+
+/// A master with a replica and sentinels, some of which speak TLS.
+pub struct TlsSentinels {
+    /// They, as they are without.
+    pub sentinels: Sentinels,
+    authority: Authority,
+}
+
+impl TlsSentinels {
+    /// Starts a master, a replica and three sentinels.
+    ///
+    /// # Panics
+    /// They do not start.
+    #[must_use]
+    pub fn start(over: Over) -> Self {
+        let authority = Authority::new();
+        Self {
+            sentinels: Sentinels::start_in(1, Some((&authority, over))),
+            authority,
+        }
     }
 
     /// The certificate of the authority, for `SSL_CERT_FILE`.

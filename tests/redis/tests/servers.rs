@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use bsession_redis_servers::{Cluster, Proxy, Sentinels, Server, is_installed, wait_until};
+use bsession_redis_servers::{
+    Cluster, Over, Proxy, Sentinels, Server, TlsSentinels, is_installed, wait_until,
+};
 use redis::{ErrorKind, ServerErrorKind, Value};
 
 /// In slot 12182, which the last of three masters has.
@@ -175,4 +177,71 @@ fn sentinels_make_a_replica_the_master() {
             .text(&["INFO", "replication"])
             .contains("role:slave")
     );
+}
+
+#[test]
+fn a_password_is_asked_for_also_after_a_restart() {
+    needs_redis!();
+    let mut server = Server::start();
+    server.require_password("a password");
+    let is_asked = |server: &Server| {
+        let client = redis::Client::open(server.url()).expect("an address");
+        let mut stranger = client.get_connection().expect("a connection");
+        let error = redis::cmd("PING")
+            .exec(&mut stranger)
+            .expect_err("a refusal");
+        assert_eq!(error.code(), Some("NOAUTH"));
+        server.text(&["PING"]) == "PONG"
+    };
+    assert!(is_asked(&server));
+    server.kill();
+    server.restart();
+    assert!(is_asked(&server));
+}
+
+#[test]
+fn one_that_loads_slowly_says_so_until_it_may_load_quickly() {
+    needs_redis!();
+    let mut server = Server::start();
+    server.command(&["SET", "key", "value"]);
+    server.kill_and_load_slowly();
+    let loading = ErrorKind::Server(ServerErrorKind::BusyLoading);
+    assert_eq!(kind(server.try_command(&["GET", "key"])), loading);
+    server.load_quickly();
+    assert_eq!(server.text(&["GET", "key"]), "value");
+}
+
+#[test]
+fn sentinels_and_servers_with_passwords_make_a_replica_the_master() {
+    needs_redis!();
+    let mut sentinels = Sentinels::start(1);
+    sentinels.require_password("the servers'");
+    sentinels.require_password_of_sentinels("theirs");
+    sentinels.node(0).kill();
+    wait_until("the replica is the master", || {
+        sentinels.master() == Some(1)
+    });
+    sentinels.node(0).restart();
+    sentinels.wait_until_ok();
+}
+
+#[test]
+fn those_who_speak_tls_are_those_who_are_said_to() {
+    needs_redis!();
+    for (over, sentinels_speak, servers_speak) in [
+        (Over::Sentinels, true, false),
+        (Over::Servers, false, true),
+        (Over::Both, true, true),
+    ] {
+        let servers = TlsSentinels::start(over);
+        let master = servers.sentinels.nodes()[0].port().to_string();
+        for sentinel in servers.sentinels.sentinels() {
+            let named = sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"]);
+            let named: Vec<String> = redis::from_redis_value(named).expect("an address");
+            assert_eq!(named[1] != master, servers_speak, "{over:?}");
+            let plain = format!("127.0.0.1:{}", sentinel.port());
+            let is_plain = servers.sentinels.url().contains(&plain);
+            assert_eq!(is_plain, !sentinels_speak, "{over:?}");
+        }
+    }
 }

@@ -161,7 +161,15 @@ impl Backend {
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let limit = tokio::time::timeout(self.patience, work);
-        limit.await.unwrap_or(Err(StoreError::TimedOut))
+        let timed_out = |_| Err(self.outage().unwrap_or(StoreError::TimedOut));
+        limit.await.unwrap_or_else(timed_out)
+    }
+
+    /// Returns the reason why a server cannot be connected to from this runtime, if there is one.
+    pub(super) fn outage(&self) -> Option<StoreError> {
+        let runtime = runtime::Handle::try_current().ok()?.id();
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        routes.get(&runtime)?.outage().map(failed)
     }
 
     /// Spawns work that nobody waits for. If it fails, an expiry cleans up.

@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use redis::{Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisResult, ServerErrorKind};
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult, ServerErrorKind,
+};
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
 use super::connection::{Command, Replies};
 use super::node::Node;
-use super::servers::Server;
+use super::servers::{Server, at_host};
 use super::slots::{self, NodeAddress, SlotRange};
 use crate::backoff::Backoff;
 
@@ -72,6 +74,12 @@ impl Cluster {
     pub(super) fn is_in_use(&self, span: Duration) -> bool {
         let map = self.map();
         map.nodes.values().any(|node| node.is_in_use(span))
+    }
+
+    /// Returns the error of the last attempt to connect to a node, if there is an outage.
+    pub(super) fn outage(&self) -> Option<RedisError> {
+        let map = self.map();
+        map.nodes.values().find_map(|node| node.outage())
     }
 
     /// Returns the address of the node that has a slot, if it is known.
@@ -149,8 +157,10 @@ impl Cluster {
                     drop(self.look(Some(&address)).await);
                 }
                 _ if error.is_unrecoverable_error() && begin.elapsed() < self.patience => {
-                    self.look(Some(&address)).await?;
-                    if self.address(slot).is_none_or(|now| now == address) {
+                    // If nobody knows of another node, the error of this one says more.
+                    let is_known = self.look(Some(&address)).await.is_ok();
+                    let now = self.address(slot).filter(|_| is_known);
+                    if now.is_none_or(|now| now == address) {
                         return Err(error);
                     }
                     command.resent.store(true, Ordering::Relaxed);
@@ -185,22 +195,8 @@ impl Cluster {
 
     fn new_node(&self, (host, port): &NodeAddress) -> RedisResult<Arc<Node>> {
         // Every node takes the same login and the same TLS settings as the seeds.
-        let info = self.seeds.first().ok_or_else(no_node)?.clone();
-        let (host, port) = (host.clone(), *port);
-        let addr = match info.addr() {
-            ConnectionAddr::TcpTls {
-                insecure,
-                tls_params,
-                ..
-            } => ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: *insecure,
-                tls_params: tls_params.clone(),
-            },
-            _ => ConnectionAddr::Tcp(host, port),
-        };
-        let client = Client::open(info.set_addr(addr))?;
+        let info = self.seeds.first().ok_or_else(no_node)?;
+        let client = Client::open(at_host(info, host, *port))?;
         Ok(Arc::new(Node::new(
             Arc::new(Server::At(client)),
             self.patience,
@@ -275,12 +271,16 @@ impl Cluster {
             result
         };
         let limit = tokio::time::timeout(self.patience / 4 * 3, first);
-        limit.await.map_err(std::io::Error::from)?
+        let timed_out = |elapsed| {
+            let silence = || std::io::Error::from(elapsed).into();
+            Err(self.outage().unwrap_or_else(silence))
+        };
+        limit.await.unwrap_or_else(timed_out)
     }
 }
 
 /// The error while no node is known to have a slot.
-fn no_node() -> redis::RedisError {
+fn no_node() -> RedisError {
     let kind = ErrorKind::Server(ServerErrorKind::ClusterDown);
     (kind, "no node of the cluster is known that has the slot").into()
 }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::attempt::Attempt;
 use super::connection::{Command, RedisConnection, Replies};
+use super::failure::failed;
 use super::servers::Server;
 use crate::backoff::Backoff;
 use crate::one_line::OneLine;
@@ -155,6 +156,14 @@ impl Link {
         }
     }
 
+    /// Returns the error of the last attempt to connect, if there is an outage and the attempt was not long ago.
+    pub(super) fn outage(&self) -> Option<RedisError> {
+        let state = self.state();
+        let outage = state.outage.as_ref()?;
+        // Nobody may have needed this server since then, and it may be well again.
+        (Instant::now() < outage.retry_at + self.patience).then(|| outage.error.clone())
+    }
+
     /// True if a command was sent within the last `span`.
     pub(super) fn is_in_use(&self, span: Duration) -> bool {
         self.state().used.elapsed() < span
@@ -205,9 +214,7 @@ impl Link {
         let begin = Instant::now();
         // Shorter than a request waits, so that requests still see the end of an attempt that hangs.
         let limit = self.patience / 4 * 3;
-        let attempt = tokio::time::timeout(limit, self.server.connect(limit));
-        let silence = |elapsed| Err(std::io::Error::from(elapsed).into());
-        match attempt.await.unwrap_or_else(silence) {
+        match self.server.connect(limit).await {
             Ok(connection) => self.opened(connection),
             Err(error) => self.failed(error, begin),
         }
@@ -231,6 +238,7 @@ impl Link {
         let (since, mut backoff) = match &state.outage {
             Some(outage) => (outage.since, outage.backoff),
             None => {
+                let error = failed(error.clone());
                 tracing::warn!(target: "bsession", error = %OneLine(&error), "store_unreachable");
                 (begin, Backoff::new(FIRST_PAUSE, LONGEST_PAUSE))
             }

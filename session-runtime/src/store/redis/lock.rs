@@ -65,4 +65,8 @@ impl Expiring for RedisLock {
         let released = self.backend.run(script, self.command(script, false));
         released.await.map(drop)
     }
+
+    fn outage(&self) -> Option<StoreError> {
+        self.backend.outage()
+    }
 }

@@ -10,7 +10,7 @@
 //! | `lock` | the lock of a session |
 //! | `layout`, `key_names` | the bytes under a key, and the names of the keys |
 //! | `scripts` | the Lua scripts |
-//! | `address`, `servers` | the address as text, and the servers that it names |
+//! | `address`, `servers`, `sentinels` | the address as text, the servers that it names, and the sentinels that name a server |
 //! | `route`, `cluster`, `slots` | the way to the server that has a key |
 //! | `node`, `link`, `connection` | the connections of one runtime to one server |
 //! | `attempt` | one attempt whose result many requests share |
@@ -67,6 +67,7 @@ mod records;
 mod route;
 mod scan;
 mod scripts;
+mod sentinels;
 mod servers;
 mod settings;
 mod slots;

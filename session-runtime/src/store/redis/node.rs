@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::RedisResult;
+use redis::{RedisError, RedisResult};
 
 use super::connection::{Command, Replies};
 use super::link::Link;
@@ -32,6 +32,11 @@ impl Node {
             None => &self.link,
         };
         link.ask(command).await
+    }
+
+    /// Returns the error of the last attempt to connect, if there is an outage.
+    pub(super) fn outage(&self) -> Option<RedisError> {
+        self.link.outage().or_else(|| self.waiting.outage())
     }
 
     /// True if a command was sent within the last `span`.

@@ -7,8 +7,8 @@ use super::lock;
 use crate::clock::Timestamp;
 use crate::record::{Head, Key, Record, Revision, UserKey};
 use crate::store::{
-    Answer, Cursor, Ending, Entry, Expected, Lease, Listed, Scanned, Store, Swap, Swept, Whose,
-    renew_by_swaps,
+    Answer, Cursor, Ending, Entry, Expected, Lease, Listed, Scanned, Store, StoreError, Swap,
+    Swept, Whose, renew_by_swaps,
 };
 
 /// Sessions in Redis: one server, a master with replicas, or a cluster.
@@ -90,6 +90,10 @@ impl Store for OpenRedis {
 
     fn lock(&self, key: Key) -> Option<Answer<'_, Option<Lease>>> {
         Some(Answer::later(lock::take(Arc::clone(&self.0), key)))
+    }
+
+    fn outage(&self) -> Option<StoreError> {
+        self.0.outage()
     }
 
     /// Repairs lists. The servers delete what has expired by themselves.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::RedisResult;
+use redis::{RedisError, RedisResult};
 
 use super::cluster::Cluster;
 use super::connection::{Command, Replies};
@@ -39,6 +39,14 @@ impl Route {
         match self {
             Self::One(node) => Ok(vec![Arc::clone(node)]),
             Self::Cluster(cluster) => cluster.masters().await,
+        }
+    }
+
+    /// Returns the error of the last attempt to connect, if there is an outage.
+    pub(super) fn outage(&self) -> Option<RedisError> {
+        match self {
+            Self::One(node) => node.outage(),
+            Self::Cluster(cluster) => cluster.outage(),
         }
     }
 

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult,
-    TlsMode,
-};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult};
 
 use super::address::Address;
-use super::connection::RedisConnection;
+use super::connection::{Peer, RedisConnection};
+use super::sentinels::Sentinels;
 
 /// The servers that a store is given.
 pub(super) enum Servers {
@@ -22,18 +19,17 @@ pub(super) enum Servers {
 /// The way to connect to a server.
 pub(super) enum Server {
     At(Client),
-    /// A master that sentinels name. They are asked again for every connection, because their client
-    /// remembers a connection that only one runtime can use.
-    Watched {
-        sentinels: Vec<String>,
-        master: String,
-        node: SentinelNodeConnectionInfo,
-    },
+    /// The master that sentinels name.
+    Watched(Sentinels),
 }
 
 impl Servers {
-    /// Reads an address, without a connection: the only possible error is an invalid address.
-    pub(super) fn new(address: Address) -> RedisResult<Self> {
+    /// Reads an address, without a connection: the only possible error is an invalid address. `login` is the user and
+    /// the password for sentinels.
+    pub(super) fn new(
+        address: Address,
+        (user, password): (Option<&str>, Option<&str>),
+    ) -> RedisResult<Self> {
         Ok(match address {
             Address::One(url) => Self::One(Arc::new(Server::At(Client::open(url)?))),
             Address::Cluster(urls) => {
@@ -45,18 +41,22 @@ impl Servers {
                 master,
                 node,
             } => {
+                let with_login = |url: String| {
+                    let info = url.into_connection_info()?;
+                    let mut settings = info.redis_settings().clone();
+                    if let Some(user) = user {
+                        settings = settings.set_username(user);
+                    }
+                    if let Some(password) = password {
+                        settings = settings.set_password(password);
+                    }
+                    Ok(info.set_redis_settings(settings))
+                };
+                let sentinels = sentinels.into_iter().map(with_login);
+                let sentinels = sentinels.collect::<RedisResult<_>>()?;
                 let node = node.into_connection_info()?;
-                let mut info = SentinelNodeConnectionInfo::default()
-                    .set_redis_connection_info(node.redis_settings().clone());
-                if let ConnectionAddr::TcpTls { .. } = node.addr() {
-                    info = info.set_tls_mode(TlsMode::Secure);
-                }
-                sentinel(&sentinels, &master, &info)?;
-                Self::One(Arc::new(Server::Watched {
-                    sentinels,
-                    master,
-                    node: info,
-                }))
+                let watched = Sentinels::new(sentinels, master, node)?;
+                Self::One(Arc::new(Server::Watched(watched)))
             }
         })
     }
@@ -67,50 +67,41 @@ impl Servers {
     }
 }
 
-fn sentinel(
-    sentinels: &[String],
-    master: &str,
-    node: &SentinelNodeConnectionInfo,
-) -> RedisResult<SentinelClient> {
-    SentinelClient::build(
-        sentinels.to_vec(),
-        // With TLS the parameter has another type, which needs this.
-        #[allow(clippy::unnecessary_to_owned)]
-        master.to_owned(),
-        Some(node.clone()),
-        SentinelServerType::Master,
-    )
+/// Returns the settings of a connection to another host that is spoken to in the same way, with the same login.
+pub(super) fn at_host(info: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
+    let host = host.to_owned();
+    let addr = match info.addr() {
+        ConnectionAddr::TcpTls {
+            insecure,
+            tls_params,
+            ..
+        } => ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: *insecure,
+            tls_params: tls_params.clone(),
+        },
+        _ => ConnectionAddr::Tcp(host, port),
+    };
+    info.clone().set_addr(addr)
 }
 
 impl Server {
     /// Opens a connection and waits until the server has answered on it.
     ///
     /// The runtime that this is called on drives the connection.
-    pub(super) async fn connect(&self, timeout: Duration) -> RedisResult<RedisConnection> {
+    pub(super) async fn connect(&self, limit: Duration) -> RedisResult<RedisConnection> {
         #[cfg(feature = "redis-tls")]
         choose_cryptography();
-        // Callers limit how long they wait for replies.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(timeout))
-            .set_response_timeout(None);
-        let mut connection = match self {
+        match self {
             Self::At(client) => {
-                client
-                    .get_multiplexed_async_connection_with_config(&config)
-                    .await?
+                let mut first = redis::pipe();
+                first.cmd("PING");
+                let opened = RedisConnection::open(client, Peer::Server, &first, limit);
+                Ok(opened.await?.0)
             }
-            Self::Watched {
-                sentinels,
-                master,
-                node,
-            } => {
-                let mut client = sentinel(sentinels, master, node)?;
-                client.get_async_connection_with_config(&config).await?
-            }
-        };
-        let ping = connection.send_packed_command(&redis::cmd("PING")).await?;
-        ping.extract_error()?;
-        Ok(RedisConnection::new(connection))
+            Self::Watched(sentinels) => sentinels.connect(limit).await,
+        }
     }
 }
 
