@@ -244,7 +244,7 @@ fn a_cookie_that_brings_no_session_says_why() {
         (
             built(other()),
             &token,
-            "`previous_secret` takes the one before",
+            "pass the old one to `previous_secret`",
         ),
         (
             built(Sessions::builder(SECRET).realm("admin")),

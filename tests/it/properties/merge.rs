@@ -209,7 +209,11 @@ impl Model {
                 self.0[0] = Stored::Live(wish.on(&held));
                 None
             }
-            None if wish.login => Some(self.create(wish)),
+            // The later of two logins ends the session of the other.
+            None if wish.login => {
+                self.remove(0);
+                Some(self.create(wish))
+            }
             _ => None,
         }
     }
