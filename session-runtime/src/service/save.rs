@@ -80,9 +80,9 @@ impl Service {
                 }
                 self.create(outcome, changes).await
             }
-            // Of two logins at once, as after a double click, the later one counts. It ends the session that the other one
-            // has begun, and takes nothing from it. Of two live sessions both end: otherwise the next request would
-            // show two again.
+            // Of two logins with one cookie, as after a double click, the later one counts. It ends the session that the
+            // other one has begun, and takes nothing from it. Of two live sessions both end: otherwise the next request
+            // would show two again.
             Standing::Ended | Standing::Ambiguous if login => {
                 self.begin_anew(presented, outcome, changes).await?;
                 self.create(outcome, changes).await
@@ -99,7 +99,8 @@ impl Service {
                 // The session has ended. A login begins another one. All other changes come too late.
                 outcome.standing = Standing::Ended;
                 if login {
-                    self.begin_anew(presented, outcome, changes).await?;
+                    // If another login was first, its session stays: both requests are under way, and nobody knows which
+                    // of the two cookies the browser will keep.
                     return self.create(outcome, changes).await;
                 }
                 self.late(Some(&head));

@@ -209,11 +209,7 @@ impl Model {
                 self.0[0] = Stored::Live(wish.on(&held));
                 None
             }
-            // The later of two logins ends the session of the other.
-            None if wish.login => {
-                self.remove(0);
-                Some(self.create(wish))
-            }
+            None if wish.login => Some(self.create(wish)),
             _ => None,
         }
     }
