@@ -35,7 +35,11 @@ impl Write for Escape<'_, '_> {
 /// True for a character that ends a line, moves the cursor, or changes the direction of the text (Unicode Standard Annex #9,
 /// §2).
 fn breaks(char: char) -> bool {
-    char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    char.is_control()
+        || matches!(
+            char,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 #[cfg(test)]
@@ -55,6 +59,7 @@ mod tests {
             ("\0\t\u{7f}\u{85}", "\\u{0}\\t\\u{7f}\\u{85}"),
             ("one\u{2028}two\u{2029}", "one\\u{2028}two\\u{2029}"),
             ("\u{202e}txt.exe\u{2066}", "\\u{202e}txt.exe\\u{2066}"),
+            ("\u{61c}a\u{200e}b\u{200f}", "\\u{61c}a\\u{200e}b\\u{200f}"),
         ] {
             assert_eq!(OneLine(text).to_string(), shown, "{text:?}");
         }
