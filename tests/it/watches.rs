@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::test::TestRequest;
 use actix_web::{HttpRequest, rt};
 use bsession::testing::{Fault, days};
-use bsession::{Handle, Secure, Sessions, Watch, connect};
+use bsession::{AtLimit, Handle, Secure, Sessions, Watch, connect};
 
 use crate::support::{
     Faults, Kind, PATIENCE, SECRET, Setup, Site, Stream, Visitor, for_each_store,
@@ -339,4 +339,33 @@ fn a_session_that_is_being_saved_is_live() {
             assert_eq!(is_live.expect("an answer"), lives, "{what}");
         }
     });
+}
+
+/// For a moment the session was of the user whose login is taken back.
+#[test]
+fn a_login_that_is_taken_back_ends_no_watch() {
+    let (mode, faults) = Faults::mode();
+    let sessions = Sessions::builder(SECRET).mode(mode).secure(Secure::Never);
+    let sessions = sessions.max_per_user(1, AtLimit::RefuseNewest);
+    let site = Site::open(sessions.build().expect("a service"));
+    for before in ["/set/a/b", "/login/ann"] {
+        let visitor = site.visitor();
+        visitor.post(before);
+        let mut stream = events(&site, &visitor);
+        let mut asked = 0;
+        faults.say(move |operation| {
+            asked += usize::from(operation == "list");
+            match operation == "list" && asked == 2 {
+                true => Fault::Fails,
+                false => Fault::None,
+            }
+        });
+        assert_eq!(visitor.post("/login/joe").status, 503);
+        faults.always(Fault::None);
+        // A later watch of the same session is still told of its end.
+        let mut later = events(&site, &visitor);
+        assert!(stream.is_open() && later.is_open(), "{before}");
+        visitor.post("/logout");
+        [stream, later].into_iter().for_each(Stream::await_end);
+    }
 }

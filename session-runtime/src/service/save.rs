@@ -229,16 +229,16 @@ impl Service {
         if tell || !quiet {
             live.was_kept();
         }
-        if renew {
-            self.watches.learn(live, &self.codec);
-        }
         let mut refusal = None;
         if let (Some(login), Some(before)) = (&login, &before)
             && let Some(reason) = Box::pin(self.enforce_limit(login, &mut deadline)).await
             && Box::pin(self.take_back(live, before, &mut deadline)).await
         {
-            self.watches.learn(live, &self.codec);
             refusal = Some(reason);
+        }
+        // Not before: a login that is taken back ends no watch.
+        if renew {
+            self.watches.learn(live, &self.codec);
         }
         outcome.cookie = tell.then(|| self.cookies.of_session(live, now));
         refusal.map_or(Ok(true), Err)
