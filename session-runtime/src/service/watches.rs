@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::one_line::OneLine;
 use crate::record::{Handle, Head, Key, UserKey};
-use crate::store::Entry;
+use crate::store::{Entry, RENEWALS, StoreError};
 
 /// The time between two questions to the store.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -26,8 +26,6 @@ const PERIOD: Duration = Duration::from_secs(2);
 const IDLE_PERIODS: u32 = 30;
 /// The time for a question, as a multiple of `store_timeout`. No request waits for it, and it may be about many sessions.
 const PATIENCE: u32 = 5;
-/// The number of renewals that are followed at once. The next question goes on from there.
-const RENEWALS: usize = 16;
 
 /// The sessions that are watched.
 #[derive(Default)]
@@ -264,22 +262,23 @@ fn users_of(live: &Live, codec: &Codec) -> Vec<UserKey> {
 }
 
 impl Service {
-    /// Asks the store for these sessions, in one question, and once more for those that have moved.
+    /// Asks the store for these sessions, in one question, and once more for each renewal of those that have moved. All
+    /// renewals are followed: otherwise a visitor could renew faster than an end is noticed.
     ///
     /// # Errors
-    /// The store fails. Nothing ends.
+    /// The store fails. Nothing ends, and the next question goes on from the last answer.
     pub(super) async fn look_at(&self, mut asked: Vec<Asked>) -> Result<()> {
         let mut deadline = self.storage.deadline_after(self.storage.timeout * PATIENCE);
         for _ in 0..=RENEWALS {
             if asked.is_empty() {
-                break;
+                return Ok(());
             }
             let keys: Vec<Key> = asked.iter().map(|&(_, key)| key).collect();
             let heads = self.storage.ledger.heads(&keys);
             let answers = deadline.wait(pin!(heads)).await?;
             asked = self.watches.take(&asked, &answers, self.storage.now());
         }
-        Ok(())
+        Err(StoreError::Endless(RENEWALS).into())
     }
 }
 
@@ -363,7 +362,7 @@ mod tests {
     use crate::contents::{self, Contents};
     use crate::session::Watched;
     use crate::store::memory::OpenMemory;
-    use crate::store::{Answer, Cursor, Expected, Listed, Scanned, Store, StoreError, Swap};
+    use crate::store::{Answer, Cursor, Expected, Listed, Scanned, Store, Swap};
 
     /// A store in memory that counts the questions for heads, and fails when it is told to.
     #[derive(Default)]
@@ -553,6 +552,36 @@ mod tests {
                 .len();
             assert_eq!(watchers, 1);
             assert!(!is_over(&stays));
+        });
+    }
+
+    /// A visitor can renew the session a thousand times between two questions.
+    #[test]
+    fn however_many_renewals_lead_to_an_end_it_is_noticed() {
+        in_passing_time(async {
+            let store = Arc::new(Counting::default());
+            let (here, elsewhere) = (service(&store), service(&store));
+            let mut renewal = crate::Session::default();
+            renewal.renew();
+            let renewal = [renewal.into_changes().0];
+            for goes_on in [true, false] {
+                let live = live(&here, Some("joe")).await;
+                let watcher = watch(&here, &live);
+                let mut outcome = Outcome::of(super::super::Standing::Live(live));
+                let nothing = Default::default();
+                for _ in 0..1000 {
+                    let saved = elsewhere.save(&nothing, &mut outcome, &renewal);
+                    saved.await.unwrap();
+                }
+                if !goes_on {
+                    let purge = [Changes::purge()];
+                    let saved = elsewhere.save(&nothing, &mut outcome, &purge);
+                    saved.await.unwrap();
+                }
+                assert!(play(&here, PERIOD + PERIOD / 2).await);
+                assert_eq!(is_over(&watcher), !goes_on);
+                assert_eq!(watcher.is_live().await.unwrap(), goes_on);
+            }
         });
     }
 

@@ -24,4 +24,4 @@ pub use self::entry::{
     Cursor, Ending, Entry, Expected, Listed, Scanned, Swap, Swept, Which, Whose,
 };
 pub use self::lease::Lease;
-pub(crate) use self::ledger::{AT_ONCE, Commit, Ledger, Listing, Loaded, UserSessions};
+pub(crate) use self::ledger::{AT_ONCE, Commit, Ledger, Listing, Loaded, RENEWALS, UserSessions};
