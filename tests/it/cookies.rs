@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bsession::testing::Fault;
-use bsession::{Secure, Sessions};
+use bsession::{AtLimit, Secure, Sessions};
 
 use crate::support::{Faults, SECRET, Setup, Site, for_each_store};
 
@@ -374,4 +374,47 @@ fn the_sessions_of_several_cookies_are_loaded_at_once() {
     });
     let reply = site.with_cookies("GET", "/get/name", &[pairs.join("; ").as_bytes()]);
     assert_eq!((reply.status, asked.load(Ordering::Relaxed)), (503, 4));
+}
+
+/// The operations on the store that a request with these cookies takes.
+fn operations(site: &Site, faults: &Faults, path: &str, tokens: &[String]) -> usize {
+    let pairs = tokens.iter().map(|token| format!("bsession={token}"));
+    let all = pairs.collect::<Vec<_>>().join("; ");
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    faults.say(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Fault::None
+    });
+    let reply = site.with_cookies("POST", path, &[all.as_bytes()]);
+    assert_eq!(reply.status, 200, "{path}");
+    faults.always(Fault::None);
+    count.load(Ordering::Relaxed)
+}
+
+/// A visitor can collect the ids of a session that was renewed often, and each leads to the next one.
+#[test]
+fn ids_that_lead_to_each_other_are_followed_once() {
+    const RENEWALS: usize = 100;
+    for (path, at_most) in [("/logout", 2), ("/login/joe", 4)] {
+        let (mode, faults) = Faults::mode();
+        let sessions = Sessions::builder(SECRET).mode(mode).secure(Secure::Never);
+        let sessions = sessions.max_per_user(9, AtLimit::RefuseNewest);
+        let site = Site::open(sessions.build().expect("a service"));
+        let mut tokens = vec![begin(&site)];
+        for place in 0..RENEWALS {
+            let reply = site.with_token("POST", "/renew", &tokens[place]);
+            tokens.push(reply.token().expect("a new id").to_owned());
+        }
+        let live = tokens.pop().expect("the last one");
+        let every_third: Vec<_> = tokens.iter().step_by(3).cloned().collect();
+        for shown in [every_third, tokens] {
+            let asked = operations(&site, &faults, path, &shown);
+            assert!(asked <= at_most * RENEWALS, "{path} asks {asked} times");
+        }
+        assert!(
+            !reads_joe(&site, &[format!("bsession={live}").as_bytes()]),
+            "it is over"
+        );
+    }
 }

@@ -126,7 +126,10 @@ impl Service {
 
     /// Ends a session that a refused login has begun. False if the store fails: then the login stays.
     pub(super) async fn take_back_new(&self, live: &Live, deadline: &mut Deadline<'_>) -> bool {
-        let removal = self.storage.ledger.remove(live.key, self.storage.now());
+        let removal = self
+            .storage
+            .ledger
+            .remove(live.key, &[], self.storage.now());
         match deadline.wait(pin!(removal)).await {
             Ok(head) => {
                 if let Some(head) = head {

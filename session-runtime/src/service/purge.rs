@@ -34,14 +34,14 @@ impl Service {
     }
 
     /// Returns the keys of the sessions that a request shows, and of its own session, to which an earlier save of the request
-    /// may have given another id.
+    /// may have given another id. Its own session is among the first, which end even if another one cannot be ended.
     fn shown_keys(&self, presented: &Presented, outcome: &Outcome) -> Vec<Key> {
         let tokens = presented.of_sessions();
         let mut keys: Vec<Key> = tokens.map(|token| self.codec.key(&token.id)).collect();
         if let Standing::Live(live) = &outcome.standing
             && !keys.contains(&live.key)
         {
-            keys.push(live.key);
+            keys.insert(0, live.key);
         }
         keys
     }
@@ -49,10 +49,11 @@ impl Service {
     /// Returns the handles of the sessions that are under these keys, or that they lead to.
     async fn handles_under(&self, keys: &[Key]) -> Result<Vec<Handle>, StoreError> {
         let mut handles = Vec::new();
-        for keys in keys.chunks(MAX_LOADED) {
-            let found = keys
+        let others = sorted(keys);
+        for some in keys.chunks(MAX_LOADED) {
+            let found = some
                 .iter()
-                .map(|&key| self.storage.ledger.handle_under(key));
+                .map(|&key| self.storage.ledger.handle_under(key, &others));
             for handle in join_all(found).await {
                 handles.extend(handle?);
             }
@@ -67,8 +68,9 @@ impl Service {
         outcome: &mut Outcome,
     ) -> Result<()> {
         let shown = presented.any || outcome.standing.live().is_some();
-        for keys in keys.chunks(MAX_LOADED) {
-            let ends = join_all(keys.iter().map(|&key| self.end_under(key))).await;
+        let others = sorted(&keys);
+        for some in keys.chunks(MAX_LOADED) {
+            let ends = join_all(some.iter().map(|&key| self.end_under(key, &others))).await;
             for end in ends {
                 end?;
             }
@@ -78,9 +80,9 @@ impl Service {
         Ok(())
     }
 
-    async fn end_under(&self, key: Key) -> Result<()> {
+    async fn end_under(&self, key: Key, others: &[Key]) -> Result<()> {
         let storage = &self.storage;
-        let removal = storage.ledger.remove(key, storage.now());
+        let removal = storage.ledger.remove(key, others, storage.now());
         if let Some(head) = storage.deadline().wait(pin!(removal)).await? {
             self.purged(&head);
         }
@@ -93,4 +95,15 @@ impl Service {
         self.storage.counters.removals.count();
         tracing::debug!(target: "bsession", handle = %head.handle, user = head.user.map(tracing::field::display), "purged");
     }
+}
+
+/// Returns the keys as the ledger needs them, so that it follows each renewal once where several of them lead to each other: a
+/// visitor can collect two thousand ids of one session that was renewed ten thousand times. A key alone leads to none of them.
+fn sorted(keys: &[Key]) -> Vec<Key> {
+    if keys.len() < 2 {
+        return Vec::new();
+    }
+    let mut sorted = keys.to_vec();
+    sorted.sort_unstable();
+    sorted
 }

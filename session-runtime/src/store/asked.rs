@@ -92,7 +92,7 @@ impl Asked {
     }
 
     pub(crate) fn remove(&self, key: Key, now: Timestamp) -> Answer<'_, bool> {
-        Answer::polled(async move { Ok(self.ledger.remove(key, now).await?.is_some()) })
+        Answer::polled(async move { Ok(self.ledger.remove(key, &[], now).await?.is_some()) })
     }
 
     pub(crate) fn of_user(&self, user: UserKey, now: Timestamp) -> Answer<'_, Vec<Listing>> {

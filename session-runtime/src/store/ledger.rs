@@ -280,13 +280,16 @@ impl Ledger {
 
     /// Ends the session under a key, or the session that it was renewed to. Returns its head if it was live.
     ///
+    /// A renewal to one of `others` is not followed, because the caller removes them, too. They are sorted.
+    ///
     /// An expired session gets a tombstone, too: a clock that is set back must not revive it.
     pub(crate) async fn remove(
         &self,
         key: Key,
+        others: &[Key],
         now: Timestamp,
     ) -> Result<Option<Head>, StoreError> {
-        let Some(head) = self.end(key, None, now).await? else {
+        let Some(head) = self.end(key, others, None, now).await? else {
             return Ok(None);
         };
         if let Some(user) = head.user.filter(|_| !self.store.renews_at_once()) {
@@ -325,16 +328,18 @@ impl Ledger {
     }
 
     /// Ends the session under a key, or the session that it was renewed to, if `whose` includes it. Returns its
-    /// head.
+    /// head. A renewal to one of `others` is not followed.
     async fn end(
         &self,
         mut key: Key,
+        others: &[Key],
         whose: Option<Whose<'_>>,
         now: Timestamp,
     ) -> Result<Option<Head>, StoreError> {
         for _ in 0..=RENEWALS {
             match self.store.end(key, whose, now).await? {
                 Ending::Ended(head) => return Ok(Some(head)),
+                Ending::Renewed(other) if others.binary_search(&other).is_ok() => return Ok(None),
                 Ending::Renewed(successor) => key = successor,
                 Ending::Nothing => return Ok(None),
             }
@@ -358,7 +363,7 @@ impl Ledger {
         for keys in keys.chunks(AT_ONCE) {
             let mut ends = FuturesUnordered::<Boxed<'_, Option<Head>>>::new();
             for &key in keys {
-                ends.push(Box::pin(self.end(key, Some(whose), now)));
+                ends.push(Box::pin(self.end(key, &[], Some(whose), now)));
             }
             while let Some(end) = ends.next().await {
                 match end {
@@ -444,7 +449,7 @@ impl Ledger {
                 Entry::Live(record) => found.push((key, record)),
                 Entry::Ended { successor, .. } => {
                     if let Some(successor) = successor.filter(|key| !live.contains(key)) {
-                        followed.push(Box::pin(self.follow(successor)));
+                        followed.push(Box::pin(self.follow(successor, &[])));
                     }
                 }
             }
@@ -474,24 +479,34 @@ impl Ledger {
         })
     }
 
-    /// Returns the session that a session was renewed to, through any number of renewals up to [`RENEWALS`].
-    async fn follow(&self, mut key: Key) -> Result<Option<(Key, Record)>, StoreError> {
+    /// Returns the session that a session was renewed to, through any number of renewals up to [`RENEWALS`]. A renewal
+    /// to one of `others` is not followed.
+    async fn follow(
+        &self,
+        mut key: Key,
+        others: &[Key],
+    ) -> Result<Option<(Key, Record)>, StoreError> {
         for _ in 0..=RENEWALS {
             match self.store.load(key).await? {
                 Some(Entry::Live(record)) => return Ok(Some((key, record))),
                 Some(Entry::Ended {
                     successor: Some(successor),
                     ..
-                }) => key = successor,
+                }) if others.binary_search(&successor).is_err() => key = successor,
                 _ => return Ok(None),
             }
         }
         Err(StoreError::Endless(RENEWALS))
     }
 
-    /// Returns the handle of the session under a key, or of the session that it was renewed to.
-    pub(crate) async fn handle_under(&self, key: Key) -> Result<Option<Handle>, StoreError> {
-        let found = self.follow(key).await?;
+    /// Returns the handle of the session under a key, or of the session that it was renewed to. A renewal to one of
+    /// `others` is not followed, because the caller asks for them, too. They are sorted.
+    pub(crate) async fn handle_under(
+        &self,
+        key: Key,
+        others: &[Key],
+    ) -> Result<Option<Handle>, StoreError> {
+        let found = self.follow(key, others).await?;
         Ok(found.map(|(_, record)| record.head.handle))
     }
 

@@ -220,7 +220,7 @@ impl Actor {
 
     async fn purge(&self, number: u8) -> ActResult {
         let now = self.wire.now().await;
-        self.ledger.remove(key(number), now).await?;
+        self.ledger.remove(key(number), &[], now).await?;
         self.wire.tell(ActorEvent::Removed { key: number });
         Ok(())
     }
