@@ -9,7 +9,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest};
-use bsession::{Gate, Hooks, connect, session};
+use bsession::{Gate, Hooks, Sessions, Visitor, connect, session};
 
 use crate::events::events_of;
 use crate::support::{Kind, Setup, Site, eventually, for_each_store};
@@ -55,6 +55,13 @@ async fn looks(
 
 #[session(csrf)]
 async fn guarded() -> &'static str {
+    "in"
+}
+
+struct Admin(Sessions);
+
+#[session(csrf, sessions = admin.0)]
+async fn guarded_by_another(admin: web::Data<Admin>, _visitor: Visitor) -> &'static str {
     "in"
 }
 
@@ -132,6 +139,38 @@ for_each_store! {
             assert_eq!((refused.status, touches() - before), (403, 0), "{path}");
         }
         assert_eq!(visitor.session()["user"], "joe");
+    }
+}
+
+/// Here one service refuses, and an extractor or a gate has connected to the other one.
+#[actix_web::test]
+async fn a_request_that_csrf_refused_is_a_visit_of_no_service() {
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    let setup = Setup::new(Kind::Memory);
+    let sessions = setup.sessions();
+    let cookie = sessions.cookie_for(|session| session.login("joe"));
+    let cookie = cookie.await.expect("a session");
+    let admin = setup.builder().cookie_name("admin");
+    let admin = admin.build().expect("a service");
+    let gate = web::scope("/gate").wrap(Gate::new());
+    let app = actix_web::App::new()
+        .app_data(sessions.clone())
+        .app_data(web::Data::new(Admin(admin)))
+        .service(gate.route("", web::post().to(guarded_by_another)))
+        .route("/extractor", web::post().to(guarded_by_another));
+    let app = init_service(app).await;
+    for path in ["/extractor", "/gate"] {
+        setup.clock.advance(DAY);
+        for (site, status, touches) in [("same-site", 403, 0), ("same-origin", 200, 1)] {
+            let before = sessions.stats().touches;
+            let request = TestRequest::post().uri(path).cookie(cookie.clone());
+            let request = request.insert_header(("sec-fetch-site", site));
+            let reply = call_service(&app, request.to_request()).await;
+            assert_eq!(reply.status(), status, "{path} {site}");
+            drop(reply);
+            assert_eq!(sessions.stats().touches - before, touches, "{path} {site}");
+        }
     }
 }
 

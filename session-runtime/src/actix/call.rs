@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 
-use super::connect::Connecting;
+use super::connect::{Connecting, Visits};
 use super::connection::Connection;
 use super::gate::{Gate, Refusal};
 use super::refused::Refused;
@@ -49,8 +49,8 @@ impl Call {
         match admitted.await {
             Ok(()) => {}
             Err(Refusal::NoVisit(error)) => {
+                Visits::be_quiet(&self.request);
                 let visit = &self.connection.visit;
-                visit.is_no_visit();
                 return Some(Saved::refused(visit, &self.request, error));
             }
             Err(refusal) => {

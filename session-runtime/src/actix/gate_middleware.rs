@@ -10,7 +10,7 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError as _};
 
-use super::connect::{Connecting, Followed};
+use super::connect::{Connecting, Followed, Visits};
 use super::connection::Connection;
 use super::gate::{Gate, Refusal, see_other};
 use super::headers::tell;
@@ -106,7 +106,7 @@ impl Gate {
         let (error, login_page, is_redirect) = match admitted {
             Ok(()) => return Ok(connection),
             Err(Refusal::NoVisit(error)) => {
-                connection.visit.is_no_visit();
+                Visits::be_quiet(req);
                 let mut response = wording(&error, None, req);
                 tell(&connection.visit, req, response.headers_mut());
                 return Err(Refused::with(error, response));
