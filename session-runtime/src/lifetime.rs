@@ -12,7 +12,7 @@ pub(crate) const MAX_IDLE: Duration = days(400);
 pub(crate) const MIN_IDLE: Duration = Duration::from_secs(1);
 
 /// The shortest time between two writes of the last visit, unless a tenth of the idle timeout is shorter.
-const TOUCH_LAG: Duration = Duration::from_secs(60);
+pub(crate) const TOUCH_LAG: Duration = Duration::from_secs(60);
 
 /// The settings that decide when a session and its cookie end.
 #[derive(Clone, Copy, Debug)]

@@ -58,15 +58,32 @@ for_each_store! {
         }
     }
 
-    /// Nobody knows which of the two cookies the browser will keep, so neither may be dead.
-    fn of_two_logins_that_are_under_way_neither_ends_the_other(setup) {
-        let site = setup.site();
-        let cart = with_a_cart(&site);
-        let mut first = String::new();
-        let held = held_login(&site, "joe", &cart, || first = login(&site, "joe", &cart));
-        let later = held.token().expect("a new id");
-        assert_eq!(session(&site, later), (json!("joe"), json!({})), "nothing is handed over");
-        assert_eq!(session(&site, &first), (json!("joe"), json!({"cart": "full"})));
+    /// Nobody knows which of the two cookies the browser will keep, so neither may be dead at once.
+    fn of_two_logins_that_overlap_the_session_that_is_visited_stays(setup) {
+        for keeps_the_first in [true, false] {
+            let site = setup.site();
+            let cart = with_a_cart(&site);
+            let mut first = String::new();
+            let held = held_login(&site, "joe", &cart, || first = login(&site, "joe", &cart));
+            let later = held.token().expect("a new id");
+            let full = (json!("joe"), json!({"cart": "full"}));
+            let empty = (json!("joe"), json!({}));
+            setup.clock.advance(Duration::from_secs(5));
+            if keeps_the_first {
+                assert_eq!(session(&site, &first), full);
+            } else {
+                assert_eq!(session(&site, later), empty, "nothing is handed over");
+            }
+            setup.clock.advance(Duration::from_secs(601));
+            let stays = |first: &str| session(&site, first) == full;
+            assert_eq!(stays(&first), keeps_the_first);
+            assert_eq!(session(&site, later), empty);
+            assert_eq!(count(&site.sessions, "joe"), 1 + usize::from(keeps_the_first));
+            setup.clock.advance(Duration::from_secs(20 * 86_400));
+            assert_eq!(stays(&first), keeps_the_first, "it lasts as long as any other");
+            site.with_token("POST", "/logout", later);
+            site.with_token("POST", "/logout", &first);
+        }
     }
 
     fn a_double_click_needs_one_place_of_the_limit(setup) {

@@ -20,6 +20,7 @@ mod sessions;
 mod standing;
 mod storage;
 mod sweeper;
+mod unclaimed;
 mod users;
 mod watcher;
 mod watches;

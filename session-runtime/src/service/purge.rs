@@ -53,9 +53,9 @@ impl Service {
         for some in keys.chunks(MAX_LOADED) {
             let found = some
                 .iter()
-                .map(|&key| self.storage.ledger.handle_under(key, &others));
-            for handle in join_all(found).await {
-                handles.extend(handle?);
+                .map(|&key| self.storage.ledger.session_under(key, &others));
+            for session in join_all(found).await {
+                handles.extend(session?.map(|(_, head)| head.handle));
             }
         }
         Ok(handles)

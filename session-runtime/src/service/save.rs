@@ -92,16 +92,18 @@ impl Service {
                 self.create(outcome, changes).await
             }
             Standing::Live(live) if edits || renew => {
-                let head = live.head;
+                let (key, head) = (live.key, live.head);
                 if self.commit(outcome, changes, renew).await? {
                     return Ok(());
                 }
                 // The session has ended. A login begins another one. All other changes come too late.
                 outcome.standing = Standing::Ended;
                 if login {
-                    // If another login was first, its session stays: both requests are under way, and nobody knows which
-                    // of the two cookies the browser will keep.
-                    return self.create(outcome, changes).await;
+                    self.create(outcome, changes).await?;
+                    // If another login was first, its session is not ended: both requests are under way, and nobody knows
+                    // which of the two cookies the browser will keep.
+                    Box::pin(self.expect_a_visit(key)).await;
+                    return Ok(());
                 }
                 self.late(Some(&head));
                 Ok(())

@@ -499,15 +499,15 @@ impl Ledger {
         Err(StoreError::Endless(RENEWALS))
     }
 
-    /// Returns the handle of the session under a key, or of the session that it was renewed to. A renewal to one of
-    /// `others` is not followed, because the caller asks for them, too. They are sorted.
-    pub(crate) async fn handle_under(
+    /// Returns the session under a key, or the session that it was renewed to. A renewal to one of `others` is not followed,
+    /// because the caller asks for them, too. They are sorted.
+    pub(crate) async fn session_under(
         &self,
         key: Key,
         others: &[Key],
-    ) -> Result<Option<Handle>, StoreError> {
+    ) -> Result<Option<(Key, Head)>, StoreError> {
         let found = self.follow(key, others).await?;
-        Ok(found.map(|(_, record)| record.head.handle))
+        Ok(found.map(|(key, record)| (key, record.head)))
     }
 
     /// Takes the lock of a session; `None` while somebody else has it.
