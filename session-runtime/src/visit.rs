@@ -258,7 +258,7 @@ impl Visit {
     pub(crate) fn told_if_settled(&self) -> Option<Told> {
         let state = self.state();
         let is_settled = self.is_settled_in(&state);
-        is_settled.then(|| state.last_cookie_change.clone())
+        is_settled.then(|| self.told_in(&state))
     }
 
     fn is_settled_in(&self, state: &VisitState) -> bool {
@@ -428,7 +428,13 @@ impl Visit {
 
     /// The last cookie change of this request. Each response is given it, because any of them may be the one that leaves.
     pub(crate) fn told(&self) -> Told {
-        self.state().last_cookie_change.clone()
+        self.told_in(&self.state())
+    }
+
+    /// Returns nothing if the browser withholds its cookie, which the change would replace or remove. Only a login may do that.
+    fn told_in(&self, state: &VisitState) -> Told {
+        let may_tell = self.presented.withheld.is_none() || state.logins > 0;
+        state.last_cookie_change.clone().filter(|_| may_tell)
     }
 
     /// If a CSRF token was made and the visitor has no id to present with it, returns the cookie of such an id. No

@@ -149,18 +149,35 @@ for_each_store! {
         assert_eq!((&session["user"], &session["data"]), (&json!("joe"), &json!({"by": "the other site"})));
     }
 
-    /// Whatever a browser says of itself, a cookie that it shows is not withheld.
-    fn who_shows_a_cookie_is_served_as_ever(setup) {
+    /// A sibling domain can plant a cookie of our name with `SameSite=None`, garbage or a token of somebody's. It is sent with
+    /// another site's form, and the visitor's own cookie is not. Neither is replaced nor removed.
+    fn a_planted_cookie_does_not_make_another_sites_form_replace_ones_own(setup) {
         let site = site(setup, |it| it);
         let token = site.with_cookies("POST", "/set/a/b", &[]).token().expect("a session").to_owned();
-        let shown = format!("Cookie: bsession={token}\r\n");
-        assert_eq!(ask(&site, "POST", "/paid", A_FORM_OR_LINK_ELSEWHERE, &shown).status, 303);
-        assert_eq!(site.with_token("GET", "/get/paid", &token).body, "true");
-        // One that is over, or is none, is replaced.
-        setup.clock.advance(std::time::Duration::from_secs(31 * 86_400));
-        for gone in [&*shown, "Cookie: bsession=garbage\r\n"] {
-            assert_eq!(ask(&site, "POST", "/paid", A_FORM_OR_LINK_ELSEWHERE, gone).set_cookies().len(), 1, "{gone}");
+        let planted = format!("Cookie: bsession={token}\r\n");
+        let garbage = "Cookie: bsession=garbage\r\n";
+        let before = site.sessions.stats().creates;
+        for shown in [garbage, &*planted] {
+            for path in ["/paid", "/form", "/renew", "/leave"] {
+                let reply = ask(&site, "POST", path, A_FORM_OR_LINK_ELSEWHERE, shown);
+                assert!(reply.status < 400, "{path}");
+                assert_eq!(reply.set_cookies(), Vec::<&str>::new(), "{path}: {shown}");
+            }
         }
+        assert_eq!(site.sessions.stats().creates, before);
+        let login = ask(&site, "POST", "/signed-in", A_FORM_OR_LINK_ELSEWHERE, garbage);
+        assert!(login.token().is_some(), "a login is told");
+    }
+
+    fn a_cookie_that_is_due_is_not_sent_to_another_sites_form(setup) {
+        let site = site(setup, |it| it);
+        let token = site.with_cookies("POST", "/set/a/b", &[]).token().expect("a session").to_owned();
+        setup.clock.advance(std::time::Duration::from_secs(10 * 86_400));
+        let planted = format!("Cookie: bsession={token}\r\n");
+        let reply = ask(&site, "POST", "/paid", A_FORM_OR_LINK_ELSEWHERE, &planted);
+        assert_eq!((reply.status, reply.set_cookies()), (303, vec![]));
+        setup.clock.advance(std::time::Duration::from_secs(10 * 86_400));
+        assert_eq!(ask(&site, "POST", "/paid", OUR_OWN, &planted).set_cookies().len(), 1);
     }
 }
 

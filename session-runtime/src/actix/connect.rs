@@ -99,9 +99,7 @@ impl Visits {
             .get_all(COOKIE)
             .map(|header| header.as_bytes());
         let mut presented = sessions.0.cookies.presented(headers);
-        if !presented.any {
-            presented.withheld = withheld(req, &sessions);
-        }
+        presented.withheld = withheld(req, &sessions, presented.any);
         let visit = Arc::new(Visit::new(sessions, presented));
         if self.is_quiet {
             visit.is_no_visit();

@@ -9,14 +9,15 @@ use crate::visit::Visit;
 
 /// Returns the reason why a browser withholds the cookie of this service from a request, if there is one.
 ///
-/// The path of the request counts only with `base_path`: without it, a proxy may have stripped a prefix.
-pub(super) fn withheld(req: &HttpRequest, sessions: &Sessions) -> Option<Withheld> {
+/// A cookie that is shown all the same is not the service's: a sibling domain can plant one with another `SameSite`. The path of
+/// the request counts only with `base_path`, because else a proxy may have stripped a prefix, and if no cookie is shown.
+pub(super) fn withheld(req: &HttpRequest, sessions: &Sessions, is_shown: bool) -> Option<Withheld> {
     let cookies = &sessions.0.cookies;
     if is_of_another_site(req, cookies.same_site()) {
         return Some(Withheld::AnotherSite);
     }
     let base = &sessions.0.config.base_path;
-    let is_outside = !base.is_empty() && cookies.path() != "/" && {
+    let is_outside = !is_shown && !base.is_empty() && cookies.path() != "/" && {
         let path = format!("{base}{}", req.uri().path());
         !is_below(&path, cookies.path())
     };
