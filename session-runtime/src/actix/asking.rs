@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{ACCEPT, REFERER};
 
+use super::csrf::SEC_FETCH_SITE;
 use super::host::authority;
 use crate::local_path::LocalPath;
 use crate::origin::Origin;
@@ -87,7 +88,7 @@ fn local(url: &str, req: &HttpRequest) -> Option<LocalPath> {
     let (origin, path) = url.split_at(scheme.len() + 3 + end);
     let origin = Origin::parse(origin)?;
     // Behind a proxy that rewrites `Host`, the browser knows it better than we do.
-    let is_ours = header(req, SEC_FETCH_SITE) == Some("same-origin")
+    let is_ours = header(req, SEC_FETCH_SITE.as_str()) == Some("same-origin")
         || authority(req).is_some_and(|authority| origin.is_at(authority));
     let path = if path.starts_with('/') {
         path.to_owned()
@@ -96,8 +97,6 @@ fn local(url: &str, req: &HttpRequest) -> Option<LocalPath> {
     };
     is_ours.then(|| path.try_into().ok()).flatten()
 }
-
-const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 #[cfg(test)]
 mod tests {

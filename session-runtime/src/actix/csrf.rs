@@ -12,7 +12,7 @@ use crate::visit::Visit;
 
 /// The browser's word on how the page that sent the request relates to this server. No page can set this header
 /// (W3C Fetch Metadata).
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const X_CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// Refuses a request that may come from another site. The token may be in the form that the body brings. Then its

@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use cookie::SameSite;
 
+use super::csrf::SEC_FETCH_SITE;
 use crate::cookie::is_below;
 use crate::service::{Sessions, Withheld};
 use crate::visit::Visit;
@@ -38,22 +39,19 @@ pub(super) fn warn_of_another_path(visit: &Visit, req: &HttpRequest) {
 /// True if the browser withholds a cookie with this `SameSite` from a request, so that nobody knows if it has one
 /// (RFC 6265bis §5.6.7). Without `Sec-Fetch-Site` nothing is known of the request, and it counts as the site's own.
 fn is_of_another_site(req: &HttpRequest, same_site: SameSite) -> bool {
-    if header(req, "sec-fetch-site") != Some(b"cross-site") {
-        return false;
-    }
+    let is_cross_site = || {
+        let site = req.headers().get(SEC_FETCH_SITE);
+        site.is_some_and(|site| site == "cross-site")
+    };
     match same_site {
-        SameSite::Strict => true,
-        SameSite::Lax => !(req.method().is_safe() && opens_page(req)),
+        SameSite::Strict => is_cross_site(),
+        SameSite::Lax => is_cross_site() && !(req.method().is_safe() && opens_page(req)),
         SameSite::None => false,
     }
 }
 
 /// True if the response is shown in a tab, and not in a frame or to a script.
 fn opens_page(req: &HttpRequest) -> bool {
-    let is = |name, value: &[u8]| header(req, name).is_none_or(|given| given == value);
-    is("sec-fetch-mode", b"navigate") && is("sec-fetch-dest", b"document")
-}
-
-fn header<'r>(req: &'r HttpRequest, name: &str) -> Option<&'r [u8]> {
-    Some(req.headers().get(name)?.as_bytes())
+    let is = |name, value| req.headers().get(name).is_none_or(|given| given == value);
+    is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
 }

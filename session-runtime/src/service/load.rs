@@ -52,15 +52,19 @@ impl Service {
             (None, _) => Ok(Standing::NoSession),
             (Some(token), None) => self.load_one(token).await,
             // Boxed, because it is rare and large.
-            _ => Box::pin(self.load_first_of(presented)).await,
+            _ => Box::pin(self.load_the_live_one(presented)).await,
         }
     }
 
-    async fn load_first_of(&self, presented: &Presented) -> Result<Standing> {
+    /// Loads the first of several sessions, at once.
+    pub(super) async fn load_each(&self, presented: &Presented) -> Result<Vec<Standing>> {
         let tokens = presented.of_sessions().take(MAX_LOADED);
-        let standings = try_join_all(tokens.map(|token| self.load_one(token))).await?;
+        try_join_all(tokens.map(|token| self.load_one(token))).await
+    }
+
+    async fn load_the_live_one(&self, presented: &Presented) -> Result<Standing> {
         let mut found = Standing::NoSession;
-        for standing in standings {
+        for standing in self.load_each(presented).await? {
             found = match (standing, found) {
                 (Standing::Live(rival), Standing::Live(live)) => {
                     self.warn_of_rivals([&live.head, &rival.head]);
@@ -93,7 +97,7 @@ impl Service {
         })
     }
 
-    pub(super) async fn load_one(&self, token: &Token) -> Result<Standing> {
+    async fn load_one(&self, token: &Token) -> Result<Standing> {
         let storage = &self.storage;
         let mut deadline = storage.deadline();
         let now = storage.now();

@@ -68,25 +68,29 @@ impl Service {
         outcome: &mut Outcome,
     ) -> Result<()> {
         let shown = presented.any || outcome.standing.live().is_some();
+        let mut deadline = self.storage.deadline();
         let others = sorted(&keys);
         for some in keys.chunks(MAX_LOADED) {
-            let ends = join_all(some.iter().map(|&key| self.end_under(key, &others))).await;
-            for end in ends {
-                end?;
-            }
+            deadline.wait(pin!(self.end_under(some, &others))).await?;
         }
         outcome.standing = Standing::NoSession;
         outcome.cookie = shown.then_some(CookieChange::Remove);
         Ok(())
     }
 
-    async fn end_under(&self, key: Key, others: &[Key]) -> Result<()> {
-        let storage = &self.storage;
-        let removal = storage.ledger.remove(key, others, storage.now());
-        if let Some(head) = storage.deadline().wait(pin!(removal)).await? {
-            self.purged(&head);
+    /// Ends the sessions under some keys, at once. After an error it still tries all the others.
+    async fn end_under(&self, keys: &[Key], others: &[Key]) -> Result<(), StoreError> {
+        let ledger = &self.storage.ledger;
+        let now = self.storage.now();
+        let ends = keys.iter().map(|&key| ledger.remove(key, others, now));
+        let mut result = Ok(());
+        for end in join_all(ends).await {
+            match end {
+                Ok(head) => head.iter().for_each(|head| self.purged(head)),
+                Err(error) => result = result.and(Err(error)),
+            }
         }
-        Ok(())
+        result
     }
 
     /// Counts and logs a session that a request has ended, and ends its watches.
@@ -106,4 +110,91 @@ fn sorted(keys: &[Key]) -> Vec<Key> {
     let mut sorted = keys.to_vec();
     sorted.sort_unstable();
     sorted
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics says where")]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::error::Error;
+    use crate::record::UserKey;
+    use crate::service::Sessions;
+    use crate::store::memory::OpenMemory;
+    use crate::store::{
+        Answer, Cursor, Ending, Entry, Expected, Listed, Scanned, Store, Swap, Whose,
+    };
+
+    const TIMEOUT: Duration = Duration::from_secs(2);
+
+    /// A store that takes more than half of the time-out to end a session.
+    struct Slow(OpenMemory);
+
+    impl Store for Slow {
+        fn load(&self, key: Key) -> Answer<'_, Option<Entry>> {
+            self.0.load(key)
+        }
+
+        fn swap(
+            &self,
+            key: Key,
+            expected: Expected,
+            entry: Option<Entry>,
+            now: Timestamp,
+        ) -> Answer<'_, Swap> {
+            self.0.swap(key, expected, entry, now)
+        }
+
+        fn list<'a>(&'a self, users: &'a [UserKey]) -> Answer<'a, Listed> {
+            self.0.list(users)
+        }
+
+        fn scan(&self, cursor: Cursor, budget: usize) -> Answer<'_, Scanned> {
+            self.0.scan(cursor, budget)
+        }
+
+        fn end<'a>(
+            &'a self,
+            key: Key,
+            whose: Option<Whose<'a>>,
+            now: Timestamp,
+        ) -> Answer<'a, Ending> {
+            Answer::later(async move {
+                tokio::time::sleep(TIMEOUT / 10 * 6).await;
+                self.0.end(key, whose, now).await
+            })
+        }
+    }
+
+    /// However many sessions a request shows, it waits no longer for the store than any other.
+    #[test]
+    fn a_purge_of_many_sessions_has_one_time_out() {
+        let builder = Sessions::builder("0123456789abcdef0123456789abcdef").store_timeout(TIMEOUT);
+        let builder = builder.mode(Arc::new(Slow(OpenMemory::default())));
+        let sessions = builder.build().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            for (number, is_in_time) in [(MAX_LOADED, true), (2 * MAX_LOADED, false)] {
+                let mut header = String::new();
+                for _ in 0..number {
+                    let cookie = sessions.cookie_for(|session| session["a"] = 1.into());
+                    header.push_str(&format!("{}; ", cookie.await.unwrap().stripped()));
+                }
+                let Sessions(service) = &sessions;
+                let presented = service.cookies.presented([header.as_bytes()].into_iter());
+                assert_eq!(presented.tokens.len(), number);
+                let begin = tokio::time::Instant::now();
+                let mut outcome = Outcome::default();
+                let purge = [Changes::purge()];
+                let saved = service.save(&presented, &mut outcome, &purge).await;
+                let is_late = matches!(saved, Err(Error::Store(StoreError::TimedOut)));
+                assert_eq!((saved.is_ok(), is_late), (is_in_time, !is_in_time));
+                assert!(begin.elapsed() <= TIMEOUT + Duration::from_millis(1));
+            }
+        });
+    }
 }

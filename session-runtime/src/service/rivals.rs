@@ -6,7 +6,6 @@
 use std::pin::pin;
 
 use super::cookies::Presented;
-use super::load::MAX_LOADED;
 use super::service::Service;
 use super::standing::Standing;
 use crate::error::Result;
@@ -22,8 +21,8 @@ impl Service {
         let storage = &self.storage;
         let mut deadline = storage.deadline();
         let mut rivals = Vec::new();
-        for token in presented.of_sessions().take(MAX_LOADED) {
-            match self.load_one(token).await? {
+        for standing in self.load_each(presented).await? {
+            match standing {
                 Standing::Live(live) if live.contents.user.is_none() => rivals.push(live),
                 Standing::NoSession => {}
                 _ => return Ok(false),
